@@ -1,0 +1,43 @@
+"""AligNet: human-aligned vision models from odd-one-out judgments.
+
+Submodules load on first use, so that `import alignet` stays cheap:
+
+  import alignet
+  z = alignet.transforms.load("transform.npz")(features)
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_SUBMODULES = (
+    "data",
+    "errors",
+    "evals",
+    "files",
+    "losses",
+    "metrics",
+    "models",
+    "pipeline",
+    "report",
+    "representations",
+    "sampling",
+    "scores",
+    "similarity",
+    "testing",
+    "transforms",
+    "triplet_io",
+    "triplets",
+)
+
+__all__ = list(_SUBMODULES)
+
+
+def __getattr__(name: str):
+  if name in _SUBMODULES:
+    return importlib.import_module(f"alignet.{name}")
+  raise AttributeError(f"module 'alignet' has no attribute {name!r}")
+
+
+def __dir__():
+  return sorted([*globals(), *_SUBMODULES])

@@ -1,0 +1,277 @@
+"""Reading with clear errors, writing whole or not at all.
+
+Every file of the project passes through here: a write goes to a temporary name
+in the same folder, is flushed to disk and renamed; a read never unpickles and
+turns each way a file can be broken into one sentence.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+import errno
+import hashlib
+import importlib.metadata
+import json
+import os
+import pathlib
+import secrets
+from typing import Any, BinaryIO
+import zipfile
+import zlib
+
+from alignet.errors import AlignetError
+from alignet.errors import OutputExistsError
+import numpy as np
+
+Path = str | os.PathLike[str]
+
+_LIBRARIES = ("numpy", "jax", "flax", "optax", "kauldron", "faiss-cpu")
+
+
+def check_output(path: Path, *, overwrite: bool = False) -> pathlib.Path:
+  """Fails if `path` exists and `overwrite` is false; makes its parent folder.
+
+  Call it before long work, so that the refusal comes first.
+
+  Raises:
+    OutputExistsError: the output exists.
+  """
+  path = pathlib.Path(path)
+  if path.exists() and not overwrite:
+    raise OutputExistsError(
+        f"{path} already exists; choose another path or pass --overwrite"
+        " (overwrite=True) to replace it"
+    )
+  path.parent.mkdir(parents=True, exist_ok=True)
+  return path
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
+  """Opens a temporary binary file that becomes `path` when all went well.
+
+  Args:
+    path: the final name.
+    overwrite: replace an existing file; otherwise its presence is an error.
+
+  Yields:
+    A seekable binary file, open for writing.
+
+  Raises:
+    OutputExistsError: the output exists.
+    AlignetError: the disk is full.
+  """
+  path = check_output(path, overwrite=overwrite)
+  temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+  try:
+    with open(temporary, "wb") as f:
+      yield f
+      f.flush()
+      os.fsync(f.fileno())
+    os.replace(temporary, path)
+  except OSError as e:
+    if e.errno in (errno.ENOSPC, errno.EDQUOT):
+      raise AlignetError(
+          f"no space left while writing {path}; nothing was kept: free some"
+          " space or choose another disk, then run the same command again"
+      ) from e
+    raise
+  finally:
+    temporary.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+  """Hexadecimal sha256 of a file's bytes."""
+  with open(path, "rb") as f:
+    return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def versions() -> dict[str, str]:
+  """Versions of alignet and of the installed libraries that shape results."""
+  found = {}
+  for name in ("alignet", *_LIBRARIES):
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+      found[name] = importlib.metadata.version(name)
+  return found
+
+
+def write_json(path: Path, value: Any, *, overwrite: bool = False) -> None:
+  """Writes sorted, indented JSON; NaN and infinity are refused."""
+  text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False)
+  with atomic_write(path, overwrite=overwrite) as f:
+    f.write(text.encode() + b"\n")
+
+
+def read_json(path: Path) -> Any:
+  """Reads JSON; a missing or broken file is one clear error."""
+  try:
+    return json.loads(pathlib.Path(path).read_text())
+  except FileNotFoundError as e:
+    raise _missing(path) from e
+  except ValueError as e:
+    raise AlignetError(f"{path} is not valid JSON ({e})") from e
+
+
+def save_npy(path: Path, array: np.ndarray, *, overwrite: bool = False) -> None:
+  """Writes one array as npy."""
+  with atomic_write(path, overwrite=overwrite) as f:
+    np.save(f, array, allow_pickle=False)
+
+
+def load_npy(
+    path: Path,
+    *,
+    what: str = "array",
+    shape: Sequence[int | None] | None = None,
+    kinds: str | None = None,
+    mmap: bool = False,
+) -> np.ndarray:
+  """Reads one npy array without ever unpickling.
+
+  Args:
+    path: an .npy file.
+    what: what the array is, for the error message.
+    shape: expected shape, None for a free axis.
+    kinds: allowed NumPy kind codes ("f" float, "iu" integer, "U" string).
+    mmap: open as a read-only memory map.
+
+  Returns:
+    The array.
+
+  Raises:
+    AlignetError: missing, truncated, pickled, of another shape or dtype.
+  """
+  try:
+    array = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
+  except FileNotFoundError as e:
+    raise _missing(path) from e
+  except (ValueError, EOFError, OSError) as e:
+    raise AlignetError(
+        f"{path} cannot be read as a NumPy array: it is truncated, pickled or"
+        f" not an .npy file ({e})"
+    ) from e
+  if not isinstance(array, np.ndarray):
+    array.close()
+    raise AlignetError(
+        f"{path} is an .npz archive; expected an .npy file with one {what}"
+    )
+  return check_array(array, f"{what} in {path}", shape=shape, kinds=kinds)
+
+
+def save_npz(
+    path: Path,
+    arrays: Mapping[str, np.ndarray],
+    *,
+    overwrite: bool = False,
+    compress: bool = False,
+) -> None:
+  """Writes named arrays as npz; equal arrays give equal bytes."""
+  save = np.savez_compressed if compress else np.savez
+  with atomic_write(path, overwrite=overwrite) as f:
+    save(f, allow_pickle=False, **arrays)
+
+
+def load_npz(path: Path, *, required: Sequence[str]) -> dict[str, np.ndarray]:
+  """Reads an npz into memory without ever unpickling.
+
+  Args:
+    path: an .npz file.
+    required: keys that must be there; others are read too.
+
+  Returns:
+    Key to array.
+
+  Raises:
+    AlignetError: missing, truncated, pickled, or a key is absent.
+  """
+  with open_npz(path, required=required) as archive:
+    return {key: read_member(archive, key, path) for key in archive.files}
+
+
+@contextlib.contextmanager
+def open_npz(
+    path: Path, *, required: Sequence[str]
+) -> Iterator[np.lib.npyio.NpzFile]:
+  """Opens an npz lazily; checks that the required keys are there."""
+  try:
+    archive = np.load(path, allow_pickle=False)
+  except FileNotFoundError as e:
+    raise _missing(path) from e
+  except (ValueError, EOFError, OSError, zipfile.BadZipFile) as e:
+    raise AlignetError(
+        f"{path} cannot be read as an .npz archive: it is truncated or of"
+        f" another format ({e})"
+    ) from e
+  if isinstance(archive, np.ndarray):
+    raise AlignetError(
+        f"{path} holds a single array; expected an .npz archive with the keys"
+        f" {', '.join(required)}"
+    )
+  with archive:
+    missing = [key for key in required if key not in archive.files]
+    if missing:
+      raise AlignetError(
+          f"{path} lacks the key{'s' * (len(missing) > 1)}"
+          f" {', '.join(missing)}; found {', '.join(archive.files) or 'none'}"
+      )
+    yield archive
+
+
+def read_member(
+    archive: np.lib.npyio.NpzFile, key: str, path: Path
+) -> np.ndarray:
+  """Reads one array of an open npz; a broken one is one clear error."""
+  try:
+    return archive[key]
+  except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as e:
+    raise AlignetError(
+        f"{key} in {path} cannot be read: the file is truncated, pickled or"
+        f" damaged ({e})"
+    ) from e
+
+
+def check_array(
+    array: np.ndarray,
+    what: str,
+    *,
+    shape: Sequence[int | None] | None = None,
+    kinds: str | None = None,
+) -> np.ndarray:
+  """Returns `array` if its shape and dtype kind are as expected."""
+  array = np.asanyarray(array)
+  if shape is not None and (
+      array.ndim != len(shape)
+      or any(s is not None and s != n for s, n in zip(shape, array.shape))
+  ):
+    wanted = ", ".join("any" if s is None else str(s) for s in shape)
+    raise AlignetError(
+        f"{what}: expected shape ({wanted}), found {array.shape}"
+    )
+  if kinds is not None and array.dtype.kind not in kinds:
+    raise AlignetError(
+        f"{what}: expected {_kind_names(kinds)}, found dtype {array.dtype}"
+    )
+  return array
+
+
+def check_finite(array: np.ndarray, what: str, *, rows: int = 65536) -> None:
+  """Fails with the first row that holds a NaN or an infinity.
+
+  Works by blocks of rows, so that a memory map is not read at once.
+  """
+  for start in range(0, len(array), rows):
+    block = np.asarray(array[start : start + rows])
+    finite = np.isfinite(block).reshape(len(block), -1).all(axis=1)
+    if not finite.all():
+      row = start + int(np.argmin(finite))
+      raise AlignetError(
+          f"{what}: row {row} holds a NaN or infinite value; remove or mend it"
+      )
+
+
+def _kind_names(kinds: str) -> str:
+  names = {"f": "floats", "i": "integers", "u": "unsigned", "U": "strings"}
+  return " or ".join(names.get(k, k) for k in kinds)
+
+
+def _missing(path: Path) -> AlignetError:
+  return AlignetError(f"{path} does not exist")

@@ -1,0 +1,152 @@
+"""Odd-one-out triplets: layout, canonical order, other people's conventions.
+
+In this project the odd one is **last**: a row (i, j, k) says that i and j are
+the most similar pair. The three pair similarities of a row always stand in the
+order [s01, s02, s12]. Readers convert once, at the edge, with the functions
+here.
+"""
+
+from alignet.errors import AlignetError
+import numpy as np
+
+PAIRS = ((0, 1), (0, 2), (1, 2))
+"""Positions compared by each of the three similarities of a row."""
+
+ODD = (2, 1, 0)
+"""Position of the odd one when similarity 0, 1 or 2 is the largest."""
+
+
+def check(triplets: np.ndarray, n: int, *, what: str = "triplets") -> np.ndarray:
+  """Checks an (m, 3) array of three distinct integers in [0, n) a row.
+
+  Args:
+    triplets: (m, 3) integers.
+    n: number of objects the integers refer to.
+    what: name of the array, for the message.
+
+  Returns:
+    The array, unchanged.
+
+  Raises:
+    AlignetError: with the first row that breaks the rule.
+  """
+  triplets = np.asarray(triplets)
+  if triplets.ndim != 2 or triplets.shape[1] != 3:
+    raise AlignetError(
+        f"{what}: expected shape (any, 3), found {triplets.shape}"
+    )
+  if triplets.dtype.kind not in "iu":
+    raise AlignetError(
+        f"{what}: expected integers, found dtype {triplets.dtype}"
+    )
+  outside = ((triplets < 0) | (triplets >= n)).any(axis=1)
+  if outside.any():
+    row = int(np.argmax(outside))
+    raise AlignetError(
+        f"{what}: row {row} is {triplets[row].tolist()}; expected numbers from"
+        f" 0 to {n - 1}"
+    )
+  i, j, k = triplets.T
+  repeated = (i == j) | (i == k) | (j == k)
+  if repeated.any():
+    row = int(np.argmax(repeated))
+    raise AlignetError(
+        f"{what}: row {row} is {triplets[row].tolist()}; expected three"
+        " distinct numbers"
+    )
+  return triplets
+
+
+def canonical_order(
+    indices: np.ndarray, similarities: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Reorders each row so that s01 >= s02 >= s12, the odd one last.
+
+  Ties are broken by index: of the orders that satisfy the inequality, the
+  lexicographically smallest row of indices is taken, so that the result does
+  not depend on the order of the input row.
+
+  Args:
+    indices: (n, 3) integers, three distinct ones a row.
+    similarities: (n, 3) finite [s01, s02, s12] of those rows.
+
+  Returns:
+    Indices and similarities, both reordered, same dtypes.
+  """
+  # Start from ascending indices: then stable comparisons break ties by index.
+  order = np.argsort(indices, axis=1, kind="stable")
+  indices = np.take_along_axis(indices, order, axis=1)
+  similarities = permute_similarities(similarities, order)
+  # The six orders of three positions, lexicographically: the first one that
+  # satisfies both inequalities wins.
+  orders = np.array(
+      [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
+  )
+  candidates = similarities[:, _pair_permutations(orders)]
+  valid = (candidates[..., 0] >= candidates[..., 1]) & (
+      candidates[..., 1] >= candidates[..., 2]
+  )
+  best = np.argmax(valid, axis=1)
+  rows = np.arange(len(indices))
+  return (
+      np.take_along_axis(indices, orders[best], axis=1),
+      candidates[rows, best],
+  )
+
+
+def permute_similarities(
+    similarities: np.ndarray, order: np.ndarray
+) -> np.ndarray:
+  """Similarities of the rows `indices[order]`.
+
+  Args:
+    similarities: (n, 3) [s01, s02, s12].
+    order: (n, 3) or (3,), a permutation of (0, 1, 2) a row.
+
+  Returns:
+    (n, 3) [s01, s02, s12] of the permuted rows.
+  """
+  pairs = _pair_permutations(np.broadcast_to(order, similarities.shape))
+  return np.take_along_axis(similarities, pairs, axis=1)
+
+
+def _pair_permutations(order: np.ndarray) -> np.ndarray:
+  """Columns of [s01, s02, s12] that a permutation of positions selects."""
+  # Positions a and b are compared in column a + b - 1.
+  return np.stack(
+      [order[..., a] + order[..., b] - 1 for a, b in PAIRS], axis=-1
+  )
+
+
+def from_odd_first(triplets: np.ndarray) -> np.ndarray:
+  """(n, 3) rows with the odd one first (cblearn's THINGS) -> odd one last."""
+  return np.roll(np.asarray(triplets), -1, axis=1)
+
+
+def from_odd_position(
+    triplets: np.ndarray, position: np.ndarray, *, base: int = 1
+) -> np.ndarray:
+  """Rows plus the position of the odd one (OSF THINGS csv) -> odd one last.
+
+  Args:
+    triplets: (n, 3) object numbers counted from `base`.
+    position: (n,) position of the odd one counted from `base`.
+    base: 1 for the OSF file, 0 where counting starts at zero.
+
+  Returns:
+    (n, 3) object numbers from 0, the odd one last, the others in their order.
+
+  Raises:
+    AlignetError: a position that is none of the three.
+  """
+  triplets = np.asarray(triplets) - base
+  position = np.asarray(position) - base
+  bad = (position < 0) | (position > 2)
+  if bad.any():
+    row = int(np.argmax(bad))
+    raise AlignetError(
+        f"row {row}: the odd one's position is {position[row] + base};"
+        f" expected {base}, {base + 1} or {base + 2}"
+    )
+  orders = np.array([(1, 2, 0), (0, 2, 1), (0, 1, 2)])
+  return np.take_along_axis(triplets, orders[position], axis=1)

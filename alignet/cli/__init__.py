@@ -1,0 +1,1 @@
+"""The console script `alignet`: one module a subcommand, each of them thin."""

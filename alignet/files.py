@@ -5,16 +5,19 @@ in the same folder, is flushed to disk and renamed; a read never unpickles and
 turns each way a file can be broken into one sentence.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 import contextlib
 import errno
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import pathlib
 import secrets
-from typing import Any, BinaryIO
+import shutil
+import tokenize
+from typing import IO, Any, BinaryIO
 import zipfile
 import zlib
 
@@ -23,6 +26,19 @@ from alignet.errors import OutputExistsError
 import numpy as np
 
 Path = str | os.PathLike[str]
+
+BROKEN = (
+    EOFError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    ValueError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What NumPy and zipfile raise when the bytes of an npy or npz are damaged."""
 
 _LIBRARIES = ("numpy", "jax", "flax", "optax", "kauldron", "faiss-cpu")
 
@@ -70,13 +86,43 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
     os.replace(temporary, path)
   except OSError as e:
     if e.errno in (errno.ENOSPC, errno.EDQUOT):
-      raise AlignetError(
-          f"no space left while writing {path}; nothing was kept: free some"
-          " space or choose another disk, then run the same command again"
-      ) from e
+      raise _disk_full(path) from e
     raise
   finally:
     temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_directory(
+    path: Path, *, overwrite: bool = False
+) -> Iterator[pathlib.Path]:
+  """A temporary folder that becomes `path` when all went well.
+
+  Args:
+    path: the final name.
+    overwrite: replace an existing folder; otherwise its presence is an error.
+
+  Yields:
+    An empty folder beside the final one.
+
+  Raises:
+    OutputExistsError: the output exists.
+    AlignetError: the disk is full.
+  """
+  path = check_output(path, overwrite=overwrite)
+  temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+  temporary.mkdir()
+  try:
+    yield temporary
+    if path.exists():
+      shutil.rmtree(path)
+    os.replace(temporary, path)
+  except OSError as e:
+    if e.errno in (errno.ENOSPC, errno.EDQUOT):
+      raise _disk_full(path) from e
+    raise
+  finally:
+    shutil.rmtree(temporary, ignore_errors=True)
 
 
 def sha256(path: Path) -> str:
@@ -111,10 +157,33 @@ def read_json(path: Path) -> Any:
     raise AlignetError(f"{path} is not valid JSON ({e})") from e
 
 
+def json_array(value: Any) -> np.ndarray:
+  """JSON as an array of one string: how an npz carries its `meta`."""
+  return np.array(json.dumps(value, sort_keys=True, allow_nan=False))
+
+
+def parse_json_array(array: np.ndarray, what: str) -> dict[str, Any]:
+  """The JSON object that `json_array` wrote.
+
+  Raises:
+    AlignetError: no string, no JSON, or no JSON object.
+  """
+  try:
+    value = json.loads(str(check_array(array, what, shape=(), kinds="U")))
+  except ValueError as e:
+    if isinstance(e, AlignetError):
+      raise
+    raise AlignetError(f"{what} is not valid JSON ({e})") from e
+  if not isinstance(value, dict):
+    raise AlignetError(f"{what}: expected a JSON object, found {value!r}")
+  return value
+
+
 def save_npy(path: Path, array: np.ndarray, *, overwrite: bool = False) -> None:
   """Writes one array as npy."""
+  array = np.asanyarray(array)
   with atomic_write(path, overwrite=overwrite) as f:
-    np.save(f, array, allow_pickle=False)
+    write_array(f, array.shape, array.dtype, row_blocks(array))
 
 
 def load_npy(
@@ -144,7 +213,7 @@ def load_npy(
     array = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
   except FileNotFoundError as e:
     raise _missing(path) from e
-  except (ValueError, EOFError, OSError) as e:
+  except BROKEN as e:
     raise AlignetError(
         f"{path} cannot be read as a NumPy array: it is truncated, pickled or"
         f" not an .npy file ({e})"
@@ -196,7 +265,7 @@ def open_npz(
     archive = np.load(path, allow_pickle=False)
   except FileNotFoundError as e:
     raise _missing(path) from e
-  except (ValueError, EOFError, OSError, zipfile.BadZipFile) as e:
+  except BROKEN as e:
     raise AlignetError(
         f"{path} cannot be read as an .npz archive: it is truncated or of"
         f" another format ({e})"
@@ -221,8 +290,11 @@ def read_member(
 ) -> np.ndarray:
   """Reads one array of an open npz; a broken one is one clear error."""
   try:
-    return archive[key]
-  except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as e:
+    array = archive[key]
+    if not isinstance(array, np.ndarray):  # NumPy gives other bytes as they are.
+      raise ValueError("it is not in npy format")
+    return array
+  except BROKEN as e:
     raise AlignetError(
         f"{key} in {path} cannot be read: the file is truncated, pickled or"
         f" damaged ({e})"
@@ -268,9 +340,57 @@ def check_finite(array: np.ndarray, what: str, *, rows: int = 65536) -> None:
       )
 
 
+def write_array(
+    f: IO[bytes],
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    blocks: Iterable[np.ndarray],
+) -> None:
+  """Writes an array in npy format from consecutive blocks of its rows.
+
+  np.save hands a real file to C, where a full disk gives an error without a
+  number; here it is an ENOSPC like any other.
+  """
+  if dtype.hasobject:
+    raise AlignetError(
+        f"expected an array of numbers or strings, found dtype {dtype}"
+    )
+  header = {
+      "descr": np.lib.format.dtype_to_descr(dtype),
+      "fortran_order": False,
+      "shape": shape,
+  }
+  np.lib.format.write_array_header_1_0(f, header)
+  written = 0
+  for block in blocks:
+    block = np.asarray(block, dtype)
+    f.write(block.tobytes())
+    written += block.size
+  if written != math.prod(shape):
+    raise ValueError(f"{written} elements written of an array of shape {shape}")
+
+
+def row_blocks(array: np.ndarray, size: int = 2**24) -> Iterator[np.ndarray]:
+  """Consecutive blocks of rows of about `size` bytes; a scalar is one block."""
+  if array.ndim == 0:
+    yield array
+    return
+  row = array.itemsize * math.prod(array.shape[1:])
+  rows = max(size // max(row, 1), 1)
+  for start in range(0, len(array), rows):
+    yield array[start : start + rows]
+
+
 def _kind_names(kinds: str) -> str:
   names = {"f": "floats", "i": "integers", "u": "unsigned", "U": "strings"}
   return " or ".join(names.get(k, k) for k in kinds)
+
+
+def _disk_full(path: Path) -> AlignetError:
+  return AlignetError(
+      f"no space left while writing {path}; nothing was kept: free some space"
+      " or choose another disk, then run the same command again"
+  )
 
 
 def _missing(path: Path) -> AlignetError:

@@ -1,0 +1,49 @@
+# Everything sets up what it needs in .venv and does nothing twice.
+#
+#   make demo     a vision model becomes more human, in an embedded world
+#   make test     all tests
+#   make lint     ruff and pyink, nothing changed
+#   make format   ruff and pyink, mending what they can
+#   make bench    every benchmark, short (BENCH= for the long ones)
+#   make wheel-check  build, install elsewhere, run from there
+#
+# PYTHON names the Python 3.11 or newer to use, OUT the folder of results.
+
+PYTHON ?= python3
+OUT ?= out
+BENCH ?= --quick
+PYTEST_ARGS ?= -q
+
+VENV := .venv/bin
+
+.PHONY: demo test lint format bench wheel-check environment environment-dev
+
+demo: environment
+	$(VENV)/alignet run demo --out=$(OUT)/demo
+
+# Compiled once, then read: the tests take half the time from the second run.
+test: export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/out/cache/jax
+test: environment-dev
+	$(VENV)/python -m pytest $(PYTEST_ARGS) tests
+
+lint: environment-dev
+	$(VENV)/ruff check .
+	$(VENV)/pyink --quiet --check --diff .
+
+format: environment-dev
+	$(VENV)/ruff check --fix .
+	$(VENV)/pyink --quiet .
+
+bench: environment
+	@set -e; for script in benchmarks/[!_]*.py; do \
+	  echo "$$script $(BENCH)"; $(VENV)/python $$script $(BENCH); \
+	done
+
+wheel-check: environment-dev
+	$(VENV)/python .ci/wheel_check.py
+
+environment:
+	@$(PYTHON) .ci/environment.py run
+
+environment-dev:
+	@$(PYTHON) .ci/environment.py dev

@@ -291,7 +291,9 @@ def read_member(
   """Reads one array of an open npz; a broken one is one clear error."""
   try:
     array = archive[key]
-    if not isinstance(array, np.ndarray):  # NumPy gives other bytes as they are.
+    if not isinstance(
+        array, np.ndarray
+    ):  # NumPy gives other bytes as they are.
       raise ValueError("it is not in npy format")
     return array
   except BROKEN as e:

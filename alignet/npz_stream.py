@@ -73,13 +73,13 @@ def read_blocks(
     AlignetError: the array is truncated, pickled or damaged.
   """
   with _open(archive, key, path) as (member, shape, dtype, fortran_order):
-    if (
-        fortran_order
-    ):  # Stored by columns: there are no rows to read one by one.
+    if fortran_order:  # Stored by columns: no rows to read one by one.
       array = files.read_member(archive, key, path)
       for start in range(0, len(array), rows):
         yield array[start : start + rows]
       return
+    if dtype.hasobject:
+      raise AlignetError(f"{key} in {path} holds pickled Python objects")
     row = math.prod(shape[1:])
     for start in range(0, shape[0], rows):
       count = min(rows, shape[0] - start)
@@ -87,6 +87,9 @@ def read_blocks(
         data = _read_exactly(member, count * row * dtype.itemsize)
         block = np.frombuffer(data, dtype, count * row)
       yield block.reshape(count, *shape[1:])
+    with _clear_errors(key, path):  # At the end zipfile compares checksums.
+      if member.read(1):
+        raise ValueError("bytes follow the array")
 
 
 @contextlib.contextmanager
@@ -103,8 +106,6 @@ def _open(archive, key, path):
       if read_header is None:
         raise ValueError(f"npy format {version} is not supported")
       shape, fortran_order, dtype = read_header(member)
-      if dtype.hasobject:
-        raise ValueError("it holds pickled Python objects")
     yield member, shape, dtype, fortran_order
 
 

@@ -50,7 +50,10 @@ def pair_similarities(z, kind: Kind = "dot"):
 
 
 def matrix(x, y=None, kind: Kind = "dot"):
-  """All similarities: x [..., n, d], y [..., m, d] (x if None) -> [..., n, m]."""
+  """All similarities of x [..., n, d] and y [..., m, d], x if None.
+
+  Returns [..., n, m].
+  """
   xp, x = _as_float(x)
   y = x if y is None else _as_float(y)[1]
   if kind == "cosine":

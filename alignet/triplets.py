@@ -16,7 +16,9 @@ ODD = (2, 1, 0)
 """Position of the odd one when similarity 0, 1 or 2 is the largest."""
 
 
-def check(triplets: np.ndarray, n: int, *, what: str = "triplets") -> np.ndarray:
+def check(
+    triplets: np.ndarray, n: int, *, what: str = "triplets"
+) -> np.ndarray:
   """Checks an (m, 3) array of three distinct integers in [0, n) a row.
 
   Args:

@@ -13,13 +13,17 @@ from alignet.sampling.names import parse
 from alignet.sampling.plan import Plan
 from alignet.sampling.plan import plan
 from alignet.sampling.plan import sample
+from alignet.sampling.rules import Law
+from alignet.sampling.rules import Rule
 from alignet.sampling.rules import obeys
 from alignet.sampling.store import read
 from alignet.sampling.store import write
 
 __all__ = [
+    "Law",
     "NAMES",
     "Plan",
+    "Rule",
     "Strategy",
     "obeys",
     "parse",

@@ -1,0 +1,78 @@
+"""Flags that say which labels make the groups of a sampling strategy."""
+
+import argparse
+from typing import Any
+
+from alignet.errors import AlignetError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds --labels, --clusters, --representations, --level."""
+  parser.add_argument(
+      "--labels", metavar="L.npy", help="(n,) integers, the group of each image"
+  )
+  parser.add_argument(
+      "--clusters", metavar="clusters.npz", help="k-means clusters as groups"
+  )
+  parser.add_argument(
+      "--representations",
+      metavar="DIR",
+      help="representations with labels; --level says which",
+  )
+  parser.add_argument(
+      "--level", help="level of the labels in DIR, such as basic"
+  )
+
+
+def load(args: argparse.Namespace) -> tuple[Any, dict[str, str]]:
+  """The labels that the flags name, None where they name none.
+
+  Args:
+    args: parsed flags.
+
+  Returns:
+    (n,) integers or None, and sha256 of the file they come from by flag.
+
+  Raises:
+    AlignetError: more than one source, a level that is not there, a file that
+      cannot be read.
+  """
+  from alignet import files
+
+  level = args.representations if args.level else None
+  given = [x for x in (args.labels, args.clusters, level) if x]
+  if args.level and not args.representations:
+    raise AlignetError("--level names labels of --representations=DIR; add it")
+  if len(given) > 1:
+    raise AlignetError(
+        "expected one of --labels, --clusters, and --representations with"
+        f" --level; found {len(given)} of them"
+    )
+  if args.labels:
+    labels = files.load_npy(
+        args.labels, what="labels", shape=(None,), kinds="iu"
+    )
+    return labels, {"labels": files.sha256(args.labels)}
+  if args.clusters:
+    arrays = files.load_npz(args.clusters, required=("assignments",))
+    labels = files.check_array(
+        arrays["assignments"],
+        f"assignments in {args.clusters}",
+        shape=(None,),
+        kinds="iu",
+    )
+    return labels, {"clusters": files.sha256(args.clusters)}
+  if level:
+    import pathlib
+
+    from alignet.representations import store
+
+    levels = store.open(args.representations).labels
+    if args.level not in levels:
+      raise AlignetError(
+          f"--level={args.level}: {args.representations} has the levels"
+          f" {', '.join(sorted(levels)) or 'none'}"
+      )
+    path = pathlib.Path(args.representations) / "labels.npz"
+    return levels[args.level].ids, {"labels": files.sha256(path)}
+  return None, {}

@@ -1,0 +1,112 @@
+"""`alignet sample`: triplets of images by a rule over labels."""
+
+import argparse
+
+from alignet.cli import labels as label_flags
+from alignet.errors import AlignetError
+
+HELP = "sample triplets of images by their labels or clusters"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags of `alignet sample`."""
+  label_flags.add_arguments(parser)
+  parser.add_argument(
+      "--strategy",
+      required=True,
+      help=(
+          "between_class, class_border, within_class, cluster_border_K (K the"
+          " number of clusters), random, between, border or within"
+      ),
+  )
+  parser.add_argument("--n", type=int, required=True, help="how many triplets")
+  parser.add_argument("--seed", type=int, default=0, help="default 0")
+  parser.add_argument(
+      "--law",
+      default="groups",
+      choices=("groups", "images"),
+      help="what is uniform: groups, then images in them (default); or images",
+  )
+  parser.add_argument(
+      "--exclude", metavar="E.npy", help="numbers of images to leave out"
+  )
+  parser.add_argument(
+      "--out", required=True, metavar="triplets.npz", help="file to write"
+  )
+  parser.add_argument(
+      "--overwrite", action="store_true", help="replace an existing file"
+  )
+
+
+def run(args: argparse.Namespace) -> None:
+  """Samples, writes, and says what was left out."""
+  from alignet import files
+  from alignet import sampling
+
+  files.check_output(args.out, overwrite=args.overwrite)
+  strategy = sampling.parse(args.strategy)
+  labels, inputs = _labels(args, strategy)
+  exclude = None
+  if args.exclude:
+    exclude = files.load_npy(args.exclude, what="image numbers", shape=(None,))
+    inputs["exclude"] = files.sha256(args.exclude)
+  meta = sampling.write(
+      args.out,
+      labels,
+      args.strategy,
+      args.n,
+      seed=args.seed,
+      law=args.law,
+      exclude=exclude,
+      meta={"inputs_sha256": inputs},
+      overwrite=args.overwrite,
+  )
+  if args.quiet:
+    return
+  print(
+      f"{args.out}: {meta['n']} triplets, {args.strategy}, of"
+      f" {meta['n_images_used']} images in {meta['n_groups_used']} groups"
+  )
+  if meta["groups_dropped"]:
+    print(
+        f"left out: {meta['n_groups_dropped']} groups of fewer than"
+        f" {meta['min_images_a_group']} images:"
+        f" {', '.join(map(str, meta['groups_dropped']))}"
+    )
+
+
+def _labels(args, strategy):
+  """Labels that fit the strategy, and the hash of their file."""
+  import numpy as np
+
+  if strategy.labels == "cluster" and args.level:
+    raise AlignetError(
+        f"--strategy={strategy.name} samples by clusters; pass"
+        " --clusters=clusters.npz instead of --level"
+    )
+  if strategy.labels == "class" and args.clusters:
+    raise AlignetError(
+        f"--strategy={strategy.name} samples by classes; with --clusters use"
+        " --strategy=cluster_border_K"
+    )
+  labels, inputs = label_flags.load(args)
+  if labels is None and args.representations and strategy.rule == "random":
+    from alignet.representations import store
+
+    n = len(store.open(args.representations).filenames)
+    labels = np.zeros(n, np.int32)
+  if labels is None:
+    raise AlignetError(
+        "pass the labels: --labels=L.npy, --clusters=clusters.npz, or"
+        " --representations=DIR with --level"
+    )
+  if strategy.clusters is not None and args.clusters:
+    from alignet import files
+
+    arrays = files.load_npz(args.clusters, required=("centroids",))
+    if len(arrays["centroids"]) != strategy.clusters:
+      raise AlignetError(
+          f"--strategy={strategy.name} promises {strategy.clusters} clusters;"
+          f" {args.clusters} has {len(arrays['centroids'])}"
+      )
+  return labels, inputs

@@ -90,20 +90,21 @@ def install(root, layer):
   python = venv / "bin" / "python"
   base = getattr(sys, "_base_executable", sys.executable)
   what = ["-r", "requirements.txt", "-e", "." + _EXTRAS[layer]]
+  quiet = [] if sys.stderr.isatty() else ["--quiet"]
   uv = shutil.which("uv")
   print(f"setting up {venv} with {'uv' if uv else 'pip'}", flush=True)
   if uv:
     try:
       if not venv.exists():
         _run(root, uv, "venv", "--quiet", "--seed", "--python", base, venv)
-      _run(root, uv, "pip", "install", "--quiet", "--python", python, *what)
+      _run(root, uv, "pip", "install", *quiet, "--python", python, *what)
       return
     except subprocess.CalledProcessError:
       print("uv failed: trying again with pip", flush=True)
       shutil.rmtree(venv, ignore_errors=True)
   if not venv.exists():
     _run(root, base, "-m", "venv", venv)
-  _run(root, python, "-m", "pip", "install", "--quiet", *what)
+  _run(root, python, "-m", "pip", "install", *quiet, *what)
 
 
 def _digest(*paths):

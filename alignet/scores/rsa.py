@@ -1,0 +1,300 @@
+"""Representational similarity analysis: a model's RDM against people's.
+
+An RDM (representational dissimilarity matrix) is a symmetric (n, n) matrix over
+n stimuli. Only pairs of two different stimuli count: the diagonal is never
+read. Correlations are over the n (n - 1) / 2 pairs of the upper triangle.
+
+Noise ceilings and the bootstrap over stimuli follow Nili et al. 2014 (A toolbox
+for representational similarity analysis, PLOS Computational Biology 10(4)).
+"""
+
+import dataclasses
+from typing import Literal
+
+from alignet import files
+from alignet import progress
+from alignet import similarity as similarities
+from alignet.errors import AlignetError
+import numpy as np
+from scipy import stats
+
+Method = Literal["spearman", "pearson"]
+
+
+def rdm(
+    features: np.ndarray, similarity: similarities.Kind = "cosine"
+) -> np.ndarray:
+  """The model's RDM, computed in float64.
+
+  Args:
+    features: (n, d), one row a stimulus.
+    similarity: "cosine" for 1 - cosine, "dot" for minus the dot product.
+
+  Returns:
+    (n, n) float64.
+
+  Raises:
+    AlignetError: not a matrix, a NaN or infinite value.
+  """
+  features = files.check_array(features, "features", shape=(None, None))
+  files.check_finite(features, "features")
+  s = similarities.matrix(features.astype(np.float64), kind=similarity)
+  return 1 - s if similarity == "cosine" else -s
+
+
+def check(human: np.ndarray, n: int, what: str = "human RDM") -> np.ndarray:
+  """Checks one RDM (n, n) or one a subject (subjects, n, n).
+
+  Args:
+    human: dissimilarities; the diagonal is ignored.
+    n: number of stimuli.
+    what: name of the array, for the message.
+
+  Returns:
+    (subjects, n, n) float64, one subject where one RDM was given.
+
+  Raises:
+    AlignetError: another size, not symmetric, NaN, similarities.
+  """
+  human = np.asarray(human)
+  if human.ndim not in (2, 3) or human.shape[-2:] != (n, n) or not human.size:
+    raise AlignetError(
+        f"{what}: expected shape ({n}, {n}) or (subjects, {n}, {n}), one row of"
+        f" features a stimulus, found {human.shape}"
+    )
+  if n < 3:
+    raise AlignetError(f"{what}: expected at least 3 stimuli, found {n}")
+  human = human.reshape(-1, n, n).astype(np.float64)
+  off = ~np.eye(n, dtype=bool)
+  for subject, m in enumerate(human):
+    where = f"{what}, subject {subject}" if len(human) > 1 else what
+    if not np.isfinite(m[off]).all():
+      i, j = np.argwhere(~np.isfinite(m) & off)[0]
+      raise AlignetError(
+          f"{where}: entry ({i}, {j}) is {m[i, j]}; expected a finite"
+          " dissimilarity for every pair"
+      )
+    difference = np.where(off, abs(m - m.T), 0)
+    if difference.max() > 1e-4 * abs(m[off]).max():
+      i, j = np.unravel_index(difference.argmax(), m.shape)
+      raise AlignetError(
+          f"{where}: expected a symmetric matrix, found {m[i, j]:g} at"
+          f" ({i}, {j}) and {m[j, i]:g} at ({j}, {i}); average it with its"
+          " transpose if both are measurements of the pair"
+      )
+    if np.diag(m).min() > m[off].max():
+      raise AlignetError(
+          f"{where}: expected dissimilarities, found a diagonal larger than"
+          " every other entry, as in a matrix of similarities; pass 1 - R"
+      )
+  return human
+
+
+def upper(matrix: np.ndarray) -> np.ndarray:
+  """Upper triangle without the diagonal, [..., n, n] -> [..., n (n - 1) / 2].
+
+  Row by row: (0, 1), (0, 2), ..., (1, 2), ...
+  """
+  i, j = np.triu_indices(np.shape(matrix)[-1], k=1)
+  return np.asarray(matrix)[..., i, j]
+
+
+def correlate(a: np.ndarray, b: np.ndarray, method: Method) -> float:
+  """Correlation of two vectors of dissimilarities (SciPy).
+
+  Raises:
+    AlignetError: it is undefined because one of them is constant.
+  """
+  a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+  if np.ptp(a) == 0 or np.ptp(b) == 0:
+    which = "first" if np.ptp(a) == 0 else "second"
+    raise AlignetError(
+        "the correlation of two RDMs is undefined: all dissimilarities of the"
+        f" {which} one are {(a if which == 'first' else b)[0]:g}"
+    )
+  if method == "spearman":
+    a, b = stats.rankdata(a), stats.rankdata(b)
+  return float(stats.pearsonr(a, b).statistic)
+
+
+def per_subject(
+    model: np.ndarray, human: np.ndarray, method: Method = "spearman"
+) -> np.ndarray:
+  """Correlation of the model's RDM with each subject's.
+
+  Args:
+    model: (n, n).
+    human: (subjects, n, n).
+    method: "spearman" or "pearson".
+
+  Returns:
+    (subjects,) float64.
+  """
+  x = upper(model)
+  return np.array([correlate(x, upper(h), method) for h in human])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ceiling:
+  """Bounds on the mean correlation with the subjects that a model can reach.
+
+  Attributes:
+    lower: mean over subjects of the correlation of a subject's RDM with the
+      mean RDM of all the others.
+    upper: the same with the mean RDM of all subjects, itself included.
+  """
+
+  lower: float
+  upper: float
+
+
+def noise_ceiling(human: np.ndarray, method: Method = "spearman") -> Ceiling:
+  """Noise ceiling of Nili et al. 2014, of the mean of `per_subject`.
+
+  Before averaging, each subject's upper triangle is replaced by its ranks
+  (spearman; ties share the mean rank) or by its z-scores (pearson). The mean
+  over subjects of these vectors correlates best with the subjects on average:
+  the upper bound is exact for pearson, and for spearman, where the correlation
+  ranks the mean of ranks once more, very nearly so.
+
+  Args:
+    human: (subjects, n, n), two subjects or more.
+    method: "spearman" or "pearson".
+
+  Returns:
+    The lower and the upper bound.
+
+  Raises:
+    AlignetError: fewer than two subjects, a constant RDM.
+  """
+  subjects = len(human)
+  if np.ndim(human) != 3 or subjects < 2:
+    raise AlignetError(
+        "noise ceiling: expected RDMs of at least two subjects, found shape"
+        f" {np.shape(human)}"
+    )
+  values = upper(human).astype(np.float64)
+  if method == "spearman":
+    values = stats.rankdata(values, axis=1)
+  else:
+    spread = values.std(axis=1, keepdims=True)
+    values = values - values.mean(axis=1, keepdims=True)
+    values = values / np.where(spread > 0, spread, 1)
+  total = values.sum(axis=0)
+  return Ceiling(
+      lower=float(np.mean([correlate(v, total - v, method) for v in values])),
+      upper=float(np.mean([correlate(v, total, method) for v in values])),
+  )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StimulusInterval:
+  """Percentile interval of a correlation of two RDMs.
+
+  Attributes:
+    low: lower end.
+    high: upper end.
+    se: standard deviation over resamples.
+    resamples: resamples used.
+    skipped: resamples left out, because a correlation was undefined in them.
+  """
+
+  low: float
+  high: float
+  se: float
+  resamples: int
+  skipped: int
+
+
+def bootstrap(
+    model: np.ndarray,
+    human: np.ndarray,
+    method: Method = "spearman",
+    *,
+    rng: np.random.Generator,
+    resamples: int = 1000,
+    level: float = 0.95,
+) -> StimulusInterval:
+  """Bootstrap over stimuli of the correlation of two RDMs.
+
+  Stimuli are drawn with replacement and rows and columns of both matrices
+  follow; pairs of a stimulus with itself are left out. A pair of two different
+  stimuli drawn m_i and m_j times thus counts m_i m_j times: ranks and moments
+  are computed with these weights, which gives what the enlarged matrices would.
+
+  Args:
+    model: (n, n).
+    human: (n, n), for instance the mean over subjects.
+    method: "spearman" or "pearson".
+    rng: source of the draws.
+    resamples: number of draws, two or more.
+    level: coverage of the interval.
+
+  Returns:
+    The interval.
+
+  Raises:
+    AlignetError: nearly all resamples are undefined.
+  """
+  n = len(model)
+  i, j = np.triu_indices(n, k=1)
+  a, b = upper(model).astype(np.float64), upper(human).astype(np.float64)
+  ranks = (_WeightedRanks(a), _WeightedRanks(b)) if method == "spearman" else ()
+  found = []
+  for _ in progress.bar(range(resamples), desc="bootstrap over stimuli"):
+    drawn = np.bincount(rng.integers(n, size=n), minlength=n)
+    weights = (drawn[i] * drawn[j]).astype(np.float64)
+    if ranks:
+      a, b = (rank(weights) for rank in ranks)
+    r = _weighted_pearson(a, b, weights)
+    if r is not None:
+      found.append(r)
+  if len(found) < 2:
+    raise AlignetError(
+        f"bootstrap: {resamples - len(found)} of {resamples} resamples of {n}"
+        " stimuli give no correlation; use more resamples or more stimuli"
+    )
+  tail = (1 - level) / 2
+  low, high = np.quantile(found, [tail, 1 - tail])
+  return StimulusInterval(
+      low=float(low),
+      high=float(high),
+      se=float(np.std(found, ddof=1)),
+      resamples=len(found),
+      skipped=resamples - len(found),
+  )
+
+
+class _WeightedRanks:
+  """Mean ranks of values that are repeated `weights` times each.
+
+  Sorted once; a call costs a cumulative sum.
+  """
+
+  def __init__(self, values: np.ndarray):
+    self._order = np.argsort(values, kind="stable")
+    ascending = values[self._order]
+    first = np.r_[True, ascending[1:] != ascending[:-1]]
+    self._starts = np.flatnonzero(first)
+    group = np.empty(len(values), np.intp)
+    group[self._order] = np.cumsum(first) - 1
+    self._group = group
+
+  def __call__(self, weights: np.ndarray) -> np.ndarray:
+    tied = np.add.reduceat(weights[self._order], self._starts)
+    ranks = np.cumsum(tied) - tied + (tied + 1) / 2
+    return ranks[self._group]
+
+
+def _weighted_pearson(
+    a: np.ndarray, b: np.ndarray, weights: np.ndarray
+) -> float | None:
+  """Pearson correlation with weights; None where it is undefined."""
+  used = weights > 0
+  a, b, weights = a[used], b[used], weights[used]
+  if not len(a) or np.ptp(a) == 0 or np.ptp(b) == 0:
+    return None
+  a = a - np.average(a, weights=weights)
+  b = b - np.average(b, weights=weights)
+  norm = np.sqrt((weights @ (a * a)) * (weights @ (b * b)))
+  return float(weights @ (a * b) / norm)

@@ -1,0 +1,125 @@
+"""Everything `alignet evaluate` reports on one set of representations.
+
+Arrays in, a dictionary of plain numbers out, ready for JSON.
+"""
+
+from typing import Any
+
+from alignet import files
+from alignet import similarity as similarities
+from alignet import triplets as triplet_layout
+from alignet.errors import AlignetError
+from alignet.scores import odd_one_out
+from alignet.scores import probabilistic
+from alignet.scores import rsa
+import numpy as np
+
+
+def of_triplets(
+    features: np.ndarray,
+    triplets: np.ndarray,
+    *,
+    similarity: similarities.Kind,
+    seed: int = 0,
+) -> dict[str, Any]:
+  """Agreement of representations with odd-one-out choices.
+
+  Args:
+    features: (n, d), one row an object, finite.
+    triplets: (m, 3) row numbers, the odd one last; m >= 2.
+    similarity: "dot" or "cosine".
+    seed: deals the triplets out to the two halves of `nll_fitted`.
+
+  Returns:
+    similarity: as given.
+    accuracy: mean odd-one-out accuracy, k tied maxima count 1/k.
+    se: its standard error over triplets, standard deviation / sqrt(m) (it
+      takes triplets for independent: `bootstrap` does not).
+    nll: mean negative log likelihood at temperature 1, nats.
+    nll_fitted: the same at a fitted temperature, by two-fold cross-fitting:
+      each half of the triplets at the temperature fitted on the other half.
+    temperature: the two temperatures.
+    n: number of triplets.
+
+  Raises:
+    AlignetError: NaN, a row number out of range, fewer than two triplets.
+  """
+  features = files.check_array(features, "features", shape=(None, None))
+  files.check_finite(features, "features")
+  triplets = triplet_layout.check(triplets, len(features))
+  if len(triplets) < 2:
+    raise AlignetError(
+        f"triplets: expected at least 2 rows, found {len(triplets)}"
+    )
+  s = similarities.of_triplets(features, triplets, similarity)
+  correct = odd_one_out.accuracy(s)
+  temperatures = probabilistic.cross_fitted_temperatures(
+      s, rng=np.random.default_rng(seed)
+  )
+  nll = probabilistic.nll(probabilistic.log_probabilities(s))
+  fitted = probabilistic.nll(probabilistic.log_probabilities(s, temperatures))
+  return {
+      "similarity": similarity,
+      "accuracy": float(correct.mean()),
+      "se": float(correct.std() / np.sqrt(len(correct))),
+      "nll": float(nll.mean()),
+      "nll_fitted": float(fitted.mean()),
+      "temperature": np.unique(temperatures).tolist(),
+      "n": len(triplets),
+  }
+
+
+def of_rdm(
+    features: np.ndarray,
+    human: np.ndarray,
+    *,
+    similarity: similarities.Kind,
+    seed: int = 0,
+    resamples: int = 1000,
+) -> dict[str, Any]:
+  """Agreement of representations with human dissimilarities.
+
+  Args:
+    features: (n, d), one row a stimulus, finite.
+    human: (n, n) or (subjects, n, n) dissimilarities, diagonal ignored.
+    similarity: "cosine", model RDM 1 - cosine; "dot", minus the dot product.
+    seed: of the bootstrap.
+    resamples: of the bootstrap over stimuli.
+
+  Returns:
+    similarity: as given.
+    mean_rdm: spearman and pearson with the mean of the subjects' RDMs, and ci,
+      the 95 % interval of the spearman, bootstrap over stimuli.
+    per_subject: mean and values of the spearman with each subject's RDM.
+    ceiling: lower and upper noise ceiling of per_subject's mean; None for both
+      where there is one RDM only.
+
+  Raises:
+    AlignetError: NaN, sizes that differ, a matrix that is not symmetric or
+      holds similarities, a constant RDM.
+  """
+  model = rsa.rdm(features, similarity)
+  human = rsa.check(human, len(model))
+  mean = human.mean(axis=0)
+  ci = rsa.bootstrap(
+      model, mean, rng=np.random.default_rng(seed), resamples=resamples
+  )
+  values = rsa.per_subject(model, human)
+  ceiling = rsa.noise_ceiling(human) if len(human) > 1 else None
+  return {
+      "similarity": similarity,
+      "mean_rdm": {
+          "spearman": rsa.correlate(
+              rsa.upper(model), rsa.upper(mean), "spearman"
+          ),
+          "pearson": rsa.correlate(
+              rsa.upper(model), rsa.upper(mean), "pearson"
+          ),
+          "ci": [ci.low, ci.high],
+      },
+      "per_subject": {"mean": float(values.mean()), "values": values.tolist()},
+      "ceiling": {
+          "lower": ceiling.lower if ceiling else None,
+          "upper": ceiling.upper if ceiling else None,
+      },
+  }

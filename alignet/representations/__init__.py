@@ -1,0 +1,1 @@
+"""Representations of images: the store on disk, clusters of them."""

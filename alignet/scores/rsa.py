@@ -54,7 +54,7 @@ def check(human: np.ndarray, n: int, what: str = "human RDM") -> np.ndarray:
     (subjects, n, n) float64, one subject where one RDM was given.
 
   Raises:
-    AlignetError: another size, not symmetric, NaN, similarities.
+    AlignetError: another size, not symmetric, NaN, constant, similarities.
   """
   human = np.asarray(human)
   if human.ndim not in (2, 3) or human.shape[-2:] != (n, n) or not human.size:
@@ -73,6 +73,11 @@ def check(human: np.ndarray, n: int, what: str = "human RDM") -> np.ndarray:
       raise AlignetError(
           f"{where}: entry ({i}, {j}) is {m[i, j]}; expected a finite"
           " dissimilarity for every pair"
+      )
+    if np.ptp(m[off]) == 0:
+      raise AlignetError(
+          f"{where}: all dissimilarities are {m[0, 1]:g}; a correlation with"
+          " them is undefined"
       )
     difference = np.where(off, abs(m - m.T), 0)
     if difference.max() > 1e-4 * abs(m[off]).max():
@@ -236,6 +241,11 @@ def bootstrap(
   Raises:
     AlignetError: nearly all resamples are undefined.
   """
+  if resamples < 2 or not 0 < level < 1:
+    raise AlignetError(
+        "bootstrap: expected 2 resamples or more and a level between 0 and 1,"
+        f" found {resamples} and {level}"
+    )
   n = len(model)
   i, j = np.triu_indices(n, k=1)
   a, b = upper(model).astype(np.float64), upper(human).astype(np.float64)

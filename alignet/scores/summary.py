@@ -101,20 +101,19 @@ def of_rdm(
   model = rsa.rdm(features, similarity)
   human = rsa.check(human, len(model))
   mean = human.mean(axis=0)
+  pairs, mean_pairs = rsa.upper(model), rsa.upper(mean)
+  spearman = rsa.correlate(pairs, mean_pairs, "spearman")
+  pearson = rsa.correlate(pairs, mean_pairs, "pearson")
+  values = rsa.per_subject(model, human)
+  ceiling = rsa.noise_ceiling(human) if len(human) > 1 else None
   ci = rsa.bootstrap(
       model, mean, rng=np.random.default_rng(seed), resamples=resamples
   )
-  values = rsa.per_subject(model, human)
-  ceiling = rsa.noise_ceiling(human) if len(human) > 1 else None
   return {
       "similarity": similarity,
       "mean_rdm": {
-          "spearman": rsa.correlate(
-              rsa.upper(model), rsa.upper(mean), "spearman"
-          ),
-          "pearson": rsa.correlate(
-              rsa.upper(model), rsa.upper(mean), "pearson"
-          ),
+          "spearman": spearman,
+          "pearson": pearson,
           "ci": [ci.low, ci.high],
       },
       "per_subject": {"mean": float(values.mean()), "values": values.tolist()},

@@ -146,6 +146,8 @@ def test_bootstrap_skips_undefined_resamples():
   assert found.resamples + found.skipped == 200
   assert 20 < found.resamples < 70
   assert found.low == pytest.approx(1) and found.high == pytest.approx(1)
+  with pytest.raises(AlignetError, match="2 resamples or more"):
+    rsa.bootstrap(model, model, rng=rng, resamples=1)
   with pytest.raises(AlignetError, match="give no correlation"):
     rsa.bootstrap(model[:2, :2], model[:2, :2], rng=rng, resamples=20)
 
@@ -172,6 +174,10 @@ def test_check_refuses(human):
   bad = human[0].copy()
   bad[3, 4] += 1
   with pytest.raises(AlignetError, match=r"symmetric.*\(3, 4\)"):
+    rsa.check(bad, 12)
+  bad = human.copy()
+  bad[4] = 7
+  with pytest.raises(AlignetError, match="subject 4: all dissimilarities"):
     rsa.check(bad, 12)
   with pytest.raises(AlignetError, match="pass 1 - R"):
     rsa.check(20 - human, 12)

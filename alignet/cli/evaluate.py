@@ -1,0 +1,154 @@
+"""`alignet evaluate`: representations against human judgments."""
+
+import argparse
+
+HELP = "score representations against odd-one-out choices or human RDMs"
+
+_TRIPLETS = """\
+Odd-one-out accuracy and likelihood of human choices. Writes JSON: similarity,
+accuracy (k tied maxima count 1/k), se (standard deviation / sqrt(n)), nll
+(softmax of the similarities at temperature 1, nats), nll_fitted (two-fold
+cross-fitting over the triplets: each random half at the temperature that
+minimises the NLL of the other half, both in "temperature"), n, and meta.
+"""
+
+_RDM = """\
+Representational similarity analysis. The model's RDM is 1 - cosine, or minus
+the dot product. Writes JSON: similarity, mean_rdm (spearman and pearson with
+the mean human RDM; ci: 95 % interval of the spearman, bootstrap over stimuli),
+per_subject (spearman: mean and values), ceiling (lower and upper noise ceiling
+of that mean, Nili et al. 2014; null for a single RDM), and meta.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the subcommands `triplets` and `rdm`."""
+  kinds = parser.add_subparsers(dest="evaluation", required=True)
+  triplets = kinds.add_parser(
+      "triplets", help="odd-one-out choices", description=_TRIPLETS
+  )
+  triplets.add_argument(
+      "--triplets",
+      required=True,
+      metavar="T.npy",
+      help="(n, 3) row numbers of the features, the odd one last",
+  )
+  rdm = kinds.add_parser(
+      "rdm", help="human dissimilarity matrices", description=_RDM
+  )
+  rdm.add_argument(
+      "--rdm",
+      required=True,
+      metavar="R.npy",
+      help="(n, n) or (subjects, n, n) dissimilarities, the diagonal ignored",
+  )
+  rdm.add_argument(
+      "--resamples",
+      type=int,
+      default=1000,
+      help="bootstrap resamples (default: %(default)s)",
+  )
+  for command in (triplets, rdm):
+    _add_common(command)
+
+
+def run(args: argparse.Namespace) -> None:
+  """Computes the scores and writes them as JSON."""
+  # pylint: disable=g-import-not-at-top
+  from alignet import files
+  from alignet import transforms
+  from alignet.scores import summary
+
+  files.check_output(args.out, overwrite=args.overwrite)
+  features = files.load_npy(
+      args.features,
+      what="features",
+      shape=(None, None),
+      kinds="fiu",
+      mmap=True,
+  )
+  files.check_finite(features, f"features in {args.features}")
+  kind = args.similarity or ("dot" if args.transform else "cosine")
+  inputs = {"features": args.features}
+  if args.transform:
+    features = transforms.load(args.transform)(features)
+    inputs["transform"] = args.transform
+  if args.evaluation == "triplets":
+    inputs["triplets"] = args.triplets
+    triplets = files.load_npy(
+        args.triplets, what="triplets", shape=(None, 3), kinds="iu"
+    )
+    result = summary.of_triplets(
+        features, triplets, similarity=kind, seed=args.seed
+    )
+  else:
+    inputs["rdm"] = args.rdm
+    human = files.load_npy(args.rdm, what="human RDM", kinds="fiu")
+    result = summary.of_rdm(
+        features,
+        human,
+        similarity=kind,
+        seed=args.seed,
+        resamples=args.resamples,
+    )
+  result["meta"] = {
+      "seed": args.seed,
+      "sha256": {name: files.sha256(path) for name, path in inputs.items()},
+      "versions": files.versions(),
+  }
+  files.write_json(args.out, result, overwrite=args.overwrite)
+  if not args.quiet:
+    print(_sentence(args, result))
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+  parser.add_argument(
+      "--features",
+      required=True,
+      metavar="F.npy",
+      help="(n, d) representations, one row an object",
+  )
+  parser.add_argument(
+      "--transform",
+      metavar="t.npz",
+      help="affine transform to apply to the features first",
+  )
+  parser.add_argument(
+      "--similarity",
+      choices=("dot", "cosine"),
+      help="default: dot with a transform, cosine without",
+  )
+  parser.add_argument(
+      "--out", required=True, metavar="r.json", help="where the result goes"
+  )
+  parser.add_argument(
+      "--seed", type=int, default=0, help="default: %(default)s"
+  )
+  parser.add_argument(
+      "--overwrite", action="store_true", help="replace an existing output"
+  )
+  # The frame adds --quiet to `evaluate` itself; here it may follow the
+  # subcommand too, and must not reset what was said before it.
+  parser.add_argument(
+      "--quiet",
+      action="store_true",
+      default=argparse.SUPPRESS,
+      help="no progress bars, no chatter",
+  )
+
+
+def _sentence(args: argparse.Namespace, result: dict) -> str:
+  if args.evaluation == "triplets":
+    return (
+        f"accuracy {result['accuracy']:.4f} (standard error"
+        f" {result['se']:.4f}), NLL {result['nll']:.4f},"
+        f" {result['nll_fitted']:.4f} at fitted temperature,"
+        f" {result['similarity']}, {result['n']} triplets: {args.out}"
+    )
+  mean = result["mean_rdm"]
+  low, high = mean["ci"]
+  return (
+      f"Spearman {mean['spearman']:.4f} ({low:.4f} to {high:.4f}) with the mean"
+      f" RDM, {result['per_subject']['mean']:.4f} a subject,"
+      f" {result['similarity']}: {args.out}"
+  )

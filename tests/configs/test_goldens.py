@@ -31,6 +31,8 @@ def _render(config: Any) -> str:
   from kauldron import konfig  # pylint: disable=g-import-not-at-top
 
   if isinstance(config, konfig.ConfigDict):
+    if "xm_job" in config:  # Kauldron's defaults for a launcher we do not use.
+      del config["xm_job"]
     return f"{config!r}\n"
   if not isinstance(config, ml_collections.ConfigDict):
     raise TypeError(f"get_config() returned a {type(config).__name__}")

@@ -10,9 +10,9 @@ Rows are seeded by counter: row r depends on the labels, the strategy and
 from alignet.sampling.names import NAMES
 from alignet.sampling.names import Strategy
 from alignet.sampling.names import parse
-from alignet.sampling.plan import Plan
-from alignet.sampling.plan import plan
-from alignet.sampling.plan import sample
+from alignet.sampling.plans import Plan
+from alignet.sampling.plans import plan
+from alignet.sampling.plans import sample
 from alignet.sampling.rules import Law
 from alignet.sampling.rules import Rule
 from alignet.sampling.rules import obeys

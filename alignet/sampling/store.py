@@ -13,7 +13,7 @@ from alignet import progress
 from alignet import triplets
 from alignet.errors import AlignetError
 from alignet.sampling import rules
-from alignet.sampling.plan import plan as make_plan
+from alignet.sampling.plans import plan as make_plan
 import numpy as np
 
 _KEYS = ("indices", "meta")

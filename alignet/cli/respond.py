@@ -1,0 +1,56 @@
+"""`alignet respond`: representations and triplets to an AligNet npz."""
+
+import argparse
+import typing
+
+from alignet import similarity
+
+HELP = "answer triplets with a teacher: write an AligNet npz"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Flags of the command."""
+  parser.add_argument(
+      "--representations", required=True, help="directory of representations"
+  )
+  parser.add_argument(
+      "--triplets", required=True, help="triplets.npz, as `sample` writes it"
+  )
+  parser.add_argument(
+      "--transform",
+      help="transform.npz of the teacher; without it the raw representations"
+      " answer: the untransformed control",
+  )
+  parser.add_argument(
+      "--temperature_from",
+      metavar="ALIGNET",
+      help="AligNet npz: divide by the one temperature that gives the responses"
+      " its mean entropy: the entropy-matched control",
+  )
+  parser.add_argument(
+      "--similarity",
+      choices=typing.get_args(similarity.Kind),
+      default="dot",
+      help="dot (default) or cosine",
+  )
+  parser.add_argument("--out", required=True, help="the AligNet npz to write")
+  parser.add_argument(
+      "--overwrite", action="store_true", help="replace an existing output"
+  )
+
+
+def run(args: argparse.Namespace) -> None:
+  """Runs the command."""
+  from response_generation import respond  # pylint: disable=g-import-not-at-top
+
+  meta = respond.respond(
+      representations=args.representations,
+      triplets=args.triplets,
+      out=args.out,
+      transform=args.transform,
+      temperature_from=args.temperature_from,
+      similarity=args.similarity,
+      overwrite=args.overwrite,
+  )
+  if not args.quiet:
+    print(respond.summary(args.out, meta))

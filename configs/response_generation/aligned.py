@@ -1,0 +1,32 @@
+"""Aligned responses: dot products of the teacher's transform, AligNet itself.
+
+  python -m response_generation.main \
+      --config=configs/response_generation/aligned.py \
+      --config.representations=DIR --config.triplets=triplets.npz \
+      --config.transform=transform.npz --config.out=aligned/train_SAMPLING.npz
+
+The paper answers 10 M train and 10 k val triplets sampled between 500 clusters
+of ImageNet images. Cost: one pass over the representations and three dot
+products a triplet. Killed, the same command goes on where it was.
+"""
+
+import ml_collections
+from ml_collections import config_dict
+
+
+def get_config() -> ml_collections.ConfigDict:
+  config = ml_collections.ConfigDict()
+  # Directory of representations, as `alignet.representations.store` writes it.
+  config.representations = config_dict.placeholder(str)
+  # triplets.npz, sampled over the images of the representations.
+  config.triplets = config_dict.placeholder(str)
+  # transform.npz of the teacher, from uncertainty distillation; one of gLocal's
+  # published transforms does as well.
+  config.transform = config_dict.placeholder(str)
+  # "dot" is what the teacher was trained with; "cosine" is the alternative.
+  config.similarity = "dot"
+  # The AligNet npz to write: {root}/aligned/{train|val}_{sampling}.npz.
+  config.out = config_dict.placeholder(str)
+  # Replace an existing output.
+  config.overwrite = False
+  return config

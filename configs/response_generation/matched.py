@@ -1,0 +1,34 @@
+"""Entropy-matched responses: raw dot products divided by one temperature.
+
+  python -m response_generation.main \
+      --config=configs/response_generation/matched.py \
+      --config.representations=DIR --config.triplets=triplets.npz \
+      --config.temperature_from=aligned/train_SAMPLING.npz \
+      --config.out=untransformed-matched/train_SAMPLING.npz
+
+The control that differs from the aligned responses in what the targets say
+alone: the mean entropy of softmax(similarities / T) is that of the aligned
+file. T is found by root search and recorded in the file's meta. This control
+is not in the paper.
+"""
+
+import ml_collections
+from ml_collections import config_dict
+
+
+def get_config() -> ml_collections.ConfigDict:
+  config = ml_collections.ConfigDict()
+  # Directory of representations, as `alignet.representations.store` writes it.
+  config.representations = config_dict.placeholder(str)
+  # triplets.npz, sampled over the images of the representations.
+  config.triplets = config_dict.placeholder(str)
+  # AligNet npz whose mean target entropy is to be met: the aligned responses.
+  config.temperature_from = config_dict.placeholder(str)
+  # "dot" is what the teacher was trained with; "cosine" is the alternative.
+  config.similarity = "dot"
+  # The AligNet npz to write:
+  # {root}/untransformed-matched/{train|val}_{sampling}.npz.
+  config.out = config_dict.placeholder(str)
+  # Replace an existing output.
+  config.overwrite = False
+  return config

@@ -1,0 +1,29 @@
+"""Untransformed responses: dot products of raw representations, the control.
+
+  python -m response_generation.main \
+      --config=configs/response_generation/untransformed.py \
+      --config.representations=DIR --config.triplets=triplets.npz \
+      --config.out=untransformed/train_SAMPLING.npz
+
+The released control ("UnAligNet"): the same images and triplets as the aligned
+responses. Raw dot products are so large that their softmax is nearly one-hot;
+`matched` is the control with targets as soft as the aligned ones.
+"""
+
+import ml_collections
+from ml_collections import config_dict
+
+
+def get_config() -> ml_collections.ConfigDict:
+  config = ml_collections.ConfigDict()
+  # Directory of representations, as `alignet.representations.store` writes it.
+  config.representations = config_dict.placeholder(str)
+  # triplets.npz, sampled over the images of the representations.
+  config.triplets = config_dict.placeholder(str)
+  # "dot" is what the teacher was trained with; "cosine" is the alternative.
+  config.similarity = "dot"
+  # The AligNet npz to write: {root}/untransformed/{train|val}_{sampling}.npz.
+  config.out = config_dict.placeholder(str)
+  # Replace an existing output.
+  config.overwrite = False
+  return config

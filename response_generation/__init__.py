@@ -1,0 +1,1 @@
+"""Responses: representations, triplets and a transform make an AligNet npz."""

@@ -1,0 +1,105 @@
+"""One temperature that gives raw similarities the entropy of aligned ones.
+
+Raw dot products are so large that their softmax is nearly one-hot; a student
+trained on them differs from an aligned one by the sharpness of its targets
+alone. Dividing them by the temperature T at which the mean entropy of
+softmax(s / T) equals that of the aligned targets leaves only what the targets
+say: the control `untransformed-matched`.
+"""
+
+import math
+
+from alignet import files
+from alignet import similarity
+from alignet.errors import AlignetError
+import numpy as np
+from scipy import optimize
+
+TOLERANCE = 1e-8
+"""Largest difference of mean entropies, in nats, before rounding to float32."""
+
+_ROWS = 65536
+_FARTHEST = 200.0  # |log T| where the search for a bracket ends.
+
+
+def mean_entropy(similarities: np.ndarray, temperature: float = 1.0) -> float:
+  """Mean over rows of the entropy of softmax(s / T), in float64.
+
+  Args:
+    similarities: (n, 3) [s01, s02, s12].
+    temperature: T > 0.
+
+  Returns:
+    Nats, from 0 to log 3.
+  """
+  total = 0.0
+  for start in range(0, len(similarities), _ROWS):
+    s = similarities[start : start + _ROWS].astype(np.float64)
+    # The differences are divided, which cannot turn infinity into NaN.
+    s = (s - s.max(axis=-1, keepdims=True)) / temperature
+    log_p = similarity.log_choice_probabilities(s)
+    total += float(np.sum(similarity.entropy(log_p)))
+  return total / len(similarities)
+
+
+def match(similarities: np.ndarray, target: float) -> float:
+  """The temperature at which the mean entropy of softmax(s / T) is `target`.
+
+  The mean entropy rises with T, from the share of ties to log 3.
+
+  Args:
+    similarities: (n, 3) finite [s01, s02, s12].
+    target: nats.
+
+  Returns:
+    T, rounded to nine digits so that the last digit of `exp` on one processor
+    or another does not show; the mean entropy is within `TOLERANCE`.
+
+  Raises:
+    AlignetError: no temperature reaches the target.
+  """
+  lowest, highest = _limit_at_zero(similarities), math.log(3)
+  if not lowest < target < highest:
+    raise AlignetError(
+        f"entropy matching: no temperature gives a mean entropy of {target:.9f}"
+        f" nats; with these similarities it lies between {lowest:.9f} and"
+        f" {highest:.9f}"
+    )
+
+  def excess(log_t):
+    return mean_entropy(similarities, math.exp(log_t)) - target
+
+  spread = np.ptp(similarities, axis=1)
+  low = high = math.log(spread.mean(dtype=np.float64))
+  while excess(low) > 0 and low > -_FARTHEST:
+    low -= 1.0
+  while excess(high) < 0 and high < _FARTHEST:
+    high += 1.0
+  if low < high and excess(low) * excess(high) < 0:
+    low = optimize.brentq(excess, low, high, xtol=1e-13, rtol=1e-13)
+  temperature = float(f"{math.exp(low):.9g}")
+  found = mean_entropy(similarities, temperature)
+  if abs(found - target) > TOLERANCE:
+    raise AlignetError(
+        f"entropy matching: expected a temperature with a mean entropy of"
+        f" {target:.9f} nats, came no nearer than {found:.9f} at {temperature}"
+    )
+  return temperature
+
+
+def _limit_at_zero(similarities: np.ndarray) -> float:
+  """Mean entropy as T goes to 0: log 2 or log 3 where the largest are tied."""
+  tied = similarities == similarities.max(axis=1, keepdims=True)
+  return float(np.mean(np.log(tied.sum(axis=1))))
+
+
+def target_entropy(path: files.Path) -> float:
+  """Mean entropy of softmax(similarities) of an AligNet npz, in nats."""
+  with files.open_npz(path, required=("similarities",)) as archive:
+    s = files.read_member(archive, "similarities", path)
+  what = f"similarities in {path}"
+  s = files.check_array(s, what, shape=(None, 3), kinds="f")
+  if not len(s):
+    raise AlignetError(f"{what}: expected at least one row, found none")
+  files.check_finite(s, what)
+  return mean_entropy(s)

@@ -1,0 +1,104 @@
+import pathlib
+import sys
+
+from absl import flags
+from absl.testing import flagsaver
+from alignet import config_files
+from alignet import triplet_io
+from alignet.errors import AlignetError
+import numpy as np
+import pytest
+from response_generation import main
+from response_generation import respond
+
+_ROOT = pathlib.Path(__file__).parent.parent.parent
+_PATH = _ROOT / "configs/response_generation/aligned.py"
+
+
+def _config(name, world, out, **more):
+  paths = {
+      "representations": world.representations,
+      "triplets": world.triplets,
+      "out": out,
+      **more,
+  }
+  return config_files.load(
+      f"response_generation/{name}",
+      [f"{key}={value}" for key, value in paths.items()],
+  )
+
+
+def test_three_configs_give_three_kinds_of_responses(world, tmp_path):
+  aligned, raw, matched = (tmp_path / f"{k}.npz" for k in "arm")
+  main.run(_config("aligned", world, aligned, transform=world.transform))
+  main.run(_config("untransformed", world, raw))
+  meta = main.run(_config("matched", world, matched, temperature_from=aligned))
+
+  # As by the function itself.
+  for out, more in (
+      (aligned, {"transform": world.transform}),
+      (raw, {}),
+      (matched, {"temperature_from": aligned}),
+  ):
+    again = tmp_path / "again.npz"
+    respond.respond(**world.inputs, **more, out=again, overwrite=True)
+    assert again.read_bytes() == out.read_bytes()
+  # Dividing changes neither who is odd nor the ratio of similarities.
+  one, other = triplet_io.open(raw), triplet_io.open(matched)
+  np.testing.assert_array_equal(one.indices, other.indices)
+  np.testing.assert_allclose(
+      one.similarities / meta["temperature"], other.similarities, rtol=1e-6
+  )
+
+
+@pytest.mark.parametrize(
+    "name, field", [("aligned", "transform"), ("matched", "temperature_from")]
+)
+def test_what_is_not_set_is_an_error(world, tmp_path, name, field):
+  config = _config(name, world, tmp_path / "x.npz")
+  with pytest.raises(AlignetError, match=f"leaves {field} open"):
+    main.run(config)
+
+
+def test_a_config_takes_no_foreign_field(world, tmp_path):
+  with pytest.raises(AlignetError, match="no key 'transform'"):
+    _config("untransformed", world, tmp_path / "x", transform="t.npz")
+
+
+@pytest.fixture
+def command(monkeypatch):
+  """Parses flags as `python -m response_generation.main` does, then runs."""
+
+  def run(*argv):
+    # config_flags looks for overrides in sys.argv.
+    monkeypatch.setattr(sys, "argv", main.find_config(["main", *argv]))
+    try:
+      return main.main(flags.FLAGS(sys.argv))
+    finally:  # config_flags has added a flag for each override.
+      for name in [f for f in flags.FLAGS if f.startswith("config.")]:
+        delattr(flags.FLAGS, name)
+
+  with flagsaver.flagsaver():
+    yield run
+
+
+# ml_collections 1.1 loads config files by a deprecated function.
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+@pytest.mark.parametrize("config", [_PATH, "response_generation/aligned"])
+def test_command_line(command, world, tmp_path, capsys, config):
+  out = tmp_path / "x.npz"
+  argv = [
+      f"--config={config}",
+      f"--config.representations={world.representations}",
+      f"--config.triplets={world.triplets}",
+      f"--config.transform={world.transform}",
+      f"--config.out={out}",
+  ]
+  assert command(*argv) == 0
+  assert "211 triplets, aligned dot similarities" in capsys.readouterr().out
+  assert len(triplet_io.open(out)) == 211
+  assert command(*argv) == 2
+  assert "already exists" in capsys.readouterr().err
+  assert command(*argv, "--config.overwrite=True") == 0
+  assert command(*argv, "stray") == 2
+  assert "unexpected argument 'stray'" in capsys.readouterr().err

@@ -1,0 +1,218 @@
+"""Charts: scores with intervals, learning curves, entropies of targets."""
+
+from collections.abc import Mapping, Sequence
+import math
+
+from alignet.errors import AlignetError
+from alignet.report import style
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+import numpy as np
+
+_UNIFORM = math.log(3)
+
+
+@style.styled
+def scores_with_intervals(
+    rows: Mapping[str, Mapping[str, tuple[float, float, float]]],
+    sets: Sequence[str],
+    title: str,
+    *,
+    set_names: Mapping[str, str] | None = None,
+    chance: Mapping[str, float] | None = None,
+    ceiling: Mapping[str, float] | None = None,
+    label: str = "accuracy (proportion)",
+) -> Figure:
+  """Dot plot of each model's scores with their intervals.
+
+  Args:
+    rows: model -> set -> (value, low, high); a missing set is left out, an
+      interval that is NaN is not drawn.
+    sets: the sets to show, from top to bottom.
+    title: title of the figure.
+    set_names: set -> text on the axis, where it differs.
+    chance: set -> score of a random choice, drawn as a dashed line.
+    ceiling: set -> best possible score, drawn as a dotted line.
+    label: name and unit of the score.
+
+  Returns:
+    A figure.
+
+  Raises:
+    AlignetError: nothing to draw.
+  """
+  if not rows or not sets:
+    raise AlignetError(
+        "scores: expected at least one model and one set, found"
+        f" {len(rows)} and {len(sets)}"
+    )
+  colors = style.model_colors(rows)
+  step = 0.8 / max(len(rows), 2)
+  height = 1.3 + len(sets) * (0.25 + 0.17 * max(len(rows), 2))
+  fig = style.figure(6.1, height)
+  ax = fig.add_subplot()
+  for number, (model, scores) in enumerate(rows.items()):
+    offset = (number - (len(rows) - 1) / 2) * step
+    for y, name in enumerate(sets):
+      if name not in scores:
+        continue
+      value, low, high = scores[name]
+      ax.plot(
+          value,
+          y + offset,
+          style.MARKERS[number % len(style.MARKERS)],
+          color=colors[model],
+          markersize=6.5,
+          zorder=3,
+      )
+      if np.isfinite(low) and np.isfinite(high):
+        ax.plot([low, high], [y + offset] * 2, color=colors[model], lw=2)
+  handles = [
+      Line2D(
+          [],
+          [],
+          color=colors[model],
+          marker=style.MARKERS[number % len(style.MARKERS)],
+          lw=2,
+          label=style.shorten(model, 40),
+      )
+      for number, model in enumerate(rows)
+  ]
+  for values, dash, name in (
+      (chance, "--", "chance"),
+      (ceiling, ":", "ceiling"),
+  ):
+    drawn = [s for s in sets if s in (values or {})]
+    for s in drawn:
+      y = list(sets).index(s)
+      ax.plot([values[s]] * 2, [y - 0.45, y + 0.45], dash, color="#333333")
+    if drawn:
+      handles.append(
+          Line2D([], [], color="#333333", linestyle=dash, label=name)
+      )
+  ax.set_yticks(
+      range(len(sets)),
+      [style.shorten((set_names or {}).get(s, s), 34) for s in sets],
+      fontsize=10,
+  )
+  ax.set_ylim(len(sets) - 0.45, -0.55)
+  ax.tick_params(axis="y", length=0)
+  for y in range(len(sets) - 1):
+    ax.axhline(y + 0.5, color="#CCCCCC", lw=0.8)
+  ax.grid(True, axis="x")
+  ax.set_xlabel(label)
+  ax.set_title(title)
+  fig.legend(handles=handles, loc="outside lower center", ncols=3)
+  return fig
+
+
+@style.styled
+def learning_curves(
+    curves: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]],
+) -> Figure:
+  """Draws one panel a quantity with one line a model.
+
+  Args:
+    curves: quantity, with its unit -> model -> (steps (m,), values (m,)).
+
+  Returns:
+    A figure with up to three panels side by side and one legend.
+
+  Raises:
+    AlignetError: nothing to draw, or steps and values of different lengths.
+  """
+  if not curves:
+    raise AlignetError("learning curves: expected at least one, found none")
+  models = list(dict.fromkeys(m for panel in curves.values() for m in panel))
+  colors = style.model_colors(models)
+  columns = min(3, len(curves))
+  rows = -(-len(curves) // columns)
+  fig = style.figure(max(3.3 * columns, 4.8), 2.9 * rows + 0.5)
+  axes = fig.subplots(rows, columns, squeeze=False)
+  for ax, (panel, lines) in zip(axes.flat, curves.items()):
+    for model, (steps, values) in lines.items():
+      if np.shape(steps) != np.shape(values) or np.ndim(steps) != 1:
+        raise AlignetError(
+            f"curve {panel} of {model}: expected as many steps as values, found"
+            f" shapes {np.shape(steps)} and {np.shape(values)}"
+        )
+      number = models.index(model)
+      ax.plot(
+          steps,
+          values,
+          color=colors[model],
+          lw=1.6,
+          marker=style.MARKERS[number % 8] if len(steps) <= 25 else None,
+          markersize=4,
+      )
+    ax.set_title(style.shorten(panel, 40), fontsize=10)
+    ax.set_xlabel("training step")
+    ax.grid(True)
+    ax.locator_params(axis="x", nbins=5)
+  for ax in axes.flat[len(curves) :]:
+    ax.axis("off")
+  handles = [
+      Line2D(
+          [],
+          [],
+          color=colors[model],
+          marker=style.MARKERS[number % 8],
+          markersize=5,
+          label=style.shorten(model, 40),
+      )
+      for number, model in enumerate(models)
+  ]
+  if handles:
+    fig.legend(handles=handles, loc="outside lower center", ncols=4)
+  return fig
+
+
+@style.styled
+def entropy_histogram(entropies: Mapping[str, np.ndarray]) -> Figure:
+  """Histogram of the entropy of target choice probabilities.
+
+  Args:
+    entropies: name of the targets -> (n,) entropies in nats, from 0 (certain)
+      to ln 3 (any of the three pairs).
+
+  Returns:
+    A figure; the legend states each mean.
+
+  Raises:
+    AlignetError: nothing to draw, or entropies that are not in [0, ln 3].
+  """
+  if not entropies:
+    raise AlignetError("entropies: expected at least one array, found none")
+  colors = style.model_colors(entropies)
+  fig = style.figure(6.1, 3.4)
+  ax = fig.add_subplot()
+  edges = np.linspace(0, _UNIFORM, 41)
+  for number, (name, values) in enumerate(entropies.items()):
+    values = np.asarray(values, np.float64)
+    tolerance = 1e-4
+    if not values.size or not (
+        values.min() >= -tolerance and values.max() <= _UNIFORM + tolerance
+    ):
+      raise AlignetError(
+          f"entropies of {name}: expected at least one, all in nats from 0 to"
+          f" ln 3 = {_UNIFORM:.4f}"
+      )
+    values = np.clip(values, 0, _UNIFORM)
+    share = np.histogram(values, edges)[0] / len(values) * 100
+    label = f"{style.shorten(name, 40)} (mean {values.mean():.2f})"
+    ax.stairs(share, edges, color=colors[name], fill=True, alpha=0.15)
+    ax.stairs(
+        share,
+        edges,
+        color=colors[name],
+        lw=2,
+        linestyle=("-", "--", "-.", ":")[number % 4],
+        label=label,
+    )
+  ax.axvline(_UNIFORM, color="#333333", ls=":", label="uniform: ln 3 = 1.10")
+  ax.set_xlabel("entropy of the target choice probabilities (nats)")
+  ax.set_ylabel("share of triplets (%)")
+  ax.set_ylim(bottom=0)
+  ax.grid(True, axis="y")
+  fig.legend(loc="outside lower center", ncols=2)
+  return fig

@@ -1,6 +1,6 @@
 """Checks of an AligNet npz: its format, its order, and where it came from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import dataclasses
 from typing import Any, Literal
 
@@ -61,7 +61,7 @@ class Verification:
   @property
   def ok(self) -> bool:
     """Whether nothing failed."""
-    return all(check.status != "fail" for check in self.checks)
+    return _none_failed(self.checks)
 
   def __getitem__(self, name: str) -> Check:
     return next(check for check in self.checks if check.name == name)
@@ -91,35 +91,38 @@ def verify(
     transform: applied to the features first; None for untransformed ones.
 
   Returns:
-    One outcome a check; a check whose input was not given is "skipped".
+    One outcome a check; a check whose input was not given is "skipped". When
+    the format or the indices are broken, later checks are not made.
 
   Raises:
     AlignetError: the file is missing or damaged, or an argument cannot be.
   """
-  checks = [*_format(path)]
-  if any(check.status == "fail" for check in checks):
-    return Verification(path=str(path), n=None, checks=tuple(checks))
-  opened = triplet_io.open(path)
-  if not len(opened):
-    checks.append(Check(name="rows", status="fail", message="no triplets"))
-    return Verification(path=str(path), n=0, checks=tuple(checks))
-  n_images = [
-      len(x) for x in (image_filenames, labels, features) if x is not None
-  ]
-  indices = _indices(opened, min(n_images, default=None))
-  similarities = _similarities(opened)
-  checks += [*indices, *similarities]
-  if any(check.status == "fail" for check in indices):
-    return Verification(path=str(path), n=len(opened), checks=tuple(checks))
-  checks += [
-      _same_name(opened),
-      _names(opened, image_filenames),
-      _rule(opened, labels, rule),
-      _duplicates(opened),
-  ]
-  if all(check.status != "fail" for check in similarities[:1]):
-    checks.append(_recomputed(opened, features, transform))
-  return Verification(path=str(path), n=len(opened), checks=tuple(checks))
+  checks = list(_format(path))
+  n = None
+  if _none_failed(checks):
+    opened = triplet_io.open(path)
+    n = len(opened)
+    checks.append(_check("rows", n > 0, f"{n} triplets"))
+  if _none_failed(checks):
+    lengths = [
+        len(x) for x in (image_filenames, labels, features) if x is not None
+    ]
+    checks += _indices(opened, min(lengths, default=None))
+  if _none_failed(checks):  # From here on numbers are those of images.
+    checks += _similarities(opened)
+    if checks[-1].status != "skipped":
+      checks.append(_recomputed(opened, features, transform))
+    checks += [
+        _same_name(opened),
+        _names(opened, image_filenames),
+        _rule(opened, labels, rule),
+        _duplicates(opened),
+    ]
+  return Verification(path=str(path), n=n, checks=tuple(checks))
+
+
+def _none_failed(checks: Sequence[Check]) -> bool:
+  return all(check.status != "fail" for check in checks)
 
 
 def _check(name: str, good: bool, message: str, bad: Status = "fail") -> Check:

@@ -1,0 +1,326 @@
+import json
+
+from alignet import sampling
+from alignet import similarity
+from alignet import transforms
+from alignet import triplet_io
+from alignet import triplet_verify
+from alignet import triplets
+from alignet.errors import AlignetError
+import numpy as np
+import pytest
+
+_N = 60
+_LABELS = np.arange(_N) % 6
+_NAMES = np.array([f"n{i}.JPEG" for i in range(_N)])
+_FEATURES = np.random.default_rng(0).standard_normal((_N, 8))
+_TRANSFORM = transforms.Transform(
+    weights=np.random.default_rng(1).standard_normal((8, 5)) * 0.4,
+    bias=np.full(5, 0.1),
+    mean=0.2,
+    std=1.5,
+)
+_ALL = {
+    "image_filenames": _NAMES,
+    "labels": _LABELS,
+    "rule": "border",
+    "features": _FEATURES,
+    "transform": _TRANSFORM,
+}
+
+
+@pytest.fixture
+def path(tmp_path):
+  """A good file of 200 border triplets."""
+  path = tmp_path / "a.npz"
+  rows = sampling.sample(_LABELS, "border", 200, seed=0)
+  similarities = similarity.of_triplets(_TRANSFORM(_FEATURES), rows)
+  triplet_io.write(path, _NAMES, rows, similarities)
+  return path
+
+
+@pytest.fixture
+def rewrite(path):
+  """Writes the file again, arrays changed; None leaves a key out."""
+
+  def rewrite(**changes):
+    with np.load(path) as old:
+      arrays = {**old, **{k: _of(v, old) for k, v in changes.items()}}
+    np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
+    return path
+
+  return rewrite
+
+
+def _of(change, old):
+  return change(dict(old)) if callable(change) else change
+
+
+def _at(key, row, value):
+  """A change of one row of an array."""
+
+  def change(arrays):
+    array = arrays[key].copy()
+    array[row] = value
+    return array
+
+  return change
+
+
+def _statuses(verification):
+  return {check.name: check.status for check in verification.checks}
+
+
+def test_a_good_file_passes_every_check(path):
+  verification = triplet_verify.verify(path, **_ALL)
+  assert verification.ok and verification.n == 200
+  statuses = _statuses(verification)
+  assert statuses.pop("duplicates") == "info"
+  assert set(statuses) == {
+      *("keys", "shapes", "dtypes", "rows", "range", "distinct", "finite"),
+      *("odd_last", "readme_order", "sorted", "target_entropy"),
+      *("same_name", "filenames", "sampling", "recomputed"),
+  }
+  assert set(statuses.values()) == {"pass"}
+  for check in verification.checks:
+    assert check.message and "\n" not in check.message
+  as_json = json.loads(json.dumps(verification.to_json()))
+  assert as_json["ok"] and as_json["checks"][0]["name"] == "keys"
+
+
+def test_what_was_not_given_is_skipped(path):
+  statuses = _statuses(triplet_verify.verify(path))
+  skipped = {name for name, status in statuses.items() if status == "skipped"}
+  assert skipped == {"filenames", "sampling", "recomputed"}
+
+
+# One change a row, with the checks that change their status by it; `first` is
+# the row that the message must name.
+_CHANGES = {
+    "key": ({"filenames": None}, {"keys": "fail"}),
+    "shape": (
+        {"similarities": lambda a: a["similarities"][:-1]},
+        {"shapes": "fail"},
+    ),
+    "flat": ({"indices": lambda a: a["indices"].ravel()}, {"shapes": "fail"}),
+    "integer similarities": (
+        {"similarities": lambda a: a["similarities"].astype(int)},
+        {"dtypes": "fail"},
+    ),
+    "float64": (
+        {"similarities": lambda a: a["similarities"].astype(float)},
+        {"dtypes": "warn"},
+    ),
+    "pickle": (
+        {"filenames": lambda a: a["filenames"].astype(object)},
+        {"dtypes": "fail"},
+    ),
+    "negative": ({"indices": _at("indices", 7, [0, 1, -1])}, {"range": "fail"}),
+    "too large": (
+        {"indices": _at("indices", 7, [0, 1, _N])},
+        {"range": "fail"},
+    ),
+    "repeated": (
+        {"indices": _at("indices", 7, [3, 3, 1])},
+        {"distinct": "fail"},
+    ),
+    "nan": (
+        {"similarities": _at("similarities", 7, np.nan)},
+        {
+            "finite": "fail",
+            **dict.fromkeys(
+                ("odd_last", "readme_order", "sorted", "target_entropy"),
+                "skipped",
+            ),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(_CHANGES))
+def test_each_fault_is_found(rewrite, name):
+  changes, expected = _CHANGES[name]
+  path = rewrite(**changes)
+  verification = triplet_verify.verify(path, **_ALL)
+  statuses = _statuses(verification)
+  unusual = {
+      k: v for k, v in statuses.items() if v != "pass" and k != "duplicates"
+  }
+  assert unusual == expected
+  assert verification.ok == ("fail" not in expected.values())
+  for check in verification.checks:
+    if check.status == "fail" and check.name in ("range", "distinct", "finite"):
+      assert "1 of 200 rows, first in row 7" in check.message
+
+
+def _swap(a, b):
+  """Swaps two positions in rows 5 and 9 of all arrays, consistently."""
+  order = np.arange(3)
+  order[[a, b]] = order[[b, a]]
+
+  def changes(arrays):
+    out = {k: v.copy() for k, v in arrays.items()}
+    for key in ("indices", "filenames"):
+      out[key][[5, 9]] = arrays[key][[5, 9]][:, order]
+    out["similarities"][[5, 9]] = triplets.permute_similarities(
+        arrays["similarities"][[5, 9]], order
+    )
+    return out
+
+  return {
+      key: lambda arrays, key=key: changes(arrays)[key]
+      for key in triplet_io.KEYS
+  }
+
+
+@pytest.mark.parametrize(
+    ("positions", "expected"),
+    [
+        ((0, 1), {"readme_order": "warn", "sorted": "info"}),
+        ((1, 2), {"odd_last": "fail", "sorted": "info"}),
+        (
+            (0, 2),
+            {"odd_last": "fail", "readme_order": "warn", "sorted": "info"},
+        ),
+    ],
+)
+def test_order_of_rows(rewrite, positions, expected):
+  path = rewrite(**_swap(*positions))
+  statuses = _statuses(triplet_verify.verify(path, **_ALL))
+  order = ("odd_last", "readme_order", "sorted")
+  assert {k: statuses[k] for k in order} == {
+      **dict.fromkeys(order, "pass"),
+      **expected,
+  }
+  # Everything else holds in any order of a row.
+  others = {k: v for k, v in statuses.items() if k not in order}
+  assert set(others.values()) == {"pass", "info"}
+
+
+def test_ties_are_in_order_up_to_information(rewrite):
+  tied = lambda a: np.ones_like(a["similarities"])
+  backwards = lambda a: np.sort(a["indices"], axis=1)[:, ::-1]
+  path = rewrite(
+      similarities=tied,
+      indices=backwards,
+      filenames=lambda a: _NAMES[backwards(a)],
+  )
+  verification = triplet_verify.verify(path)
+  assert verification.ok
+  assert verification["odd_last"].status == "pass"
+  assert verification["readme_order"].status == "pass"
+  assert verification["sorted"].status == "info"
+  assert "200 of 200" in verification["sorted"].message
+
+
+def test_a_name_that_changes(rewrite):
+  path = rewrite(filenames=_at("filenames", 7, ["x", "y", "z"]))
+  verification = triplet_verify.verify(path)
+  assert verification["same_name"].status == "fail"
+  assert verification["filenames"].status == "skipped"
+  verification = triplet_verify.verify(path, image_filenames=_NAMES)
+  assert verification["filenames"].status == "fail"
+  assert "first in row 7" in verification["filenames"].message
+
+
+def test_names_of_another_dataset(path):
+  verification = triplet_verify.verify(path, image_filenames=_NAMES[::-1])
+  assert verification["same_name"].status == "pass"
+  assert verification["filenames"].status == "fail"
+  verification = triplet_verify.verify(path, image_filenames=_NAMES[:30])
+  assert verification["range"].status == "fail"
+
+
+def test_names_shared_by_images(rewrite):
+  path = rewrite(filenames=np.full((200, 3), "same"))
+  verification = triplet_verify.verify(path)
+  assert verification.ok and verification["same_name"].status == "warn"
+  assert "share 1 names" in verification["same_name"].message
+
+
+@pytest.mark.parametrize("rule", ["between", "within"])
+def test_another_rule(path, rule):
+  check = triplet_verify.verify(path, labels=_LABELS, rule=rule)["sampling"]
+  assert check.status == "fail" and "200 of 200" in check.message
+
+
+def test_one_row_against_the_rule(rewrite):
+  path = rewrite(indices=_at("indices", 7, [0, 6, 12]))
+  check = triplet_verify.verify(path, labels=_LABELS, rule="border")["sampling"]
+  assert check.status == "fail" and "1 of 200" in check.message
+
+
+def test_duplicates_are_counted_in_any_order(rewrite):
+  def repeat(arrays):
+    indices = np.arange(600).reshape(200, 3)
+    indices[10] = indices[0]
+    indices[20] = indices[0][::-1]
+    return indices
+
+  path = rewrite(indices=repeat)
+  for offset in (0, 2**22):  # Above, three numbers do not fit 64 bits.
+    path = rewrite(indices=lambda a, offset=offset: repeat(a) + offset)
+    check = triplet_verify.verify(path)["duplicates"]
+    assert check.status == "info"
+    assert check.message.startswith("2 of 200 rows")
+
+
+@pytest.mark.parametrize(
+    ("scale", "status", "word"),
+    [
+        (1.0, "pass", "nats"),
+        (1e3, "warn", "one-hot"),
+        (1e-3, "warn", "uniform"),
+    ],
+)
+def test_entropy(rewrite, scale, status, word):
+  path = rewrite(similarities=lambda a: a["similarities"] * np.float32(scale))
+  check = triplet_verify.verify(path)["target_entropy"]
+  assert check.status == status and word in check.message
+
+
+def test_recomputed_similarities(rewrite, path):
+  other = transforms.identity(8)
+  check = triplet_verify.verify(path, features=_FEATURES, transform=other)
+  assert check["recomputed"].status == "fail"
+  check = triplet_verify.verify(path, features=_FEATURES)  # Untransformed.
+  assert check["recomputed"].status == "fail"
+  path = rewrite(
+      similarities=lambda a: a["similarities"]
+      + np.abs(a["similarities"]).max() * np.float32(2e-3)
+  )
+  assert triplet_verify.verify(path, **_ALL)["recomputed"].status == "fail"
+
+
+def test_untransformed_similarities(tmp_path):
+  rows = sampling.sample(_LABELS, "random", 50, seed=0)
+  s = similarity.of_triplets(_FEATURES, rows)
+  triplet_io.write(tmp_path / "a.npz", _NAMES, rows, s)
+  for features in (_FEATURES, _FEATURES.astype(np.float16)):
+    check = triplet_verify.verify(tmp_path / "a.npz", features=features)
+    assert check["recomputed"].status == "pass"
+
+
+def test_empty_file(tmp_path):
+  none = np.zeros((0, 3))
+  triplet_io.write(tmp_path / "a.npz", _NAMES, none.astype(int), none)
+  verification = triplet_verify.verify(tmp_path / "a.npz", **_ALL)
+  assert not verification.ok and verification.n == 0
+  assert verification["rows"].status == "fail"
+
+
+def test_unreadable_file(path):
+  data = path.read_bytes()
+  path.write_bytes(data[: len(data) // 2])
+  with pytest.raises(AlignetError, match="truncated"):
+    triplet_verify.verify(path)
+  with pytest.raises(AlignetError, match="does not exist"):
+    triplet_verify.verify(path.with_name("nowhere"))
+
+
+def test_damaged_names(path):
+  data = bytearray(path.read_bytes())
+  data[150] ^= 255  # Inside of the compressed names.
+  path.write_bytes(data)
+  with pytest.raises(AlignetError, match="filenames in .*cannot be read"):
+    triplet_verify.verify(path)

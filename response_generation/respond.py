@@ -195,10 +195,14 @@ def _transform_all(
     folder: pathlib.Path,
     workers: int | None,
 ) -> np.ndarray:
-  """Every image transformed once: in memory if small, else mapped from disk."""
-  if teacher is None:
+  """Every image transformed once: in memory if small, else mapped from disk.
+
+  Without a teacher, float16 becomes float32: once, not at every triplet.
+  """
+  if teacher is None and features.dtype == np.float32:
     return features
-  shape = (len(features), teacher.weights.shape[1])
+  width = features.shape[1] if teacher is None else teacher.weights.shape[1]
+  shape = (len(features), width)
   walk = blocks.transformed(features, teacher, workers=workers)
   walk = progress.bar(
       walk,

@@ -73,7 +73,11 @@ def test_untransformed_equals_the_formula(world, tmp_path, similarity):
   _check(out, _formula(world.features, world.indices, similarity), world.names)
 
 
-def test_float16_representations_are_summed_in_float32(tmp_path):
+@pytest.mark.parametrize("small", [0, 2**28])
+def test_float16_representations_are_summed_in_float32(
+    tmp_path, monkeypatch, small
+):
+  monkeypatch.setattr(respond, "_SMALL", small)
   n, d = 6, 4000
   rng = np.random.default_rng(0)
   x = rng.uniform(0, 9, (n, d)).astype(np.float16)

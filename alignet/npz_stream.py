@@ -23,8 +23,8 @@ def writer(
 ) -> Iterator[Write]:
   """Opens an npz for writing; it appears at `path` when all went well.
 
-  Equal arrays in equal order give equal bytes, however they are cut in blocks,
-  for one version of zlib.
+  Equal arrays in equal order give equal bytes. Under compression they must also
+  be cut in equal blocks: what deflate makes of a stream may depend on that.
 
   Args:
     path: the .npz file.
@@ -45,9 +45,7 @@ def writer(
       def write(key, shape, dtype, blocks):
         # A member opened by name carries the fixed date 1980-01-01.
         with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
-          chunked = _Chunks(member)
-          files.write_array(chunked, shape, np.dtype(dtype), blocks)
-          chunked.flush()
+          files.write_array(member, shape, np.dtype(dtype), blocks)
 
       yield write
 
@@ -87,9 +85,6 @@ def read_blocks(
         data = _read_exactly(member, count * row * dtype.itemsize)
         block = np.frombuffer(data, dtype, count * row)
       yield block.reshape(count, *shape[1:])
-    with _clear_errors(key, path):  # At the end zipfile compares checksums.
-      if member.read(1):
-        raise ValueError("bytes follow the array")
 
 
 @contextlib.contextmanager
@@ -125,27 +120,3 @@ def _read_exactly(member, size: int) -> bytes:
   if len(data) != size:
     raise EOFError(f"{size - len(data)} bytes are missing")
   return data
-
-
-class _Chunks:
-  """Passes bytes on in pieces of one size, whatever the size they come in.
-
-  What deflate makes of a stream may depend on where it is cut.
-  """
-
-  SIZE = 2**20
-
-  def __init__(self, f):
-    self._f = f
-    self._pending = bytearray()
-
-  def write(self, data: bytes) -> None:
-    self._pending += data
-    whole = len(self._pending) // self.SIZE * self.SIZE
-    for start in range(0, whole, self.SIZE):
-      self._f.write(bytes(self._pending[start : start + self.SIZE]))
-    del self._pending[:whole]
-
-  def flush(self) -> None:
-    self._f.write(bytes(self._pending))
-    self._pending.clear()

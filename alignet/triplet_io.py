@@ -22,7 +22,7 @@ import numpy as np
 
 KEYS = ("filenames", "similarities", "indices")
 
-# What deflate makes of names depends on where a stream is cut: a constant.
+# A constant: what deflate makes of names may depend on where they are cut.
 _ROWS = 65536
 
 

@@ -162,7 +162,7 @@ def test_stream_does_not_depend_on_blocks(tmp_path):
       -1, 3
   )
   for rows in (1234, 20_000):
-    with npz_stream.writer(tmp_path / str(rows), level=1) as write:
+    with npz_stream.writer(tmp_path / str(rows)) as write:
       blocks = (names[i : i + rows] for i in range(0, len(names), rows))
       write("names", names.shape, names.dtype, blocks)
   assert (tmp_path / "1234").read_bytes() == (tmp_path / "20000").read_bytes()

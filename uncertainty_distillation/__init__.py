@@ -1,0 +1,1 @@
+"""Human judgments + representations -> an affine transform, the teacher."""

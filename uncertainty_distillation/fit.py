@@ -1,0 +1,354 @@
+"""Fits a teacher transform: features + judgments -> Transform and report.
+
+The default start, "ridge", is what works for few concepts. A map from a
+thousand features trained directly on the judgments of a few hundred concepts
+fits them by heart (with one image each of 334 concepts, held-out agreement
+stays near .50, whatever the regulariser). So a ridge regression first takes
+the features to the space of the human embedding, and uncertainty distillation
+trains the map *within* that space, from the identity, on predictions in which
+each concept was left out. The two maps multiply to one transform. With the
+starts "identity" and "small" the objective trains the whole map, as gLocal
+does.
+"""
+
+import dataclasses
+from typing import Any, Literal, get_args
+
+from alignet import files
+from alignet import transforms
+from alignet.errors import AlignetError
+from alignet.scores import odd_one_out
+from alignet.scores import probabilistic
+import jax.numpy as jnp
+import numpy as np
+from uncertainty_distillation import inputs
+from uncertainty_distillation import judgments as judgments_lib
+from uncertainty_distillation import loop
+from uncertainty_distillation import objective
+from uncertainty_distillation import ridge
+from uncertainty_distillation import spectral
+from uncertainty_distillation.judgments import Judgments
+
+Start = Literal["ridge", "identity", "small"]
+Standardise = Literal["scalar", "per_dimension"]
+
+_SPECTRAL_WIDTH = 32
+_RIDGE_FOLDS = 10
+_FEWEST = 6
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+  """How a teacher is fitted.
+
+  Attributes:
+    input_map: "none", "sqrt", "l2", or "auto": the one with the smallest
+      cross-fitted error of the ridge regression ("none" for other starts).
+    standardise: by the mean and standard deviation of the whole matrix
+      ("scalar", as the paper) or of each dimension ("per_dimension").
+    start: "ridge" (see the module), "identity" or "small" (1e-3 of it).
+    width: dimensions of the transformed representations; None for those of
+      the embedding, or of the features for the starts without ridge.
+    steps: at most so many; the best number is found on the inner folds.
+    inner_folds: object-disjoint folds of the training concepts on which the
+      number of steps is chosen; 0 runs all steps and reports no held-out score.
+    optimisation: objective and optimiser.
+    seed: of folds, drawn images and drawn triplets.
+  """
+
+  input_map: transforms.InputMap | Literal["auto"] = "auto"
+  standardise: Standardise = "scalar"
+  start: Start = "ridge"
+  width: int | None = None
+  steps: int = 400
+  inner_folds: int = 5
+  optimisation: loop.Optimisation = loop.Optimisation()
+  seed: int = 0
+
+  def __post_init__(self):
+    for name, value, allowed in (
+        ("input_map", self.input_map, (*get_args(transforms.InputMap), "auto")),
+        ("start", self.start, get_args(Start)),
+        ("standardise", self.standardise, get_args(Standardise)),
+    ):
+      if value not in allowed:
+        raise AlignetError(
+            f"{name}: expected one of {', '.join(allowed)}, found {value!r}"
+        )
+    objective.check_regulariser(self.optimisation.regulariser)
+    every = self.optimisation.every
+    if self.steps < 0 or self.steps % every:
+      raise AlignetError(
+          f"steps: expected a multiple of {every}, found {self.steps}"
+      )
+    if self.width is not None and self.width < 1:
+      raise AlignetError(f"width: expected at least 1, found {self.width}")
+    if self.inner_folds < 0 or self.inner_folds == 1:
+      raise AlignetError(
+          f"inner_folds: expected 0, or at least 2, found {self.inner_folds}"
+      )
+
+
+def fit(
+    features: np.ndarray,
+    concepts: np.ndarray | None,
+    judgments: Judgments,
+    config: Config = Config(),
+    *,
+    embedding: np.ndarray | None = None,
+) -> tuple[transforms.Transform, dict[str, Any]]:
+  """Fits a teacher on all given concepts that have images and judgments.
+
+  Args:
+    features: (n, d) floats; row i shows concept `concepts[i]`.
+    concepts: (n,) integers in [0, judgments.n_concepts); None where row i
+      shows concept i.
+    judgments: what people said, or an embedding of it says.
+    config: how.
+    embedding: (n_concepts, k) human embedding, where there is one: what the
+      ridge regression predicts. Without it, `spectral.embedding` of the
+      judgments takes its place.
+
+  Returns:
+    The transform, and a JSON-serialisable report: the number of steps chosen
+    and, under "inner", the scores on inner held-out concepts (none of the
+    numbers needs a concept that was not given).
+
+  Raises:
+    AlignetError: lengths that differ, concepts out of range, a NaN, too few
+      concepts or judgments, a loss that becomes NaN.
+  """
+  features, concepts = inputs.check_features(
+      features, concepts, judgments.n_concepts
+  )
+  if embedding is not None:
+    embedding = files.check_array(
+        embedding, "embedding", shape=(judgments.n_concepts, None), kinds="f"
+    )
+    files.check_finite(embedding, "embedding")
+  seen = np.zeros(judgments.n_concepts, bool)
+  seen[concepts] = True
+  usable = judgments_lib.within(judgments, seen)
+  # From here on concepts are numbered 0 to n - 1 among those in use.
+  used = np.unique(usable.triplets)
+  if len(used) < _FEWEST:
+    raise AlignetError(
+        f"expected at least {_FEWEST} concepts with both images and judgments,"
+        f" found {len(used)}"
+    )
+  number = np.full(judgments.n_concepts, -1)
+  number[used] = np.arange(len(used))
+  rows = np.flatnonzero(number[concepts] >= 0)
+  concepts = number[concepts[rows]]
+  features = features if len(rows) == len(features) else features[rows]
+  local = Judgments(
+      triplets=number[usable.triplets].astype(np.int32),
+      probabilities=usable.probabilities,
+      n_concepts=len(used),
+  )
+  report = {
+      "concepts": len(used),
+      "images": len(rows),
+      "triplets": len(local),
+      "triplets_without_images": len(judgments) - len(local),
+      "config": dataclasses.asdict(config),
+  }
+  if config.start == "ridge":
+    targets = None if embedding is None else embedding[used]
+    base, x, found = _ridge_start(features, concepts, local, targets, config)
+    report["ridge"] = found
+  else:
+    base, x = _plain_start(features, config)
+  objects = loop.make_objects(x, concepts)
+  weights, bias, chosen = _distil(objects, local, config)
+  transform = transforms.fold(_compose(base, weights, bias))
+  report |= chosen
+  return dataclasses.replace(transform, meta=report), report
+
+
+def standardise(
+    features: np.ndarray, input_map: transforms.InputMap, kind: Standardise
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Maps and standardises: (n, d) float32, mean and std (scalars or (d,)).
+
+  A dimension whose spread is under a hundredth of the matrix's is divided by
+  that hundredth, so that dead dimensions are not blown up.
+  """
+  x = transforms.map_input(features, input_map)
+  if x is features or np.shares_memory(x, features):
+    x = x.copy()
+  axis = 0 if kind == "per_dimension" else None
+  mean = x.mean(axis=axis, dtype=np.float64).astype(np.float32)
+  whole = float(x.std(dtype=np.float64))
+  if not whole > 0:
+    raise AlignetError("features: all values are equal; nothing to learn from")
+  std = x.std(axis=axis, dtype=np.float64)
+  std = np.maximum(std, 0.01 * whole).astype(np.float32)
+  x -= mean
+  x /= std
+  return x, mean, std
+
+
+def _plain_start(features, config):
+  """Identity of the asked width on standardised features."""
+  input_map = "none" if config.input_map == "auto" else config.input_map
+  x, mean, std = standardise(features, input_map, config.standardise)
+  d = x.shape[1]
+  base = transforms.Transform(
+      weights=np.eye(d, dtype=np.float32),
+      bias=np.zeros(d, np.float32),
+      mean=mean,
+      std=std,
+      input_map=input_map,
+  )
+  return base, x
+
+
+def _ridge_start(features, concepts, judgments, targets, config):
+  """The ridge map, cross-fitted predictions, and how they came about."""
+  if targets is None:
+    targets = spectral.embedding(judgments, config.width or _SPECTRAL_WIDTH)
+  elif config.width is not None:
+    targets = _leading(targets, config.width)
+  folds = judgments_lib.folds(
+      np.arange(len(targets)),
+      min(_RIDGE_FOLDS, len(targets)),
+      seed=config.seed,
+  )
+  maps = [config.input_map]
+  if config.input_map == "auto":
+    maps = ["none", "l2"] + ["sqrt"] * bool((features >= 0).all())
+  best, errors = None, {}
+  for input_map in maps:
+    x, mean, std = standardise(features, input_map, config.standardise)
+    fitted = ridge.fit(x, concepts, targets, folds)
+    errors[input_map] = float(fitted.error)
+    if best is None or fitted.error < best[1].error:
+      best = input_map, fitted, mean, std
+  input_map, fitted, mean, std = best
+  base = transforms.Transform(
+      weights=fitted.weights,
+      bias=fitted.bias,
+      mean=mean,
+      std=std,
+      input_map=input_map,
+  )
+  report = {"input_map_errors": errors, "penalty": float(fitted.penalty)}
+  return base, fitted.predictions, report
+
+
+def _leading(embedding, width):
+  """Best (n, width) approximation of an embedding's dot products."""
+  u, s, _ = np.linalg.svd(embedding, full_matrices=False)
+  if width > len(s):
+    raise AlignetError(
+        f"width: expected at most {len(s)}, the embedding's, found {width}"
+    )
+  return u[:, :width] * s[:width]
+
+
+def _distil(objects, judgments, config):
+  """Weights, bias, and the report of the choice of the number of steps."""
+  pool = loop.make_pool(judgments.triplets, judgments.probabilities)
+  d = objects.x.shape[1]
+  width = d if config.start == "ridge" else config.width or d
+  eye = jnp.eye(d, width)
+  if config.start == "small":
+    start = {"weights": 1e-3 * eye, "bias": jnp.full(width, 1e-3)}
+  else:
+    start = {"weights": eye, "bias": jnp.zeros(width)}
+
+  def train(pool, steps):
+    begin = start
+    if config.start != "small":
+      begin = _best_scale(start, objects, pool, config.seed)
+    return loop.train(
+        begin,
+        objects,
+        pool,
+        steps=steps,
+        seed=config.seed,
+        optimisation=config.optimisation,
+    )
+
+  steps, inner = config.steps, None
+  if config.inner_folds:
+    steps, inner = _choose_steps(objects, judgments, pool, train, config)
+  params = train(pool, steps)[-1]
+  report = {"steps": steps, "inner": inner}
+  return np.asarray(params["weights"]), np.asarray(params["bias"]), report
+
+
+def _choose_steps(objects, judgments, pool, train, config):
+  """The number of steps with the smallest mean KL on inner held-out concepts.
+
+  Returns:
+    The number, and the scores there.
+  """
+  n = judgments.n_concepts
+  folds = judgments_lib.folds(
+      np.arange(n), min(config.inner_folds, n // 3), seed=config.seed + 1
+  )
+  curves, best_scores = [], []
+  for fold in folds:
+    held = np.isin(np.arange(n), fold)[judgments.triplets]
+    training = np.flatnonzero(~held.any(axis=1))
+    validation = np.flatnonzero(held.all(axis=1))
+    if not (len(training) and len(validation)):
+      continue
+    outside = loop.restrict(pool, validation)
+    scores = []
+    for params in train(loop.restrict(pool, training), config.steps):
+      s, p = loop.evaluate(params, objects, outside, seed=config.seed)
+      scores.append(score(s, p))
+    curves.append([x["kl"] for x in scores])
+    best_scores.append(scores)
+  if not curves:
+    raise AlignetError(
+        "no judgment lies wholly within held-out concepts, so the number of"
+        " steps cannot be chosen; give more judgments, or set --inner_folds=0"
+    )
+  best = int(np.mean(curves, axis=0).argmin())
+  inner = {
+      key: float(np.mean([scores[best][key] for scores in best_scores]))
+      for key in best_scores[0][best]
+  }
+  inner["kl_curve"] = np.mean(curves, axis=0).tolist()
+  inner["folds"] = len(curves)
+  return best * config.optimisation.every, inner
+
+
+def score(
+    similarities: np.ndarray, probabilities: np.ndarray
+) -> dict[str, float]:
+  """Agreement, expected accuracy, cross-entropy and KL of similarities."""
+  log_p = probabilistic.log_probabilities(similarities)
+  values = {
+      "agreement": odd_one_out.modal(similarities, probabilities),
+      "expected": odd_one_out.expected(similarities, probabilities),
+      "cross_entropy": probabilistic.cross_entropy(log_p, probabilities),
+      "kl": probabilistic.kl_divergence(log_p, probabilities),
+  }
+  return {name: float(value.mean()) for name, value in values.items()}
+
+
+def _best_scale(params, objects, pool, seed):
+  """The start, scaled to the smallest KL on the judgments to learn from."""
+  scales = np.geomspace(1 / 64, 64, 25)
+  values = []
+  for scale in scales:
+    scaled = {**params, "weights": params["weights"] * scale}
+    s, p = loop.evaluate(scaled, objects, pool, seed=seed)
+    values.append(score(s, p)["kl"])
+  scale = scales[int(np.argmin(values))]
+  return {**params, "weights": params["weights"] * scale}
+
+
+def _compose(base, weights, bias):
+  """The base transform followed by another affine map."""
+  weights = weights.astype(np.float64)
+  return dataclasses.replace(
+      base,
+      weights=(base.weights @ weights).astype(np.float32),
+      bias=(base.bias @ weights + bias).astype(np.float32),
+  )

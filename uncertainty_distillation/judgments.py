@@ -1,0 +1,174 @@
+"""Human odd-one-out judgments of concepts, with their uncertainty.
+
+A row is a triplet of concept numbers, the odd one last, and the probability
+that each pair is judged the most similar one, in the order [s01, s02, s12]. A
+hard choice is the row (1, 0, 0).
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import itertools
+import math
+
+from alignet import files
+from alignet import similarity
+from alignet import triplets as triplets_lib
+from alignet.errors import AlignetError
+from alignet.scores import checks
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Judgments:
+  """Checked judgments; build them with the functions of this module.
+
+  Attributes:
+    triplets: (n, 3) int32 concept numbers, three distinct ones a row.
+    probabilities: (n, 3) float32 of [s01, s02, s12], rows sum to one.
+    n_concepts: concept numbers are below it.
+  """
+
+  triplets: np.ndarray
+  probabilities: np.ndarray
+  n_concepts: int
+
+  def __len__(self) -> int:
+    return len(self.triplets)
+
+
+def from_choices(
+    triplets: np.ndarray,
+    probabilities: np.ndarray | None = None,
+    *,
+    n_concepts: int,
+) -> Judgments:
+  """Judgments from choices, or from triplets with their probabilities.
+
+  Args:
+    triplets: (n, 3) integers in [0, n_concepts), the odd one last.
+    probabilities: (n, 3) of [s01, s02, s12]; None for hard choices.
+    n_concepts: number of concepts.
+
+  Returns:
+    The judgments; rows of probabilities are rescaled to sum to one exactly.
+
+  Raises:
+    AlignetError: with the row: a number out of range, a repeated concept,
+      probabilities that are negative, NaN or do not sum to one, lengths that
+      differ, no rows.
+  """
+  triplets = triplets_lib.check(triplets, n_concepts)
+  if not len(triplets):
+    raise AlignetError("triplets: expected at least one row, found none")
+  if probabilities is None:
+    probabilities = np.zeros(triplets.shape, np.float32)
+    probabilities[:, 0] = 1
+  else:
+    probabilities = checks.probabilities(probabilities, len(triplets))
+    total = probabilities.sum(axis=1, keepdims=True)
+    probabilities = (probabilities / total).astype(np.float32)
+  return Judgments(
+      triplets=triplets.astype(np.int32),
+      probabilities=probabilities,
+      n_concepts=n_concepts,
+  )
+
+
+def from_embedding(
+    embedding: np.ndarray,
+    *,
+    concepts: Sequence[int] | np.ndarray | None = None,
+    max_triplets: int = 1_000_000,
+    seed: int = 0,
+) -> Judgments:
+  """What a point embedding says about triplets of concepts (`soft_point`).
+
+  The probabilities are the softmax of the three dot products. They carry no
+  posterior uncertainty: uncertainty distillation proper (Muttenthaler et al.
+  2025) averages this softmax over the embedding's posterior.
+
+  Args:
+    embedding: (n_concepts, k) floats.
+    concepts: the concepts to use; None for all.
+    max_triplets: all triplets of these concepts where there are no more than
+      this, otherwise so many drawn uniformly, with replacement.
+    seed: of that draw.
+
+  Returns:
+    The judgments.
+
+  Raises:
+    AlignetError: another shape, a NaN, fewer than three concepts.
+  """
+  embedding = files.check_array(
+      embedding, "embedding", shape=(None, None), kinds="f"
+  )
+  files.check_finite(embedding, "embedding")
+  n = len(embedding)
+  concepts = np.arange(n) if concepts is None else np.unique(concepts)
+  if len(concepts) < 3:
+    raise AlignetError(
+        f"embedding: expected at least 3 concepts, found {len(concepts)}"
+    )
+  triplets = concepts[_all_or_some(len(concepts), max_triplets, seed)]
+  s = similarity.of_triplets(embedding, triplets, "dot")
+  return Judgments(
+      triplets=triplets.astype(np.int32),
+      probabilities=similarity.choice_probabilities(s).astype(np.float32),
+      n_concepts=n,
+  )
+
+
+def within(judgments: Judgments, kept: np.ndarray) -> Judgments:
+  """The judgments of which all three concepts are among the `kept` ones.
+
+  Args:
+    judgments: any.
+    kept: (n_concepts,) bool.
+
+  Returns:
+    Those rows in their order; concept numbers do not change. How many were
+    dropped is the difference of the lengths.
+  """
+  rows = kept[judgments.triplets].all(axis=1)
+  return dataclasses.replace(
+      judgments,
+      triplets=judgments.triplets[rows],
+      probabilities=judgments.probabilities[rows],
+  )
+
+
+def folds(concepts: np.ndarray, n_folds: int, *, seed: int) -> list[np.ndarray]:
+  """Splits concepts at random into disjoint folds of nearly equal size."""
+  order = np.random.default_rng([seed, 0x666F6C64]).permutation(concepts)
+  return [np.sort(fold) for fold in np.array_split(order, n_folds)]
+
+
+def split(
+    judgments: Judgments, held_out: np.ndarray
+) -> tuple[Judgments, Judgments, int]:
+  """Object-disjoint split of judgments.
+
+  Args:
+    judgments: any.
+    held_out: (n_concepts,) bool.
+
+  Returns:
+    The judgments of training concepts only, those of held-out concepts only,
+    and the number of rows dropped because they mix the two.
+  """
+  train, held = within(judgments, ~held_out), within(judgments, held_out)
+  return train, held, len(judgments) - len(train) - len(held)
+
+
+def _all_or_some(n: int, most: int, seed: int) -> np.ndarray:
+  if math.comb(n, 3) <= most:
+    return np.array(list(itertools.combinations(range(n), 3)))
+  rng = np.random.default_rng([seed, 0x74726970])
+  i, j, k = rng.integers(0, [n, n - 1, n - 2], (most, 3)).T
+  # The j-th of the others, then the k-th of those that are left.
+  j = j + (j >= i)
+  low, high = np.minimum(i, j), np.maximum(i, j)
+  k = k + (k >= low)
+  k = k + (k >= high)
+  return np.stack([i, j, k], axis=1)

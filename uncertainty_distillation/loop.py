@@ -1,0 +1,235 @@
+"""The training loop: everything on the device, compiled once.
+
+A step draws triplets and, where concepts have several images, one image of
+each concept in each of a few views, transforms these once and reads all pairs
+from z z'. Draws depend on the seed and the step only.
+"""
+
+import dataclasses
+import functools
+from typing import NamedTuple
+
+from alignet.errors import AlignetError
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from uncertainty_distillation import objective
+
+Params = dict[str, jax.Array]
+
+_MOST_PAIRS = 1 << 20
+"""Entries of z z' that a step or an evaluation may hold, views included."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Optimisation:
+  """How the objective is minimised; hashable, one compilation each.
+
+  Attributes:
+    regulariser: "identity" or "l2", see `objective.regulariser`.
+    regulariser_weight: its weight, lambda.
+    learning_rate: of Adam, constant.
+    clip: largest global norm of the gradient.
+    batch: triplets a step.
+    every: steps between evaluations.
+  """
+
+  regulariser: objective.Regulariser = "identity"
+  regulariser_weight: float = 0.03
+  learning_rate: float = 3e-3
+  clip: float = 1.0
+  batch: int = 8192
+  every: int = 50
+
+  def optimizer(self) -> optax.GradientTransformation:
+    """Clipped Adam."""
+    return optax.chain(
+        optax.clip_by_global_norm(self.clip), optax.adam(self.learning_rate)
+    )
+
+
+class Objects(NamedTuple):
+  """Rows of features and the concept each belongs to.
+
+  Attributes:
+    x: [rows, d] float32, standardised, sorted by concept.
+    first: [n] first row of each concept.
+    count: [n] rows of each concept, at least 1.
+    most: the largest count.
+  """
+
+  x: jax.Array
+  first: jax.Array
+  count: jax.Array
+  most: int
+
+
+class Pool(NamedTuple):
+  """Judgments on the device, of which the rows in use are listed.
+
+  All pools of a fit have the same shapes, so that one compilation serves.
+
+  Attributes:
+    triplets: [m, 3] object numbers.
+    targets: [m, 3] probabilities of the pairs.
+    rows: [m] the rows in use, then padding.
+    size: [] how many are in use.
+  """
+
+  triplets: jax.Array
+  targets: jax.Array
+  rows: jax.Array
+  size: jax.Array
+
+
+def make_objects(x: np.ndarray, concepts: np.ndarray) -> Objects:
+  """Objects from rows in any order; concepts are 0 to n - 1, each present."""
+  order = np.argsort(concepts, kind="stable")
+  count = np.bincount(concepts)
+  first = np.cumsum(count) - count
+  return Objects(
+      jnp.asarray(x[order], jnp.float32),
+      jnp.asarray(first),
+      jnp.asarray(count),
+      int(count.max()),
+  )
+
+
+def restrict(pool: Pool, rows: np.ndarray) -> Pool:
+  """The same judgments with other rows in use."""
+  padded = np.zeros(len(pool.triplets), np.int32)
+  padded[: len(rows)] = rows
+  return pool._replace(rows=jnp.asarray(padded), size=jnp.asarray(len(rows)))
+
+
+def make_pool(triplets: np.ndarray, targets: np.ndarray) -> Pool:
+  """A pool with all rows in use."""
+  n = len(triplets)
+  return Pool(
+      jnp.asarray(triplets, jnp.int32),
+      jnp.asarray(targets, jnp.float32),
+      jnp.arange(n, dtype=jnp.int32),
+      jnp.asarray(n),
+  )
+
+
+def train(
+    params: Params,
+    objects: Objects,
+    pool: Pool,
+    *,
+    steps: int,
+    seed: int,
+    optimisation: Optimisation,
+) -> list[Params]:
+  """Minimises the objective.
+
+  Args:
+    params: where to start.
+    objects: the representations.
+    pool: the judgments to learn from.
+    steps: a multiple of `optimisation.every`.
+    seed: of all draws.
+    optimisation: how.
+
+  Returns:
+    The parameters after 0, `every`, 2 `every`, ... `steps` steps.
+
+  Raises:
+    AlignetError: the loss became NaN or infinite.
+  """
+  state = params, optimisation.optimizer().init(params)
+  key = jax.random.key(seed)
+  history = [params]
+  views = _views(objects, 4)
+  for start in range(0, steps, optimisation.every):
+    state, losses = _chunk(
+        state, start, key, objects[:3], pool, optimisation, views
+    )
+    losses = np.asarray(losses)
+    if not np.isfinite(losses).all():
+      step = start + int(np.argmin(np.isfinite(losses)))
+      raise AlignetError(
+          f"the teacher's loss became {losses[step - start]} at step {step};"
+          " lower the learning rate or standardise the features"
+      )
+    history.append(state[0])
+  return history
+
+
+def evaluate(
+    params: Params, objects: Objects, pool: Pool, *, seed: int, most: int = 8192
+) -> tuple[np.ndarray, np.ndarray]:
+  """Similarities of judged triplets under a transform, images drawn.
+
+  Args:
+    params: the transform.
+    objects: the representations.
+    pool: the judgments; about `most` of its rows are used, evenly spaced.
+    seed: of the draw of images, the same for every `params`.
+    most: triplets to evaluate at most.
+
+  Returns:
+    Similarities (m, 3) and human probabilities (m, 3).
+  """
+  size = int(pool.size)
+  # A fixed length, so that one compilation serves every pool.
+  length = min(most, len(pool.rows))
+  rows = np.linspace(0, size - 1, min(size, length)).astype(np.int64)
+  picked = pool.rows[np.resize(rows, length)]
+  s = _similarities(
+      params,
+      objects[:3],
+      pool.triplets[picked],
+      jax.random.key(seed),
+      _views(objects, 16),
+  )
+  used = slice(0, len(rows))
+  return np.asarray(s)[used], np.asarray(pool.targets[picked])[used]
+
+
+def _views(objects: Objects, most: int) -> int:
+  """Views that fit in memory; one where every concept has a single image."""
+  if objects.most == 1:
+    return 1
+  return int(np.clip(_MOST_PAIRS // len(objects.count) ** 2, 1, most))
+
+
+def _draw(key, objects, views):
+  """[views, n, d]: one image of each concept in each view."""
+  x, first, count = objects
+  u = jax.random.uniform(key, (views, len(first)))
+  offset = jnp.minimum((u * count).astype(first.dtype), count - 1)
+  return x[first + offset]
+
+
+@functools.partial(jax.jit, static_argnames=("views",))
+def _similarities(params, objects, triplets, key, views):
+  x = _draw(key, objects, views)
+  z = x @ params["weights"] + params["bias"]
+  return objective.triplet_similarities(z, triplets)
+
+
+@functools.partial(jax.jit, static_argnames=("optimisation", "views"))
+def _chunk(state, start, key, objects, pool, optimisation, views):
+  """`every` steps; returns the state and the losses."""
+  optimizer = optimisation.optimizer()
+
+  def step(state, number):
+    params, moments = state
+    image_key, row_key = jax.random.split(jax.random.fold_in(key, number))
+    rows = jax.random.randint(row_key, (optimisation.batch,), 0, pool.size)
+    rows = pool.rows[rows]
+    value, gradient = jax.value_and_grad(objective.loss)(
+        params,
+        _draw(image_key, objects, views),
+        pool.triplets[rows],
+        pool.targets[rows],
+        kind=optimisation.regulariser,
+        weight=optimisation.regulariser_weight,
+    )
+    updates, moments = optimizer.update(gradient, moments)
+    return (optax.apply_updates(params, updates), moments), value
+
+  return jax.lax.scan(step, state, start + jnp.arange(optimisation.every))

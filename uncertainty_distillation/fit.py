@@ -12,7 +12,7 @@ does.
 """
 
 import dataclasses
-from typing import Any, Literal, get_args
+from typing import Any
 
 from alignet import files
 from alignet import transforms
@@ -24,76 +24,18 @@ import numpy as np
 from uncertainty_distillation import inputs
 from uncertainty_distillation import judgments as judgments_lib
 from uncertainty_distillation import loop
-from uncertainty_distillation import objective
-from uncertainty_distillation import ridge
-from uncertainty_distillation import spectral
+from uncertainty_distillation import starts
+from uncertainty_distillation.config import Config
 from uncertainty_distillation.judgments import Judgments
 
-Start = Literal["ridge", "identity", "small"]
-Standardise = Literal["scalar", "per_dimension"]
-
-_SPECTRAL_WIDTH = 32
-_RIDGE_FOLDS = 10
 _FEWEST = 6
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
-  """How a teacher is fitted.
-
-  Attributes:
-    input_map: "none", "sqrt", "l2", or "auto": the one with the smallest
-      cross-fitted error of the ridge regression ("none" for other starts).
-    standardise: by the mean and standard deviation of the whole matrix
-      ("scalar", as the paper) or of each dimension ("per_dimension").
-    start: "ridge" (see the module), "identity" or "small" (1e-3 of it).
-    width: dimensions of the transformed representations; None for those of
-      the embedding, or of the features for the starts without ridge.
-    steps: at most so many; the best number is found on the inner folds.
-    inner_folds: object-disjoint folds of the training concepts on which the
-      number of steps is chosen; 0 runs all steps and reports no held-out score.
-    optimisation: objective and optimiser.
-    seed: of folds, drawn images and drawn triplets.
-  """
-
-  input_map: transforms.InputMap | Literal["auto"] = "auto"
-  standardise: Standardise = "scalar"
-  start: Start = "ridge"
-  width: int | None = None
-  steps: int = 400
-  inner_folds: int = 5
-  optimisation: loop.Optimisation = loop.Optimisation()
-  seed: int = 0
-
-  def __post_init__(self):
-    for name, value, allowed in (
-        ("input_map", self.input_map, (*get_args(transforms.InputMap), "auto")),
-        ("start", self.start, get_args(Start)),
-        ("standardise", self.standardise, get_args(Standardise)),
-    ):
-      if value not in allowed:
-        raise AlignetError(
-            f"{name}: expected one of {', '.join(allowed)}, found {value!r}"
-        )
-    objective.check_regulariser(self.optimisation.regulariser)
-    every = self.optimisation.every
-    if self.steps < 0 or self.steps % every:
-      raise AlignetError(
-          f"steps: expected a multiple of {every}, found {self.steps}"
-      )
-    if self.width is not None and self.width < 1:
-      raise AlignetError(f"width: expected at least 1, found {self.width}")
-    if self.inner_folds < 0 or self.inner_folds == 1:
-      raise AlignetError(
-          f"inner_folds: expected 0, or at least 2, found {self.inner_folds}"
-      )
 
 
 def fit(
     features: np.ndarray,
     concepts: np.ndarray | None,
     judgments: Judgments,
-    config: Config = Config(),
+    config: Config | None = None,
     *,
     embedding: np.ndarray | None = None,
 ) -> tuple[transforms.Transform, dict[str, Any]]:
@@ -104,7 +46,7 @@ def fit(
     concepts: (n,) integers in [0, judgments.n_concepts); None where row i
       shows concept i.
     judgments: what people said, or an embedding of it says.
-    config: how.
+    config: how; None for the defaults.
     embedding: (n_concepts, k) human embedding, where there is one: what the
       ridge regression predicts. Without it, `spectral.embedding` of the
       judgments takes its place.
@@ -118,6 +60,7 @@ def fit(
     AlignetError: lengths that differ, concepts out of range, a NaN, too few
       concepts or judgments, a loss that becomes NaN.
   """
+  config = config or Config()
   features, concepts = inputs.check_features(
       features, concepts, judgments.n_concepts
   )
@@ -154,97 +97,24 @@ def fit(
       "config": dataclasses.asdict(config),
   }
   if config.start == "ridge":
-    targets = None if embedding is None else embedding[used]
-    base, x, found = _ridge_start(features, concepts, local, targets, config)
-    report["ridge"] = found
+    base, x, report["ridge"] = starts.cross_fitted_ridge(
+        features,
+        concepts,
+        local,
+        None if embedding is None else embedding[used],
+        input_map=config.input_map,
+        kind=config.standardise,
+        width=config.width,
+        seed=config.seed,
+    )
   else:
-    base, x = _plain_start(features, config)
+    input_map = "none" if config.input_map == "auto" else config.input_map
+    base, x = starts.plain(features, input_map, config.standardise)
   objects = loop.make_objects(x, concepts)
   weights, bias, chosen = _distil(objects, local, config)
   transform = transforms.fold(_compose(base, weights, bias))
   report |= chosen
   return dataclasses.replace(transform, meta=report), report
-
-
-def standardise(
-    features: np.ndarray, input_map: transforms.InputMap, kind: Standardise
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Maps and standardises: (n, d) float32, mean and std (scalars or (d,)).
-
-  A dimension whose spread is under a hundredth of the matrix's is divided by
-  that hundredth, so that dead dimensions are not blown up.
-  """
-  x = transforms.map_input(features, input_map)
-  if x is features or np.shares_memory(x, features):
-    x = x.copy()
-  axis = 0 if kind == "per_dimension" else None
-  mean = x.mean(axis=axis, dtype=np.float64).astype(np.float32)
-  whole = float(x.std(dtype=np.float64))
-  if not whole > 0:
-    raise AlignetError("features: all values are equal; nothing to learn from")
-  std = x.std(axis=axis, dtype=np.float64)
-  std = np.maximum(std, 0.01 * whole).astype(np.float32)
-  x -= mean
-  x /= std
-  return x, mean, std
-
-
-def _plain_start(features, config):
-  """Identity of the asked width on standardised features."""
-  input_map = "none" if config.input_map == "auto" else config.input_map
-  x, mean, std = standardise(features, input_map, config.standardise)
-  d = x.shape[1]
-  base = transforms.Transform(
-      weights=np.eye(d, dtype=np.float32),
-      bias=np.zeros(d, np.float32),
-      mean=mean,
-      std=std,
-      input_map=input_map,
-  )
-  return base, x
-
-
-def _ridge_start(features, concepts, judgments, targets, config):
-  """The ridge map, cross-fitted predictions, and how they came about."""
-  if targets is None:
-    targets = spectral.embedding(judgments, config.width or _SPECTRAL_WIDTH)
-  elif config.width is not None:
-    targets = _leading(targets, config.width)
-  folds = judgments_lib.folds(
-      np.arange(len(targets)),
-      min(_RIDGE_FOLDS, len(targets)),
-      seed=config.seed,
-  )
-  maps = [config.input_map]
-  if config.input_map == "auto":
-    maps = ["none", "l2"] + ["sqrt"] * bool((features >= 0).all())
-  best, errors = None, {}
-  for input_map in maps:
-    x, mean, std = standardise(features, input_map, config.standardise)
-    fitted = ridge.fit(x, concepts, targets, folds)
-    errors[input_map] = float(fitted.error)
-    if best is None or fitted.error < best[1].error:
-      best = input_map, fitted, mean, std
-  input_map, fitted, mean, std = best
-  base = transforms.Transform(
-      weights=fitted.weights,
-      bias=fitted.bias,
-      mean=mean,
-      std=std,
-      input_map=input_map,
-  )
-  report = {"input_map_errors": errors, "penalty": float(fitted.penalty)}
-  return base, fitted.predictions, report
-
-
-def _leading(embedding, width):
-  """Best (n, width) approximation of an embedding's dot products."""
-  u, s, _ = np.linalg.svd(embedding, full_matrices=False)
-  if width > len(s):
-    raise AlignetError(
-        f"width: expected at most {len(s)}, the embedding's, found {width}"
-    )
-  return u[:, :width] * s[:width]
 
 
 def _distil(objects, judgments, config):

@@ -1,0 +1,1 @@
+"""Images, labels and human judgments: where they come from."""

@@ -1,0 +1,163 @@
+"""Batches for Kauldron trainers, drawn whole.
+
+A per-element pipeline costs about 90 microseconds an element, which dwarfs a
+small model's step. Each element of these sources is a whole batch: pass them to
+`kd.data.py.DataSource(batch_size=None, shuffle=False, num_workers=0)`.
+"""
+
+import dataclasses
+import functools
+
+from alignet import files
+from alignet.data import images as images_lib
+from alignet.errors import AlignetError
+import grain.python as grain
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Batches(grain.RandomAccessDataSource):
+  """Batch k of an endless walk over n rows, each epoch in a new order.
+
+  Attributes:
+    batch_size: rows a batch.
+    num_batches: length of the source.
+    seed: seed of the orders.
+    shuffle: walk in a new random order each epoch, or in the order of rows.
+  """
+
+  batch_size: int
+  num_batches: int
+  seed: int = 0
+  shuffle: bool = True
+
+  @property
+  def num_rows(self) -> int:
+    raise NotImplementedError
+
+  def __len__(self) -> int:
+    return self.num_batches
+
+  def rows(self, batch: int) -> np.ndarray:
+    """(batch_size,) rows of batch number `batch`; depends on nothing else."""
+    position = batch * self.batch_size + np.arange(self.batch_size)
+    epochs, offsets = np.divmod(position, self.num_rows)
+    if not self.shuffle:
+      return offsets
+    rows = np.empty(self.batch_size, np.int64)
+    for epoch in np.unique(epochs):
+      here = epochs == epoch
+      rows[here] = self._order(int(epoch))[offsets[here]]
+    return rows
+
+  def _order(self, epoch: int) -> np.ndarray:
+    return _order(self.seed, epoch, self.num_rows)
+
+
+# Two orders are alive where a batch crosses from one epoch into the next.
+@functools.lru_cache(maxsize=8)
+def _order(seed: int, epoch: int, n: int) -> np.ndarray:
+  return np.random.default_rng([seed, epoch]).permutation(n)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LabelledBatches(_Batches):
+  """{"images": uint8 [b, h, w, 3], "label": int32 [b, 1]} of an image store.
+
+  Attributes:
+    path: folder of the image store.
+    level: level of the labels.
+  """
+
+  path: str
+  level: str
+
+  @functools.cached_property
+  def store(self) -> images_lib.ImageStore:
+    store = images_lib.open_store(self.path)
+    if self.level not in store.labels:
+      raise AlignetError(
+          f"{self.path} has no labels of level {self.level!r}; found"
+          f" {', '.join(store.labels) or 'none'}"
+      )
+    return store
+
+  @property
+  def num_rows(self) -> int:
+    return len(self.store)
+
+  def __getitem__(self, record_key: int) -> dict[str, np.ndarray]:
+    rows = self.rows(record_key)
+    return {
+        "images": self.store[rows],
+        "label": self.store.labels[self.level].ids[rows, None],
+    }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TripletBatches(_Batches):
+  """{"images": uint8 [b, 3, h, w, 3], "similarities": float32 [b, 3]}.
+
+  Rows are those of an AligNet npz, the odd one last; images are found by index
+  in the image store, whose file names are checked against the npz once.
+
+  Attributes:
+    path: AligNet npz.
+    images: folder of the image store the indices refer to.
+  """
+
+  path: str
+  images: str
+
+  @functools.cached_property
+  def store(self) -> images_lib.ImageStore:
+    return images_lib.open_store(self.images)
+
+  @functools.cached_property
+  def responses(self) -> dict[str, np.ndarray]:
+    """The npz's three arrays, read and checked against the image store."""
+    with files.open_npz(
+        self.path, required=("filenames", "indices", "similarities")
+    ) as archive:
+      arrays = {
+          key: files.read_member(archive, key, self.path)
+          for key in ("indices", "similarities")
+      }
+      names = files.read_member(archive, "filenames", self.path)
+    check_filenames(self.path, arrays["indices"], names, self.store.filenames)
+    files.check_finite(arrays["similarities"], f"similarities in {self.path}")
+    return arrays
+
+  @property
+  def num_rows(self) -> int:
+    return len(self.responses["indices"])
+
+  def __getitem__(self, record_key: int) -> dict[str, np.ndarray]:
+    rows = self.rows(record_key)
+    return {
+        "images": self.store[self.responses["indices"][rows]],
+        "similarities": self.responses["similarities"][rows].astype(np.float32),
+    }
+
+
+def check_filenames(
+    path: files.Path,
+    indices: np.ndarray,
+    names: np.ndarray,
+    image_names: np.ndarray,
+) -> None:
+  """Fails where an npz's indices and file names disagree with the images."""
+  if indices.max(initial=0) >= len(image_names):
+    raise AlignetError(
+        f"{path} refers to image {indices.max()}, but there are only"
+        f" {len(image_names)} images; give the images it was made from"
+    )
+  wrong = (image_names[indices] != names).any(axis=1)
+  if wrong.any():
+    row = int(np.argmax(wrong))
+    raise AlignetError(
+        f"{path}: row {row} names {names[row].tolist()}, but the images at"
+        f" {indices[row].tolist()} are called"
+        f" {image_names[indices[row]].tolist()}; give the images it was made"
+        " from"
+    )

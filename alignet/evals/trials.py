@@ -1,0 +1,93 @@
+"""How far representations agree with observers on sets of trials."""
+
+from collections.abc import Mapping
+import dataclasses
+import functools
+from typing import Any
+
+from alignet import similarity
+from alignet.data import images as images_lib
+from alignet.data import trials as trials_lib
+from alignet.representations import extract
+from alignet.scores import odd_one_out
+import jax
+from kauldron import kd
+import numpy as np
+
+
+def agreement(
+    features: np.ndarray,
+    trials: trials_lib.Trials,
+    kind: similarity.Kind = "cosine",
+) -> dict[str, np.ndarray]:
+  """Per-trial scores of representations.
+
+  Args:
+    features: (images, d), one row an image of the store the trials refer to.
+    trials: the trials.
+    kind: "cosine" or "dot".
+
+  Returns:
+    "modal" (n,): 1 where the most similar pair is the observers' likeliest,
+    ties shared; "expected" (n,): observers' probability of the pair chosen.
+  """
+  s = similarity.of_triplets(features, trials.indices, kind)
+  return {
+      "modal": odd_one_out.modal(s, trials.probabilities),
+      "expected": odd_one_out.expected(s, trials.probabilities),
+  }
+
+
+class TrialsEvaluator(kd.evals.EvaluatorBase):
+  """Agreement with observers along a training, one scalar a set of trials.
+
+  Each image of the trials goes through the model once, then all sets are scored
+  on pre_logits by cosine.
+
+  Attributes:
+    images: folder of the image store the trials refer to.
+    trials: folder with one file a set.
+    source: who the observers are, first part of the scalar's name:
+      "simulated", "vice" or "human".
+    batch_size: images on the device at a time.
+  """
+
+  images: str
+  trials: str
+  source: str
+  batch_size: int = 256
+
+  @functools.cached_property
+  def _sets(self) -> Mapping[str, trials_lib.Trials]:
+    return trials_lib.read_folder(self.trials)
+
+  @functools.cached_property
+  def _images(self) -> tuple[np.ndarray, Mapping[str, trials_lib.Trials]]:
+    """The images in use, and the sets renumbered to them."""
+    store = images_lib.open_store(self.images)
+    used = np.unique(np.concatenate([t.indices for t in self._sets.values()]))
+    renumbered = {
+        name: dataclasses.replace(t, indices=np.searchsorted(used, t.indices))
+        for name, t in self._sets.items()
+    }
+    return store[used], renumbered
+
+  def evaluate(self, state: Any, step: int) -> None:
+    """Writes `{source}/{set}` and returns nothing."""
+    images, sets = self._images
+    with jax.transfer_guard("allow"):
+      features = extract.extract(
+          self.base_cfg.model,
+          state.params,
+          images,
+          batch_size=self.batch_size,
+      )
+    self.writer.write_scalars(
+        step=step,
+        scalars={
+            f"{self.source}/{name}": float(
+                agreement(features, trials)["modal"].mean()
+            )
+            for name, trials in sets.items()
+        },
+    )

@@ -1,0 +1,180 @@
+"""Model weights as one self-describing safetensors file.
+
+Tensors are named by their path in the parameter tree
+(`backbone/Transformer/encoderblock_0/…`), float32. The header carries the
+model's own description, so that a file alone is enough to rebuild it.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import json
+from typing import Any
+
+from alignet import files
+from alignet.errors import AlignetError
+from alignet.models.vision_model import VisionModel
+from alignet.models.vit import ViT
+import flax
+import jax
+from kauldron import kd
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+_HEADER = "alignet"
+
+
+def save(
+    path: files.Path,
+    model: VisionModel,
+    params: Mapping[str, Any],
+    *,
+    meta: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> None:
+  """Writes weights and the description of the model.
+
+  Args:
+    path: a .safetensors file.
+    model: the module; its backbone must be a `ViT`.
+    params: its parameter tree.
+    meta: anything JSON can hold (training config, input hashes).
+    overwrite: replace an existing file.
+  """
+  flat = flax.traverse_util.flatten_dict(dict(params), sep="/")
+  tensors = {k: np.asarray(v, np.float32) for k, v in sorted(flat.items())}
+  header = {
+      _HEADER: json.dumps(
+          {"model": describe(model), "meta": dict(meta or {})}, sort_keys=True
+      )
+  }
+  with files.atomic_write(path, overwrite=overwrite) as f:
+    f.write(safetensors.numpy.save(tensors, metadata=header))
+
+
+def load(path: files.Path) -> tuple[VisionModel, dict[str, Any]]:
+  """Reads a file written by `save` -> (module, parameter tree)."""
+  tensors, header = _read(path)
+  if _HEADER not in header:
+    raise AlignetError(
+        f"{path} does not describe its model; it was not written by alignet"
+    )
+  model = build(json.loads(header[_HEADER])["model"])
+  return model, flax.traverse_util.unflatten_dict(tensors, sep="/")
+
+
+def describe(model: VisionModel) -> dict[str, Any]:
+  """A module's fields as plain JSON values."""
+  if not isinstance(model.backbone, ViT):
+    raise AlignetError(
+        "only models with a ViT backbone can be saved; found"
+        f" {type(model.backbone).__name__}"
+    )
+  fields = _fields(model)
+  fields.pop("backbone")
+  backbone = _fields(model.backbone)
+  if backbone["dtype"] is not None:
+    backbone["dtype"] = np.dtype(backbone["dtype"]).name
+  return {**fields, "backbone": backbone}
+
+
+def build(description: Mapping[str, Any]) -> VisionModel:
+  """The module that `describe` described."""
+  fields = dict(description)
+  backbone = ViT(**fields.pop("backbone"))
+  fields["pixel_range"] = tuple(fields["pixel_range"])
+  return VisionModel(backbone=backbone, **fields)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InitFromWeights(kd.ckpts.InitTransform):
+  """Starts training from a safetensors file.
+
+  Runs before the optimizer is made, so `decay_to_init` pulls towards these
+  weights.
+
+  Attributes:
+    path: the file.
+    new: top-level modules that the file need not hold and that keep their
+      random start.
+    unused: top-level modules of the file that the model need not have.
+  """
+
+  path: str
+  new: tuple[str, ...] = ("triplet_head",)
+  unused: tuple[str, ...] = ("class_head",)
+
+  def transform(self, state):
+    tensors, _ = _read(self.path)
+    flat = flax.traverse_util.flatten_dict(dict(state.params), sep="/")
+    check_tree(
+        tensors,
+        {k: np.shape(v) for k, v in flat.items()},
+        self.path,
+        may_lack=self.new,
+        may_exceed=self.unused,
+    )
+    loaded = {
+        k: jax.device_put(tensors[k].astype(v.dtype), v.sharding)
+        if k in tensors
+        else v
+        for k, v in flat.items()
+    }
+    params = flax.traverse_util.unflatten_dict(loaded, sep="/")
+    return state.replace(params=params)
+
+
+def check_tree(
+    tensors: Mapping[str, np.ndarray],
+    expected: Mapping[str, tuple[int, ...]],
+    path: files.Path,
+    *,
+    may_lack: tuple[str, ...] = (),
+    may_exceed: tuple[str, ...] = (),
+) -> None:
+  """Compares names and shapes; one error lists all that does not fit."""
+  top = lambda name: name.split("/")[0]
+  missing = [k for k in expected if k not in tensors and top(k) not in may_lack]
+  unexpected = [
+      k for k in tensors if k not in expected and top(k) not in may_exceed
+  ]
+  shapes = [
+      f"{k}: model {expected[k]}, file {tensors[k].shape}"
+      for k in expected
+      if k in tensors and tensors[k].shape != tuple(expected[k])
+  ]
+  problems = [
+      f"{title} {len(names)} ({', '.join(names[:4])}{', …' * (len(names) > 4)})"
+      for title, names in (
+          ("missing", missing),
+          ("unexpected", unexpected),
+          ("of another shape", shapes),
+      )
+      if names
+  ]
+  if problems:
+    raise AlignetError(
+        f"{path} does not fit the model: {'; '.join(problems)}; choose weights"
+        " of this architecture or change the model in the config"
+    )
+
+
+def _read(path: files.Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+  try:
+    with safetensors.safe_open(path, framework="numpy") as f:
+      return {k: f.get_tensor(k) for k in f.keys()}, f.metadata() or {}
+  except FileNotFoundError as e:
+    raise AlignetError(f"{path} does not exist") from e
+  except safetensors.SafetensorError as e:
+    raise AlignetError(
+        f"{path} cannot be read as safetensors: it is truncated or of another"
+        f" format ({e})"
+    ) from e
+
+
+def _fields(module) -> dict[str, Any]:
+  return {
+      f.name: getattr(module, f.name)
+      for f in dataclasses.fields(module)
+      if f.name not in ("parent", "name")
+  }

@@ -1,0 +1,64 @@
+"""How a teacher is fitted: one frozen dataclass."""
+
+import dataclasses
+from typing import Literal, get_args
+
+from alignet import transforms
+from alignet.errors import AlignetError
+from uncertainty_distillation import loop
+from uncertainty_distillation import objective
+from uncertainty_distillation import starts
+
+Start = Literal["ridge", "identity", "small"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+  """How a teacher is fitted.
+
+  Attributes:
+    input_map: "none", "sqrt", "l2", or "auto": the one with the smallest
+      cross-fitted error of the ridge regression ("none" for other starts).
+    standardise: by the mean and standard deviation of the whole matrix
+      ("scalar", as the paper) or of each dimension ("per_dimension").
+    start: "ridge" (see `fit`), "identity" or "small" (1e-3 of it).
+    width: dimensions of the transformed representations; None for those of
+      the embedding, or of the features for the starts without ridge.
+    steps: at most so many; the best number is found on the inner folds.
+    inner_folds: object-disjoint folds of the training concepts on which the
+      number of steps is chosen; 0 runs all steps and reports no held-out score.
+    optimisation: objective and optimiser.
+    seed: of folds, drawn images and drawn triplets.
+  """
+
+  input_map: transforms.InputMap | Literal["auto"] = "auto"
+  standardise: starts.Standardise = "scalar"
+  start: Start = "ridge"
+  width: int | None = None
+  steps: int = 400
+  inner_folds: int = 5
+  optimisation: loop.Optimisation = loop.Optimisation()
+  seed: int = 0
+
+  def __post_init__(self):
+    for name, value, allowed in (
+        ("input_map", self.input_map, (*get_args(transforms.InputMap), "auto")),
+        ("start", self.start, get_args(Start)),
+        ("standardise", self.standardise, get_args(starts.Standardise)),
+    ):
+      if value not in allowed:
+        raise AlignetError(
+            f"{name}: expected one of {', '.join(allowed)}, found {value!r}"
+        )
+    objective.check_regulariser(self.optimisation.regulariser)
+    every = self.optimisation.every
+    if self.steps < 0 or self.steps % every:
+      raise AlignetError(
+          f"steps: expected a multiple of {every}, found {self.steps}"
+      )
+    if self.width is not None and self.width < 1:
+      raise AlignetError(f"width: expected at least 1, found {self.width}")
+    if self.inner_folds < 0 or self.inner_folds == 1:
+      raise AlignetError(
+          f"inner_folds: expected 0, or at least 2, found {self.inner_folds}"
+      )

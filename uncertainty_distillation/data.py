@@ -1,0 +1,184 @@
+"""Whole batches of judged triplets for the Kauldron trainer.
+
+A step of this small model is cheaper than a per-element pipeline: pass the
+source to `kd.data.py.DataSource(batch_size=None, shuffle=False,
+num_workers=0)`.
+"""
+
+import dataclasses
+import functools
+
+from alignet import transforms
+from alignet.errors import AlignetError
+from alignet.testing import teacher as simulated
+import grain.python as grain
+import numpy as np
+from uncertainty_distillation import inputs
+from uncertainty_distillation import judgments as judgments_lib
+from uncertainty_distillation import starts
+from uncertainty_distillation.judgments import Judgments
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TeacherData:
+  """Features, judgments and an object-disjoint fold of the concepts.
+
+  Empty paths mean "not given"; without features a small simulated problem
+  stands in, which needs no file.
+
+  Attributes:
+    features: npy (n, d).
+    embedding: npy (concepts, k).
+    concepts: npy (n,).
+    triplets: npy (m, 3), the odd one last.
+    probabilities: npy (m, 3).
+    input_map: "none", "sqrt" or "l2".
+    standardise: "scalar" or "per_dimension"; from rows of training concepts.
+    folds: object-disjoint folds of the concepts; 0 trains on all of them.
+    fold: the one held out.
+    max_triplets: most triplets to take from an embedding.
+    seed: of folds and of that draw.
+  """
+
+  features: str = ""
+  embedding: str = ""
+  concepts: str = ""
+  triplets: str = ""
+  probabilities: str = ""
+  input_map: transforms.InputMap = "none"
+  standardise: starts.Standardise = "scalar"
+  folds: int = 4
+  fold: int = 0
+  max_triplets: int = 1_000_000
+  seed: int = 0
+
+  @functools.cached_property
+  def inputs(self) -> inputs.Inputs:
+    """The arrays, read and checked once."""
+    options = {"max_triplets": self.max_triplets, "seed": self.seed}
+    paths = {
+        name: getattr(self, name)
+        for name in (
+            *("features", "embedding", "concepts"),
+            *("triplets", "probabilities"),
+        )
+        if getattr(self, name)
+    }
+    if paths and not self.features:
+      raise AlignetError(
+          f"{', '.join(paths)} given without features; pass"
+          " --cfg.aux.features=F.npy"
+      )
+    if paths:
+      return inputs.load(**paths, **options)
+    features, concepts, embedding = simulated.linear_world(seed=self.seed)
+    return inputs.make(
+        features=features, concepts=concepts, embedding=embedding, **options
+    )
+
+  @functools.cached_property
+  def held_out(self) -> np.ndarray:
+    """(n_concepts,) bool: concepts the transform must not see."""
+    n = self.inputs.judgments.n_concepts
+    held = np.zeros(n, bool)
+    if self.folds:
+      if not 0 <= self.fold < self.folds:
+        raise AlignetError(
+            f"fold: expected a number from 0 to {self.folds - 1}, found"
+            f" {self.fold}"
+        )
+      concepts = np.unique(self.inputs.concepts)
+      folds = judgments_lib.folds(concepts, self.folds, seed=self.seed)
+      held[folds[self.fold]] = True
+    return held
+
+  @functools.cached_property
+  def _split(self) -> tuple[Judgments, Judgments, int]:
+    seen = np.zeros(self.inputs.judgments.n_concepts, bool)
+    seen[self.inputs.concepts] = True
+    usable = judgments_lib.within(self.inputs.judgments, seen)
+    train, held, dropped = judgments_lib.split(usable, self.held_out)
+    if not len(train) or (self.folds and not len(held)):
+      raise AlignetError(
+          f"of {len(usable)} judgments of concepts with images, {len(train)}"
+          f" are among training concepts and {len(held)} among held-out ones;"
+          " expected some of each: use fewer folds, or folds=0"
+      )
+    return train, held, dropped
+
+  @property
+  def training(self) -> Judgments:
+    """Judgments of training concepts only."""
+    return self._split[0]
+
+  @property
+  def validation(self) -> Judgments:
+    """Judgments of held-out concepts only."""
+    return self._split[1]
+
+  @property
+  def dropped(self) -> int:
+    """Judgments that mix training and held-out concepts."""
+    return self._split[2]
+
+  @functools.cached_property
+  def moments(self) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the training concepts' mapped features."""
+    rows = ~self.held_out[self.inputs.concepts]
+    return starts.standardise(
+        self.inputs.features[rows], self.input_map, self.standardise
+    )[1:]
+
+  @functools.cached_property
+  def x(self) -> np.ndarray:
+    """(n, d) float32 features, mapped and standardised."""
+    mean, std = self.moments
+    return (
+        transforms.map_input(self.inputs.features, self.input_map) - mean
+    ) / std
+
+  def draw_images(
+      self, triplets: np.ndarray, rng: np.random.Generator
+  ) -> np.ndarray:
+    """One random image (row of x) of each concept of each triplet."""
+    order, first, count = self._images
+    offset = (rng.random(triplets.shape) * count[triplets]).astype(np.int64)
+    return order[first[triplets] + offset]
+
+  @functools.cached_property
+  def _images(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    concepts = self.inputs.concepts
+    order = np.argsort(concepts, kind="stable")
+    n = self.inputs.judgments.n_concepts
+    count = np.bincount(concepts, minlength=n)
+    return order, np.cumsum(count) - count, count
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TeacherBatches(grain.RandomAccessDataSource):
+  """Element k is a whole batch: {"x": [b, 3, d], "targets": [b, 3]} float32.
+
+  Attributes:
+    data: where judgments and features come from.
+    batch_size: triplets a batch.
+    num_batches: length of the source.
+    seed: batch k depends on it and k only.
+  """
+
+  data: TeacherData
+  batch_size: int
+  num_batches: int
+  seed: int = 0
+
+  def __len__(self) -> int:
+    return self.num_batches
+
+  def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng([self.seed, int(index)])
+    judgments = self.data.training
+    rows = rng.integers(0, len(judgments), self.batch_size)
+    images = self.data.draw_images(judgments.triplets[rows], rng)
+    return {
+        "x": self.data.x[images],
+        "targets": judgments.probabilities[rows],
+    }

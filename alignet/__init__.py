@@ -11,6 +11,7 @@ import importlib
 __version__ = "0.1.0"
 
 _SUBMODULES = (
+    "config_files",
     "data",
     "errors",
     "evals",
@@ -27,6 +28,7 @@ _SUBMODULES = (
     "testing",
     "transforms",
     "triplet_io",
+    "triplet_verify",
     "triplets",
 )
 

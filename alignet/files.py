@@ -40,6 +40,8 @@ BROKEN = (
 )
 """What NumPy and zipfile raise when the bytes of an npy or npz are damaged."""
 
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+
 _LIBRARIES = ("numpy", "jax", "flax", "optax", "kauldron", "faiss-cpu")
 
 
@@ -210,7 +212,10 @@ def load_npy(
     AlignetError: missing, truncated, pickled, of another shape or dtype.
   """
   try:
-    array = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
+    with open(path, "rb") as f:
+      zipped = f.read(4) in _ZIP  # NumPy would leave a damaged one open.
+    if not zipped:
+      array = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
   except FileNotFoundError as e:
     raise _missing(path) from e
   except BROKEN as e:
@@ -218,8 +223,7 @@ def load_npy(
         f"{path} cannot be read as a NumPy array: it is truncated, pickled or"
         f" not an .npy file ({e})"
     ) from e
-  if not isinstance(array, np.ndarray):
-    array.close()
+  if zipped:
     raise AlignetError(
         f"{path} is an .npz archive; expected an .npy file with one {what}"
     )
@@ -261,21 +265,24 @@ def open_npz(
     path: Path, *, required: Sequence[str]
 ) -> Iterator[np.lib.npyio.NpzFile]:
   """Opens an npz lazily; checks that the required keys are there."""
-  try:
-    archive = np.load(path, allow_pickle=False)
-  except FileNotFoundError as e:
-    raise _missing(path) from e
-  except BROKEN as e:
-    raise AlignetError(
-        f"{path} cannot be read as an .npz archive: it is truncated or of"
-        f" another format ({e})"
-    ) from e
-  if isinstance(archive, np.ndarray):
-    raise AlignetError(
-        f"{path} holds a single array; expected an .npz archive with the keys"
-        f" {', '.join(required)}"
-    )
-  with archive:
+  with contextlib.ExitStack() as stack:
+    try:
+      # Opened here: NumPy would leave a damaged file open.
+      f = stack.enter_context(open(path, "rb"))
+      archive = np.load(f, allow_pickle=False)
+    except FileNotFoundError as e:
+      raise _missing(path) from e
+    except BROKEN as e:
+      raise AlignetError(
+          f"{path} cannot be read as an .npz archive: it is truncated or of"
+          f" another format ({e})"
+      ) from e
+    if isinstance(archive, np.ndarray):
+      raise AlignetError(
+          f"{path} holds a single array; expected an .npz archive with the keys"
+          f" {', '.join(required)}"
+      )
+    stack.enter_context(archive)
     missing = [key for key in required if key not in archive.files]
     if missing:
       raise AlignetError(

@@ -344,3 +344,23 @@ def test_json_in_an_array():
   for bad in (np.array("{"), np.array("[1]"), np.array(3), np.array(["{}"])):
     with pytest.raises(AlignetError, match="meta"):
       files.parse_json_array(bad, "meta")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
+@pytest.mark.parametrize("load", ["npz", "npy"])
+def test_a_damaged_archive_is_closed(tmp_path, load):
+  path = tmp_path / "a.npz"
+  files.save_npz(path, _ARRAYS)
+  path.write_bytes(path.read_bytes()[:-30])
+  with pytest.raises(AlignetError):
+    if load == "npz":
+      files.load_npz(path, required=())
+    else:
+      files.load_npy(path)
+  # A handle left to the collector shows as an open descriptor.
+  held = [
+      os.readlink(f"/proc/self/fd/{fd}")
+      for fd in os.listdir("/proc/self/fd")
+      if os.path.exists(f"/proc/self/fd/{fd}")
+  ]
+  assert str(path) not in held

@@ -48,7 +48,7 @@ def fit(
     judgments: what people said, or an embedding of it says.
     config: how; None for the defaults.
     embedding: (n_concepts, k) human embedding, where there is one: what the
-      ridge regression predicts. Without it, `spectral.embedding` of the
+      ridge regression predicts. Without it, `point.embedding` of the
       judgments takes its place.
 
   Returns:

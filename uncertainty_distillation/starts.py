@@ -6,13 +6,13 @@ from alignet import transforms
 from alignet.errors import AlignetError
 import numpy as np
 from uncertainty_distillation import judgments as judgments_lib
+from uncertainty_distillation import point
 from uncertainty_distillation import ridge
-from uncertainty_distillation import spectral
 from uncertainty_distillation.judgments import Judgments
 
 Standardise = Literal["scalar", "per_dimension"]
 
-_SPECTRAL_WIDTH = 32
+_POINT_WIDTH = 32
 _RIDGE_FOLDS = 10
 
 
@@ -92,7 +92,7 @@ def cross_fitted_ridge(
     AlignetError: the embedding has fewer dimensions than `width`.
   """
   if embedding is None:
-    targets = spectral.embedding(judgments, width or _SPECTRAL_WIDTH)
+    targets = point.embedding(judgments, width or _POINT_WIDTH, seed=seed)
   else:
     targets = embedding if width is None else _leading(embedding, width)
   folds = judgments_lib.folds(

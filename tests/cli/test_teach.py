@@ -1,0 +1,155 @@
+"""`alignet teach`, called in this process."""
+
+import json
+
+from alignet import similarity
+from alignet import transforms
+from alignet.cli import main
+from alignet.testing import teacher
+import numpy as np
+import pytest
+from uncertainty_distillation import judgments as judgments_lib
+
+_FAST = ("--steps=50", "--batch=512", "--inner_folds=3")
+
+
+@pytest.fixture
+def folder(tmp_path):
+  """F.npy, V.npy, C.npy of a simulated problem; T.npy and P.npy from V."""
+  x, concepts, embedding = teacher.linear_world(40, 2, seed=0)
+  soft = judgments_lib.from_embedding(embedding)
+  for name, array in {
+      "F": x,
+      "C": concepts,
+      "V": embedding,
+      "T": soft.triplets,
+      "P": soft.probabilities,
+  }.items():
+    np.save(tmp_path / f"{name}.npy", array)
+  return tmp_path
+
+
+def _teach(folder, *flags, out="transform.npz"):
+  paths = [
+      f"--{name}={folder / file}"
+      for name, file in (
+          f.removeprefix("@").split("=") for f in flags if f[0] == "@"
+      )
+  ]
+  rest = [f for f in flags if f[0] != "@"]
+  return main.main(["teach", *paths, *rest, *_FAST, f"--out={folder / out}"])
+
+
+_EMBEDDING = ("@features=F.npy", "@embedding=V.npy", "@concepts=C.npy")
+
+
+def test_embedding(folder, capsys):
+  assert _teach(folder, *_EMBEDDING) == 0
+  line = capsys.readouterr().out
+  assert "32 -> 6 dimensions" in line and "agreement" in line
+  assert line.count("\n") == 1
+  transform = transforms.load(folder / "transform.npz")
+  z = transform(np.load(folder / "F.npy")[::2])
+  trial = judgments_lib.from_embedding(np.load(folder / "V.npy"))
+  s = similarity.of_triplets(z, trial.triplets)
+  likeliest = trial.probabilities.argmax(axis=1)
+  assert (s.argmax(axis=1) == likeliest).mean() > 0.8
+  meta = transform.meta
+  assert meta["concepts"] == 40 and meta["images"] == 80
+  assert set(meta["inputs"]) == {"features", "embedding", "concepts"}
+  assert meta["config"]["seed"] == 0 and "numpy" in meta["versions"]
+  json.dumps(meta, allow_nan=False)
+
+
+def test_probabilities_equal_the_embedding_they_come_from(folder):
+  assert _teach(folder, *_EMBEDDING, "--quiet") == 0
+  flags = ("@triplets=T.npy", "@probabilities=P.npy", "--quiet")
+  assert _teach(folder, *_EMBEDDING, *flags, out="t.npz") == 0
+  a, b = (transforms.load(folder / f) for f in ("transform.npz", "t.npz"))
+  np.testing.assert_allclose(a.weights, b.weights, rtol=1e-4, atol=1e-5)
+
+
+def test_choices_alone(folder, capsys):
+  flags = ("@features=F.npy", "@concepts=C.npy", "@triplets=T.npy", "--quiet")
+  assert _teach(folder, *flags) == 0
+  assert capsys.readouterr().out == ""
+  assert transforms.load(folder / "transform.npz").weights.shape == (32, 32)
+
+
+def test_row_i_is_concept_i_without_concepts(folder):
+  np.save(folder / "F.npy", np.load(folder / "F.npy")[::2])
+  assert _teach(folder, "@features=F.npy", "@embedding=V.npy") == 0
+
+
+def test_an_existing_output_stays(folder, capsys):
+  out = folder / "transform.npz"
+  out.write_bytes(b"mine")
+  assert _teach(folder, *_EMBEDDING) == 2
+  assert "already exists" in capsys.readouterr().err
+  assert out.read_bytes() == b"mine"
+  assert _teach(folder, *_EMBEDDING, "--overwrite", "--quiet") == 0
+  transforms.load(out)
+
+
+def _break(folder, name, change):
+  path = folder / f"{name}.npy"
+  array = np.load(path)
+  np.save(path, change(array))
+
+
+def _set(row, value):
+  def change(array):
+    array[row] = value
+    return array
+
+  return change
+
+
+@pytest.mark.parametrize(
+    "flags, broken, message",
+    [
+        (("@features=F.npy",), None, "--embedding=V.npy"),
+        (
+            ("@features=F.npy", "@embedding=V.npy", "@probabilities=P.npy"),
+            None,
+            "--triplets=T.npy",
+        ),
+        (("@features=F.npy", "@embedding=V.npy"), None, "--concepts"),
+        (("@features=no.npy", "@embedding=V.npy"), None, "does not exist"),
+        (_EMBEDDING, ("F", _set((7, 1), np.nan)), "features: row 7 "),
+        (_EMBEDDING, ("V", _set((7, 1), np.nan)), "embedding: row 7 "),
+        (_EMBEDDING, ("C", _set(5, 40)), "concepts: row 5 is 40"),
+        (_EMBEDDING, ("C", lambda c: c[:-1]), "concepts: expected shape"),
+        (
+            (*_EMBEDDING, "@triplets=T.npy"),
+            ("T", _set(3, [1, 2, 40])),
+            "triplets: row 3 ",
+        ),
+        (
+            (*_EMBEDDING, "@triplets=T.npy"),
+            ("T", _set(3, [1, 2, 1])),
+            "triplets: row 3 ",
+        ),
+        (
+            (*_EMBEDDING, "@triplets=T.npy", "@probabilities=P.npy"),
+            ("P", _set(9, [0.5, 0.4, 0.3])),
+            "probabilities: row 9 ",
+        ),
+        (
+            (*_EMBEDDING, "@triplets=T.npy", "@probabilities=P.npy"),
+            ("P", lambda p: p[:-1]),
+            "probabilities: expected",
+        ),
+        ((*_EMBEDDING, "--width=7"), None, "width: expected at most 6"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_nothing_written(
+    folder, capsys, flags, broken, message
+):
+  if broken:
+    _break(folder, *broken)
+  before = sorted(folder.iterdir())
+  assert _teach(folder, *flags) == 2
+  error = capsys.readouterr().err
+  assert message in error and error.count("\n") == 1
+  assert sorted(folder.iterdir()) == before

@@ -1,0 +1,121 @@
+"""The teacher's Kauldron config: wiring, and one shrunk training."""
+
+from absl import flags
+from alignet import config_files
+from alignet import transforms
+from alignet.errors import AlignetError
+from alignet.testing import teacher
+from kauldron import kd
+from kauldron import konfig
+import numpy as np
+import pytest
+
+if not flags.FLAGS.is_parsed():
+  flags.FLAGS.mark_as_parsed()
+
+
+def _config(workdir, **aux):
+  cfg = config_files.load("uncertainty_distillation")
+  cfg.workdir = str(workdir)
+  cfg.num_train_steps = 20
+  cfg.aux.eval_every = 10
+  cfg.aux.batch_size = 32
+  for key, value in aux.items():
+    cfg.aux[key] = value
+  cfg.checkpointer = None
+  return cfg
+
+
+def test_wiring(tmp_path):
+  trainer = konfig.resolve(_config(tmp_path))
+  specs = trainer.context_specs
+  assert specs.batch["x"].shape == (32, 3, 32)
+  assert specs.preds["similarities"].shape == (32, 3)
+  assert specs.params["weights"].shape == (32, 32)
+  source = trainer.train_ds.data_source
+  assert source.data is not None and len(source) == 21
+  # The trainer and the evaluator hold out the same concepts.
+  np.testing.assert_array_equal(
+      source.data.held_out, trainer.evals["transform"].data.held_out
+  )
+  assert source.data.held_out.mean() == 0.25
+
+
+def test_training_writes_the_best_transform(tmp_path):
+  x, concepts, embedding = teacher.linear_world(60, 2, features=16, seed=3)
+  for name, array in (("F", x), ("C", concepts), ("V", embedding)):
+    np.save(tmp_path / f"{name}.npy", array)
+  cfg = _config(
+      tmp_path / "run",
+      features=str(tmp_path / "F.npy"),
+      embedding=str(tmp_path / "V.npy"),
+      concepts=str(tmp_path / "C.npy"),
+      learning_rate=0.02,
+  )
+  cfg.num_train_steps = 60
+  trainer = konfig.resolve(cfg)
+  state, _ = trainer.train()
+  transform = transforms.load(tmp_path / "run" / "transform.npz")
+  assert transform.weights.shape == (16, 16)
+  meta = transform.meta
+  assert meta["held_out"]["agreement"] > 0.7
+  assert meta["held_out"]["cross_entropy"] < np.log(3) - 0.1
+  assert len(meta["held_out_concepts"]) == 15
+  assert set(meta["inputs"]) == {"features", "embedding", "concepts"}
+
+  # A worse transform does not replace it.
+  before = (tmp_path / "run" / "transform.npz").read_bytes()
+  worse = state.replace(params={k: 0 * v for k, v in state.params.items()})
+  trainer.evals["transform"].evaluate(worse, 61)
+  assert (tmp_path / "run" / "transform.npz").read_bytes() == before
+
+
+def test_batches_depend_on_seed_and_number_only(tmp_path):
+  source = konfig.resolve(_config(tmp_path)).train_ds.data_source
+  again = konfig.resolve(_config(tmp_path)).train_ds.data_source
+  for key, value in source[7].items():
+    np.testing.assert_array_equal(value, again[7][key])
+  assert (source[7]["x"] != source[8]["x"]).any()
+  data = source.data
+  assert not data.held_out[data.training.triplets].any()
+  assert data.held_out[data.validation.triplets].all()
+  rows = data.draw_images(data.training.triplets, np.random.default_rng(0))
+  np.testing.assert_array_equal(
+      data.inputs.concepts[rows], data.training.triplets
+  )
+
+
+def test_overrides_reach_both_places(tmp_path):
+  trainer = konfig.resolve(_config(tmp_path, input_map="l2", folds=0))
+  for data in (
+      trainer.train_ds.data_source.data,
+      trainer.evals["transform"].data,
+  ):
+    assert data.input_map == "l2" and not data.held_out.any()
+
+
+def test_files_without_features_are_refused(tmp_path):
+  cfg = _config(tmp_path, embedding="V.npy")
+  with pytest.raises(AlignetError, match="cfg.aux.features"):
+    konfig.resolve(cfg).train_ds.data_source[0]
+
+
+def test_losses_are_those_of_the_objective(tmp_path):
+  from uncertainty_distillation import objective  # pylint: disable=g-import-not-at-top
+
+  trainer = konfig.resolve(_config(tmp_path))
+  rng = np.random.default_rng(0)
+  s = rng.normal(size=(5, 3)).astype(np.float32)
+  pi = rng.dirichlet(np.ones(3), 5).astype(np.float32)
+  kl = trainer.train_losses["kl"].get_state(similarities=s, targets=pi)
+  np.testing.assert_allclose(
+      kl.compute(), objective.divergence(s, pi).mean(), rtol=1e-6
+  )
+  w = rng.normal(size=(4, 4)).astype(np.float32)
+  penalty = trainer.train_losses["regulariser"]
+  np.testing.assert_allclose(
+      penalty.get_state(weights=w).compute(),
+      0.1 * objective.regulariser(w, "identity"),
+      rtol=1e-6,
+  )
+  assert isinstance(penalty, kd.losses.Loss)

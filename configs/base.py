@@ -31,7 +31,7 @@ def get_config():
       "images": "",
       "level": "subordinate",
       "batch_size": 128,
-      "peak": 1e-3,
+      "peak": 2e-3,
       "weight_decay": 1e-2,
   }
 
@@ -63,7 +63,7 @@ def get_config():
   )
 
   # Training
-  cfg.num_train_steps = 1000
+  cfg.num_train_steps = 1500
   cfg.train_losses = {
       "cross_entropy": kd.losses.SoftmaxCrossEntropyWithIntLabels(
           logits="preds.class_logits", labels="batch.label"

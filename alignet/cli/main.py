@@ -25,6 +25,8 @@ COMMANDS = (
 )
 """Each is a module of `alignet.cli` with HELP, add_arguments and run."""
 
+_TAKING_OVERRIDES = ("run", "train")
+
 
 def make_parser() -> argparse.ArgumentParser:
   """The parser with all subcommands; imports nothing heavy."""
@@ -49,13 +51,21 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--quiet", action="store_true", help="no progress bars, no chatter"
     )
-    command.set_defaults(run=module.run)
+    command.set_defaults(
+        run=module.run, overridable=name in _TAKING_OVERRIDES
+    )
   return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the command line; returns the exit code."""
-  args = make_parser().parse_args(argv)
+  parser = make_parser()
+  args, rest = parser.parse_known_args(argv)
+  # Overrides of a config's fields, `--cfg.a.b=value`, are no fixed flags.
+  wrong = [a for a in rest if not (args.overridable and a.startswith("--cfg"))]
+  if wrong:
+    parser.error(f"unrecognized arguments: {' '.join(wrong)}")
+  args.overrides = rest
   progress.set_quiet(args.quiet)
   try:
     return args.run(args) or 0

@@ -1,0 +1,52 @@
+"""`alignet run`: a pipeline from a config."""
+
+import argparse
+import sys
+
+HELP = (
+    "run a pipeline config end to end: demo, cifar100_things, or a path;"
+    " --cfg.KEY=VALUE changes a field of it"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the config and the output folder."""
+  parser.add_argument(
+      "config", help="name of a pipeline config, or path of a file"
+  )
+  parser.add_argument(
+      "--out", required=True, metavar="DIR", help="folder of the run"
+  )
+  parser.add_argument(
+      "--dry_run",
+      action="store_true",
+      help="list the stages and their fingerprints, run nothing",
+  )
+
+
+def run(args: argparse.Namespace) -> int:
+  """Runs the stages, then holds the results against the config's bounds."""
+  # pylint: disable=g-import-not-at-top
+  from alignet import config_files
+  from alignet import files
+  from alignet.pipeline import check
+  from alignet.pipeline import runner
+
+  overrides = [item.removeprefix("--cfg.") for item in args.overrides]
+  config = config_files.load(args.config, overrides)
+  if args.dry_run:
+    for plan in runner.plan(config).values():
+      print(f"{plan['name']}-{plan['fingerprint']}")
+    return 0
+  say = (lambda line: None) if args.quiet else _say
+  out = runner.run(config, args.out, say=say)
+  if "check" not in config:
+    return 0
+  failures = check.failures(files.read_json(out / "results.json"), config.check)
+  for failure in failures:
+    print(f"alignet run: {failure}", file=sys.stderr)
+  return 1 if failures else 0
+
+
+def _say(line: str) -> None:
+  print(line, flush=True)

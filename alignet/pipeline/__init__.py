@@ -1,0 +1,1 @@
+"""Strings the stages together: from images to a report, in one command."""

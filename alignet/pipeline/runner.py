@@ -1,0 +1,278 @@
+"""Runs a pipeline config: each stage once, resumable, shared by fingerprint.
+
+A pipeline is a config with a group `stages`. A stage names a function
+(`run`), and its arguments in three groups:
+
+  inputs  outputs of other stages: "clusters" is that stage's folder,
+          "clusters/clusters.npz" a file in it
+  files   paths of files or folders from outside
+  params  plain values
+
+A stage's fingerprint is its function, the function's version, its parameters,
+the fingerprints of its inputs and the contents of its files. Its output lies in
+`OUT/stages/{name}-{fingerprint}`: a stage that is there is never run again, and
+pipelines with the same OUT share what is the same. A folder under work has
+`.partial` behind its name and is renamed when the stage has ended. At the end
+the files named in `publish` are copied to OUT.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+import contextlib
+import fcntl
+import graphlib
+import hashlib
+import importlib
+import json
+import os
+import pathlib
+import shutil
+import time
+from typing import Any
+
+from alignet import files
+from alignet.errors import AlignetError
+import ml_collections
+
+_RECORD = "stage.json"
+
+
+def stage(
+    version: int, *, resumable: bool = False
+) -> Callable[[Callable], Callable]:
+  """Marks a function as a stage.
+
+  Args:
+    version: raised when the same arguments come to mean another output.
+    resumable: the function goes on from what an interrupted run has left in its
+      output folder; otherwise that is removed first.
+
+  Returns:
+    A decorator. The function takes its output folder, then keyword arguments:
+    paths for inputs and files, values for params.
+  """
+
+  def mark(function):
+    function.stage_version = version
+    function.stage_resumable = resumable
+    return function
+
+  return mark
+
+
+def run(
+    config: ml_collections.ConfigDict,
+    out: files.Path,
+    *,
+    say: Callable[[str], None] = print,
+) -> pathlib.Path:
+  """Runs all stages that are not there yet, then publishes the outputs.
+
+  Args:
+    config: a pipeline config.
+    out: folder of the run; made if need be.
+    say: called with a line a stage.
+
+  Returns:
+    The folder.
+
+  Raises:
+    AlignetError: a config that is no pipeline, or an error of a stage.
+  """
+  out = pathlib.Path(out)
+  plans = plan(config)
+  with _lock(out):
+    folders = {}
+    for number, name in enumerate(plans, start=1):
+      title = f"[{number:2d}/{len(plans)}] {name}"
+      folders[name] = _run_stage(plans[name], folders, out, title, say)
+    for source in config.get("publish", ()):
+      name, _, inside = source.partition("/")
+      _publish(folders[name] / inside, out / pathlib.Path(inside).name)
+  return out
+
+
+def plan(config: ml_collections.ConfigDict) -> dict[str, dict[str, Any]]:
+  """Stages in an order in which they can run, with their fingerprints.
+
+  Returns:
+    Name to {"name", "function", "inputs", "files", "params", "fingerprint"}.
+
+  Raises:
+    AlignetError: an unknown function or input, a missing file, a cycle.
+  """
+  stages = config.get("stages")
+  if not stages:
+    raise AlignetError("the config has no stages: it is not a pipeline config")
+  stages = {name: stages[name].to_dict() for name in stages}
+  needs = {}
+  for name, fields in stages.items():
+    needs[name] = [source for _, source, _ in _inputs(fields)]
+    unknown = [source for source in needs[name] if source not in stages]
+    if unknown:
+      raise AlignetError(
+          f"stage {name} takes its input from {unknown[0]!r}, but there is no"
+          f" such stage; found {', '.join(stages)}"
+      )
+  try:
+    order = list(graphlib.TopologicalSorter(needs).static_order())
+  except graphlib.CycleError as e:
+    raise AlignetError(
+        f"stages depend on each other in a circle: {' -> '.join(e.args[1])}"
+    ) from e
+  plans = {}
+  for name in order:
+    plans[name] = _plan_stage(name, stages[name], plans)
+  return plans
+
+
+def _plan_stage(name, fields, plans) -> dict[str, Any]:
+  function = find(fields["run"])
+  outside = {}
+  for key, path in _flatten(fields.get("files", {})):
+    if not path:
+      raise AlignetError(
+          f"stage {name} needs the path {key!r}, which the config leaves open;"
+          " give it on the command line (see the config's docstring)"
+      )
+    outside[key] = (path, _hash(path))
+  identity = {
+      "run": fields["run"],
+      "version": function.stage_version,
+      "params": fields.get("params", {}),
+      "inputs": {
+          key: [plans[source]["fingerprint"], inside]
+          for key, source, inside in _inputs(fields)
+      },
+      "files": {key: digest for key, (_, digest) in outside.items()},
+  }
+  text = json.dumps(identity, sort_keys=True)
+  return {
+      "name": name,
+      "function": function,
+      "inputs": list(_inputs(fields)),
+      "files": {key: path for key, (path, _) in outside.items()},
+      "params": fields.get("params", {}),
+      "identity": identity,
+      "fingerprint": hashlib.sha256(text.encode()).hexdigest()[:12],
+  }
+
+
+def find(name: str) -> Callable:
+  """The stage function of that name.
+
+  Args:
+    name: a function of `alignet.pipeline.stages`, or "package.module.function"
+      for one's own.
+  """
+  module, _, function = name.rpartition(".")
+  module = module or "alignet.pipeline.stages"
+  try:
+    found = getattr(importlib.import_module(module), function)
+  except (ImportError, AttributeError) as e:
+    raise AlignetError(f"{name!r} is not a stage: {e}") from e
+  if not hasattr(found, "stage_version"):
+    raise AlignetError(
+        f"{name!r} is not a stage: mark it with"
+        " @alignet.pipeline.runner.stage(version=1)"
+    )
+  return found
+
+
+def _run_stage(plan_, folders, out, title, say) -> pathlib.Path:
+  folder = out / "stages" / f"{plan_['name']}-{plan_['fingerprint']}"
+  if (folder / _RECORD).is_file():
+    say(f"{title}: done before")
+    return folder
+  partial = folder.with_name(folder.name + ".partial")
+  if partial.exists() and not plan_["function"].stage_resumable:
+    shutil.rmtree(partial)
+  partial.mkdir(parents=True, exist_ok=True)
+  arguments = _nest(
+      {
+          key: folders[source] / inside
+          for key, source, inside in plan_["inputs"]
+      }
+      | {key: pathlib.Path(path) for key, path in plan_["files"].items()}
+  )
+  say(f"{title} …")
+  start, cpu = time.monotonic(), time.process_time()
+  plan_["function"](partial, **_merge(arguments, plan_["params"]))
+  files.write_json(partial / _RECORD, plan_["identity"], overwrite=True)
+  os.replace(partial, folder)
+  say(
+      f"{title}: {time.monotonic() - start:.1f} s"
+      f" ({time.process_time() - cpu:.1f} CPU-s)"
+  )
+  return folder
+
+
+@contextlib.contextmanager
+def _lock(out: pathlib.Path) -> Iterator[None]:
+  """Keeps a second run out of the same folder; released by death, too."""
+  out.mkdir(parents=True, exist_ok=True)
+  with open(out / ".lock", "w") as f:
+    try:
+      fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as e:
+      raise AlignetError(
+          f"another run is at work in {out}; wait for it or give another --out"
+      ) from e
+    yield
+
+
+def _publish(source: pathlib.Path, target: pathlib.Path) -> None:
+  """Copies a stage's output to where people look for it."""
+  with files.atomic_write(target, overwrite=True) as f:
+    f.write(source.read_bytes())
+
+
+def _inputs(fields: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+  """(argument, stage, path inside its folder) of each input."""
+  for key, source in _flatten(fields.get("inputs", {})):
+    name, _, inside = source.partition("/")
+    yield key, name, inside
+
+
+def _flatten(tree: Mapping[str, Any], prefix="") -> Iterator[tuple[str, Any]]:
+  for key, value in tree.items():
+    if isinstance(value, Mapping):
+      yield from _flatten(value, f"{prefix}{key}.")
+    else:
+      yield prefix + key, value
+
+
+def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+  tree = {}
+  for key, value in flat.items():
+    *parents, last = key.split(".")
+    node = tree
+    for parent in parents:
+      node = node.setdefault(parent, {})
+    node[last] = value
+  return tree
+
+
+def _merge(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+  """Two trees of arguments in one."""
+  merged = dict(a)
+  for key, value in b.items():
+    both = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping)
+    merged[key] = _merge(merged[key], value) if both else value
+  return merged
+
+
+def _hash(path: files.Path) -> str:
+  """sha256 of a file, or of a folder's file names and sizes."""
+  path = pathlib.Path(path)
+  if path.is_file():
+    return files.sha256(path)
+  if not path.is_dir():
+    raise AlignetError(f"{path} does not exist")
+  listing = sorted(
+      (p.relative_to(path).as_posix(), p.stat().st_size)
+      for p in path.rglob("*")
+      if p.is_file()
+  )
+  return hashlib.sha256(json.dumps(listing).encode()).hexdigest()

@@ -1,0 +1,257 @@
+"""From the stages' scores to the numbers and pictures of a report."""
+
+from collections.abc import Mapping
+import pathlib
+from typing import Any
+
+from alignet import similarity
+from alignet import triplet_io
+from alignet.data import images as images_lib
+from alignet.data import trials as trials_lib
+from alignet.report import inputs as inputs_lib
+from alignet.report import projection
+from alignet.scores import bootstrap
+from alignet.scores import odd_one_out
+from alignet.triplets import ODD
+import numpy as np
+
+_GALLERY = 12
+_MATRIX_IMAGES = 3
+
+
+def results(
+    *,
+    scores: Mapping[str, Mapping[str, np.ndarray]],
+    teacher: Mapping[str, np.ndarray],
+    trials: Mapping[str, trials_lib.Trials],
+    concepts: np.ndarray,
+    left_out: Mapping[str, int],
+    targets: Mapping[str, pathlib.Path],
+    seed: int,
+) -> dict[str, Any]:
+  """Every number of a comparison.
+
+  Args:
+    scores: model -> per-trial scores, as the stage `evaluate` writes them.
+    teacher: scores of teacher and raw representations.
+    trials: set -> trials.
+    concepts: (images,) concept of each image, for the bootstrap.
+    left_out: set -> triplets passed over for want of a clear answer.
+    targets: kind of responses -> AligNet npz.
+    seed: seed of the bootstrap.
+
+  Returns:
+    Model -> {set: modal agreement, "class_accuracy", "intervals", "se",
+    "expected", "head_dot", "difference_to_base"}; "teacher", "trials" and
+    "targets" beside the models.
+  """
+  of_trials = {name: concepts[t.indices] for name, t in trials.items()}
+  draws = lambda: np.random.default_rng([seed, 2])
+  out = {}
+  for model, rows in scores.items():
+    entry = {"intervals": {}, "se": {}, "expected": {}}
+    for name in trials:
+      found = bootstrap.interval(
+          rows[f"{name}/modal"], of_trials[name], rng=draws()
+      )
+      entry[name] = found.mean
+      entry["se"][name] = found.se
+      entry["intervals"][name] = [found.low, found.high]
+      entry["expected"][name] = float(rows[f"{name}/expected"].mean())
+    entry["class_accuracy"] = float(rows["knn"].mean())
+    if model != "base":
+      entry["difference_to_base"] = {
+          name: _difference(rows, scores["base"], name, of_trials, draws())
+          for name in trials
+      }
+    head = {
+        name: float(rows[f"{name}/head_dot"].mean())
+        for name in trials
+        if f"{name}/head_dot" in rows
+    }
+    if head:
+      entry["head_dot"] = head
+    out[model] = entry
+  out["teacher"] = {
+      name: float(rows.mean()) for name, rows in sorted(teacher.items())
+  }
+  out["trials"] = {
+      name: {
+          "n": len(t.indices),
+          "left_out": left_out[name],
+          "expected_ceiling": float(odd_one_out.ceiling(t.probabilities).mean()),
+      }
+      for name, t in trials.items()
+  }
+  out["targets"] = {
+      name: {
+          "n": len(entropies),
+          "mean_entropy_nats": float(entropies.mean()),
+      }
+      for name, entropies in _entropies(targets).items()
+  }
+  return out
+
+
+def _difference(rows, base, name, of_trials, rng) -> dict[str, float]:
+  found = bootstrap.paired_difference(
+      rows[f"{name}/modal"], base[f"{name}/modal"], of_trials[name], rng=rng
+  )
+  return {
+      "value": found.mean,
+      "se": found.se,
+      "low": found.low,
+      "high": found.high,
+  }
+
+
+def report_inputs(
+    *,
+    features: Mapping[str, np.ndarray],
+    runs: Mapping[str, pathlib.Path],
+    targets: Mapping[str, pathlib.Path],
+    trials: Mapping[str, trials_lib.Trials],
+    store: images_lib.ImageStore,
+    concept_level: str,
+    group_level: str,
+    seed: int,
+    texts: Mapping[str, str],
+    set_names: Mapping[str, str],
+) -> inputs_lib.ReportInputs:
+  """Pictures of a comparison, of base and aligned where two are shown.
+
+  Args:
+    features: model -> (images, d) pre_logits of the test images.
+    runs: model -> workdir of its training, for the learning curves.
+    targets: kind of responses -> AligNet npz.
+    trials: set -> trials.
+    store: the test images.
+    concept_level: level of the concepts.
+    group_level: level by which matrices and maps are sorted and coloured.
+    seed: seed of the choice of examples.
+    texts: title, note, subtitle, observers, and paragraphs by section.
+    set_names: set -> text shown for it.
+  """
+  rng = np.random.default_rng([seed, 3])
+  shown = {name: features[name] for name in ("base", "aligned")}
+  gallery = _gallery(shown, trials, store, concept_level, rng)
+  used = np.unique(np.concatenate([t.indices for t in trials.values()]))
+  groups = store.labels[group_level]
+  concepts = store.labels[concept_level].ids
+  rows = _some_of_each(concepts, used, _MATRIX_IMAGES, rng)
+  rows = rows[np.lexsort((concepts[rows], groups.ids[rows]))]
+  projections = {
+      name: projection.pca_2d(x[used]) for name, x in shown.items()
+  }
+  return inputs_lib.ReportInputs(
+      title=texts["title"],
+      note=texts["note"],
+      subtitle=texts["subtitle"],
+      observers=texts["observers"],
+      texts=texts,
+      sets={**set_names, "class_accuracy": "class accuracy (10-NN)"},
+      chance={name: 1 / 3 for name in set_names},
+      **gallery,
+      matrices={
+          name: similarity.matrix(x[rows], kind="cosine")
+          for name, x in shown.items()
+      },
+      matrix_groups=groups.ids[rows],
+      matrix_subgroups=concepts[rows],
+      matrix_label="cosine similarity of pre_logits",
+      points={name: p.points for name, p in projections.items()},
+      explained={name: p.explained for name, p in projections.items()},
+      point_groups=groups.ids[used],
+      group_names=tuple(str(name) for name in groups.names),
+      curves=_curves(runs, set_names),
+      entropies=_entropies(targets),
+  )
+
+
+def _gallery(shown, trials, store, level, rng) -> dict[str, Any]:
+  """A few trials of each set, half of them such that the models differ."""
+  sets = list(trials)
+  parts = []
+  for name in sets:
+    t = trials[name]
+    choices = {
+        model: similarity.of_triplets(x, t.indices, "cosine").argmax(axis=1)
+        for model, x in shown.items()
+    }
+    differ = choices["base"] != choices["aligned"]
+    n = max(2, _GALLERY // len(sets))
+    picked = np.concatenate([
+        _choose(np.flatnonzero(differ), n - n // 2, rng),
+        _choose(np.flatnonzero(~differ), n // 2, rng),
+    ])
+    for row in picked:
+      # Canonical rows have the odd one last: show it in any place.
+      order = rng.permutation(3)
+      where = np.argsort(order)
+      pairs = [order[a] + order[b] - 1 for a, b in ((0, 1), (0, 2), (1, 2))]
+      parts.append({
+          "images": store[t.indices[row][order]],
+          "expected": where[2],
+          "names": store.labels[level].names[
+              store.labels[level].ids[t.indices[row][order]]
+          ],
+          "probabilities": t.probabilities[row][pairs],
+          "label": name,
+          **{
+              model: where[ODD[choice[row]]]
+              for model, choice in choices.items()
+          },
+      })
+  stacked = {key: np.stack([part[key] for part in parts]) for key in parts[0]}
+  return dict(
+      gallery_images=stacked["images"],
+      gallery_expected=stacked["expected"],
+      gallery_choices={model: stacked[model] for model in shown},
+      gallery_names=stacked["names"],
+      gallery_probabilities=stacked["probabilities"],
+      gallery_labels=stacked["label"],
+  )
+
+
+def _choose(rows: np.ndarray, n: int, rng) -> np.ndarray:
+  return rng.choice(rows, min(n, len(rows)), replace=False)
+
+
+def _some_of_each(concepts, rows, n, rng) -> np.ndarray:
+  """At most n of the rows of each concept, chosen at random."""
+  rows = rng.permutation(rows)
+  return np.concatenate(
+      [rows[concepts[rows] == c][:n] for c in np.unique(concepts[rows])]
+  )
+
+
+def _curves(runs, set_names) -> dict[str, dict[str, np.ndarray]]:
+  """Learning curves from the scalars of the trainings."""
+  # pylint: disable=g-import-not-at-top
+  from alignet.metrics import writer
+
+  curves = {}
+  for model, workdir in runs.items():
+    folder = pathlib.Path(workdir) / "scalars"
+    wanted = {"training loss (nats)": ("train", "losses/total")} | {
+        f"agreement, {text}": ("observers", name)
+        for name, text in set_names.items()
+    }
+    for title, (collection, name) in wanted.items():
+      path = folder / f"{collection}.jsonl"
+      if not path.exists():
+        continue
+      for key, values in writer.read_scalars(path).items():
+        if key == name or key.endswith(f"/{name}"):
+          curve = np.array([list(values), list(values.values())], float)
+          curves.setdefault(title, {})[model] = curve
+  return curves
+
+
+def _entropies(targets) -> dict[str, np.ndarray]:
+  """Kind of responses -> entropy of each target, in nats."""
+  out = {}
+  for name, path in targets.items():
+    s, _ = triplet_io.read_similarities_indices(path)
+    out[name] = similarity.entropy(similarity.log_choice_probabilities(s))
+  return out

@@ -14,6 +14,7 @@ import os
 import pathlib
 import sys
 import tempfile
+from typing import Any
 
 # TensorFlow, which Kauldron imports, speaks up unless told before.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -27,6 +28,7 @@ from alignet import files
 from alignet.errors import AlignetError
 import jax
 from kauldron import kd
+import numpy as np
 
 WEIGHTS = "weights.safetensors"
 
@@ -42,6 +44,9 @@ def train(trainer: kd.train.Trainer) -> pathlib.Path | None:
 
   Returns:
     Path of the weights, or None for a model that is no vision model.
+
+  Raises:
+    AlignetError: the training diverged; no weights are written.
   """
   from alignet.models import checkpoints
   from alignet.models.vision_model import VisionModel
@@ -52,15 +57,29 @@ def train(trainer: kd.train.Trainer) -> pathlib.Path | None:
   use_compilation_cache()
   quiet_logs()
   state, _ = trainer.train()
+  params = jax.device_get(state.params)
+  _check_finite(params, trainer.workdir)
   if not isinstance(trainer.model, VisionModel):
     return None
   checkpoints.save(
       weights,
       trainer.model,
-      jax.device_get(state.params),
+      params,
       meta={"steps": int(state.step), "seed": trainer.seed},
   )
   return weights
+
+
+def _check_finite(params: Any, workdir: os.PathLike[str]) -> None:
+  """Fails where a parameter is NaN or infinite."""
+  for path, array in jax.tree_util.tree_leaves_with_path(params):
+    if not np.isfinite(array).all():
+      raise AlignetError(
+          "the training diverged:"
+          f" {jax.tree_util.keystr(path, simple=True, separator='/')} holds NaN"
+          " or infinite values, so no weights were written; lower the learning"
+          f" rate and train in another workdir, or delete {workdir} first"
+      )
 
 
 def use_compilation_cache() -> None:
@@ -81,36 +100,87 @@ def main(argv: Sequence[str]) -> int:
   """Runs `--cfg`; returns the exit code."""
   del argv
   try:
-    cfg = flags.FLAGS.cfg
-    if cfg.workdir is None or not str(cfg.workdir):
-      raise AlignetError("give the run a folder: --cfg.workdir=PATH")
-    weights = train(kd.konfig.resolve(cfg))
-  except AlignetError as e:
-    print(f"alignet train: error: {e}", file=sys.stderr)
-    return 2
+    weights = train(_trainer())
+  except (AlignetError, OSError) as e:
+    return _fail(e)
   if weights is not None:
     print(f"{weights} sha256 {files.sha256(weights)}")
   return 0
 
 
+def _trainer() -> kd.train.Trainer:
+  """The trainer that the flags describe."""
+  try:
+    cfg = flags.FLAGS.cfg
+    if not cfg.get("workdir"):
+      raise AlignetError("give the run a folder: --cfg.workdir=PATH")
+    trainer = kd.konfig.resolve(cfg)
+  except AlignetError:
+    raise
+  except (AttributeError, ImportError, KeyError, TypeError, ValueError) as e:
+    # Kauldron prints the whole config first; the reason comes last.
+    reason = str(e).strip().splitlines()[-1]
+    raise AlignetError(f"the config cannot be used: {reason}") from e
+  if not isinstance(trainer, kd.train.Trainer):
+    raise AlignetError(
+        "expected the config of a training, found one that describes a"
+        f" {type(trainer).__name__}; try `alignet run`"
+    )
+  return trainer
+
+
 def run(argv: Sequence[str]) -> int:
-  """Entry point of `alignet train` and `python -m alignet.train`."""
-  argv = [_with_path(a) for a in argv]
+  """Entry point of `alignet train` and `python -m alignet.train`.
+
+  Args:
+    argv: `--cfg=NAME` and overrides `--cfg.a.b=VALUE`.
+
+  Returns:
+    The exit code: 0 done, 2 something given cannot be used.
+  """
+  try:
+    argv = _with_path(argv)
+  except AlignetError as e:
+    return _fail(e)
   if "cfg" not in flags.FLAGS:
     kd.konfig.DEFINE_config_file("cfg", None, "Config, by name or by path.")
   try:
-    app.run(main, argv=["alignet train", *argv])
+    app.run(main, argv=["alignet train", *argv], flags_parser=_parse)
   except SystemExit as e:
-    return int(e.code or 0)
+    return e.code if isinstance(e.code, int) else int(e.code is not None)
   return 0
 
 
-def _with_path(argument: str) -> str:
-  """Turns `--cfg=name` into `--cfg=path`."""
-  key, equals, value = argument.partition("=")
-  if equals and key in ("--cfg", "-cfg"):
-    return f"{key}={config_files.resolve(value)}"
-  return argument
+def _parse(argv: Sequence[str]) -> list[str]:
+  """Parses the flags; one that cannot be used ends the program."""
+  try:
+    return flags.FLAGS(argv)
+  except (flags.Error, AttributeError, KeyError, TypeError) as e:
+    sys.exit(_fail(e))
+
+
+def _fail(error: Exception) -> int:
+  message = " ".join(str(error).split())
+  print(f"alignet train: error: {message}", file=sys.stderr)
+  return 2
+
+
+def _with_path(argv: Sequence[str]) -> list[str]:
+  """Turns `--cfg=name`, or `--cfg name`, into `--cfg=path`."""
+  argv, found = list(argv), False
+  for i, argument in enumerate(argv):
+    key, equals, value = argument.partition("=")
+    if key in ("--cfg", "-cfg"):
+      if not equals:
+        value = argv.pop(i + 1) if i + 1 < len(argv) else ""
+      argv[i] = f"--cfg={config_files.resolve(value)}"
+      found = True
+  if not found and not any("help" in a for a in argv):
+    raise AlignetError(
+        "expected --cfg=NAME, a config's path or one of"
+        f" {', '.join(config_files.names())}"
+    )
+  return argv
 
 
 if __name__ == "__main__":

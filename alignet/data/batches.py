@@ -9,7 +9,10 @@ import dataclasses
 import functools
 
 from alignet import files
+from alignet import triplet_io
+from alignet import triplets
 from alignet.data import images as images_lib
+from alignet.data.labels import UNLABELLED
 from alignet.errors import AlignetError
 import grain.python as grain
 import numpy as np
@@ -40,6 +43,11 @@ class _Batches(grain.RandomAccessDataSource):
 
   def rows(self, batch: int) -> np.ndarray:
     """(batch_size,) rows of batch number `batch`; depends on nothing else."""
+    if not self.num_rows or self.batch_size < 1:
+      raise AlignetError(
+          f"expected rows to draw batches from, found {self.num_rows} and a"
+          f" batch size of {self.batch_size}"
+      )
     position = batch * self.batch_size + np.arange(self.batch_size)
     epochs, offsets = np.divmod(position, self.num_rows)
     if not self.shuffle:
@@ -54,8 +62,9 @@ class _Batches(grain.RandomAccessDataSource):
     return _order(self.seed, epoch, self.num_rows)
 
 
-# Two orders are alive where a batch crosses from one epoch into the next.
-@functools.lru_cache(maxsize=8)
+# Two orders are alive where a batch crosses from one epoch into the next; one
+# of ten million triplets takes 80 MB.
+@functools.lru_cache(maxsize=4)
 def _order(seed: int, epoch: int, n: int) -> np.ndarray:
   return np.random.default_rng([seed, epoch]).permutation(n)
 
@@ -66,7 +75,7 @@ class LabelledBatches(_Batches):
 
   Attributes:
     path: folder of the image store.
-    level: level of the labels.
+    level: level of the labels; every image must have one.
   """
 
   path: str
@@ -79,6 +88,12 @@ class LabelledBatches(_Batches):
       raise AlignetError(
           f"{self.path} has no labels of level {self.level!r}; found"
           f" {', '.join(store.labels) or 'none'}"
+      )
+    ids = store.labels[self.level].ids
+    if (ids == UNLABELLED).any():
+      raise AlignetError(
+          f"{self.path}: image {int(np.argmin(ids))} has no label of level"
+          f" {self.level}; leave such images out of the store"
       )
     return store
 
@@ -115,18 +130,23 @@ class TripletBatches(_Batches):
 
   @functools.cached_property
   def responses(self) -> dict[str, np.ndarray]:
-    """The npz's three arrays, read and checked against the image store."""
-    with files.open_npz(
-        self.path, required=("filenames", "indices", "similarities")
-    ) as archive:
-      arrays = {
-          key: files.read_member(archive, key, self.path)
-          for key in ("indices", "similarities")
-      }
-      names = files.read_member(archive, "filenames", self.path)
-    check_filenames(self.path, arrays["indices"], names, self.store.filenames)
-    files.check_finite(arrays["similarities"], f"similarities in {self.path}")
-    return arrays
+    """Canonical "indices" (n, 3) int32 and "similarities" (n, 3) float32."""
+    responses = triplet_io.open(self.path)
+    images_lib.check_filenames(
+        self.path,
+        responses.indices,
+        responses.filename_blocks(),
+        self.store.filenames,
+    )
+    files.check_finite(responses.similarities, f"similarities in {self.path}")
+    indices, similarities = responses.indices, responses.similarities
+    # Our own files are in order; others' may not be.
+    disordered = (np.diff(similarities, axis=1) > 0).any(axis=1)
+    if disordered.any():
+      indices[disordered], similarities[disordered] = triplets.canonical_order(
+          indices[disordered], similarities[disordered]
+      )
+    return {"indices": indices, "similarities": similarities}
 
   @property
   def num_rows(self) -> int:
@@ -136,28 +156,5 @@ class TripletBatches(_Batches):
     rows = self.rows(record_key)
     return {
         "images": self.store[self.responses["indices"][rows]],
-        "similarities": self.responses["similarities"][rows].astype(np.float32),
+        "similarities": self.responses["similarities"][rows],
     }
-
-
-def check_filenames(
-    path: files.Path,
-    indices: np.ndarray,
-    names: np.ndarray,
-    image_names: np.ndarray,
-) -> None:
-  """Fails where an npz's indices and file names disagree with the images."""
-  if indices.max(initial=0) >= len(image_names):
-    raise AlignetError(
-        f"{path} refers to image {indices.max()}, but there are only"
-        f" {len(image_names)} images; give the images it was made from"
-    )
-  wrong = (image_names[indices] != names).any(axis=1)
-  if wrong.any():
-    row = int(np.argmax(wrong))
-    raise AlignetError(
-        f"{path}: row {row} names {names[row].tolist()}, but the images at"
-        f" {indices[row].tolist()} are called"
-        f" {image_names[indices[row]].tolist()}; give the images it was made"
-        " from"
-    )

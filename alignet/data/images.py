@@ -5,8 +5,9 @@
 no JPEG is decoded twice.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import dataclasses
+import pathlib
 from typing import Any
 
 from alignet import files
@@ -22,7 +23,7 @@ class ImageStore:
 
   Attributes:
     images: (n, h, w, 3) uint8, possibly a memory map.
-    filenames: (n,) unique names.
+    filenames: (n,) str, name of each image.
     labels: level (subordinate, basic, …) to labels of all images.
     meta: where the images come from.
   """
@@ -37,16 +38,19 @@ class ImageStore:
 
   def __getitem__(self, indices: np.ndarray) -> np.ndarray:
     """Images [*indices, h, w, 3] uint8 of an integer array of any shape."""
-    return self.images[indices]
+    return np.asarray(self.images[indices])
 
 
 def write(
     path: files.Path, store: ImageStore, *, overwrite: bool = False
 ) -> None:
-  """Writes a store as a folder, whole or not at all."""
-  n = len(store.images)
-  files.check_array(store.images, "images", shape=(n, None, None, 3), kinds="u")
-  _check_lengths("the image store", n, store.filenames, store.labels)
+  """Writes a store as a folder, whole or not at all.
+
+  Raises:
+    OutputExistsError: the folder exists.
+    AlignetError: images of another shape or dtype, lengths that differ.
+  """
+  _check("the image store", store.images, store.filenames, store.labels)
   with files.atomic_directory(path, overwrite=overwrite) as folder:
     files.save_npy(folder / "images.npy", store.images)
     files.save_npy(folder / "filenames.npy", store.filenames)
@@ -58,21 +62,13 @@ def open_store(path: files.Path) -> ImageStore:
   """Opens a folder written by `write`; images stay on disk until asked for.
 
   Raises:
-    AlignetError: a file is missing, broken or of another length.
+    AlignetError: a file is missing, broken, of another shape, dtype or length.
   """
-  folder = files.pathlib.Path(path)
-  images = files.load_npy(
-      folder / "images.npy",
-      what="images",
-      shape=(None, None, None, 3),
-      kinds="u",
-      mmap=True,
-  )
-  filenames = files.load_npy(
-      folder / "filenames.npy", what="file names", shape=(None,), kinds="U"
-  )
+  folder = pathlib.Path(path)
+  images = files.load_npy(folder / "images.npy", what="images", mmap=True)
+  filenames = files.load_npy(folder / "filenames.npy", what="file names")
   labels = labels_lib.read_labels(folder / "labels.npz")
-  _check_lengths(folder, len(images), filenames, labels)
+  _check(folder, images, filenames, labels)
   return ImageStore(
       images=images,
       filenames=filenames,
@@ -81,10 +77,62 @@ def open_store(path: files.Path) -> ImageStore:
   )
 
 
-def _check_lengths(where, n, filenames, labels) -> None:
-  if len(filenames) != n:
+def check_filenames(
+    path: files.Path,
+    indices: np.ndarray,
+    names: Iterable[np.ndarray],
+    image_names: np.ndarray,
+) -> None:
+  """Fails where an AligNet npz's indices and file names disagree with images.
+
+  Args:
+    path: the npz, for the message.
+    indices: (n, 3) its image numbers.
+    names: consecutive (rows, 3) blocks of its file names.
+    image_names: (images,) names of the images there are.
+
+  Raises:
+    AlignetError: a number without an image, or another name at a number.
+  """
+  low, high = indices.min(initial=0), indices.max(initial=0)
+  if low < 0 or high >= len(image_names):
     raise AlignetError(
-        f"{where}: {n} images but {len(filenames)} file names; make the store"
-        " again"
+        f"{path} refers to image {low if low < 0 else high}, but there are"
+        f" {len(image_names)} images; give the images it was made from"
     )
-  labels_lib.check_labels(labels, n=n)
+  start = 0
+  for block in names:
+    rows = indices[start : start + len(block)]
+    wrong = (image_names[rows] != block).any(axis=1)
+    if wrong.any():
+      row = int(np.argmax(wrong))
+      raise AlignetError(
+          f"{path}: row {start + row} names {block[row].tolist()}, but the"
+          f" images at {rows[row].tolist()} are called"
+          f" {image_names[rows[row]].tolist()}; give the images it was made"
+          " from"
+      )
+    start += len(block)
+
+
+def _check(where, images, filenames, labels) -> None:
+  files.check_array(
+      images, f"images of {where}", shape=(None, None, None, 3), kinds="u"
+  )
+  if images.dtype != np.uint8 or not images.size:
+    raise AlignetError(
+        f"images of {where}: expected at least one of dtype uint8, found"
+        f" {len(images)} of dtype {images.dtype}"
+    )
+  files.check_array(
+      filenames, f"file names of {where}", shape=(None,), kinds="U"
+  )
+  if len(filenames) != len(images):
+    raise AlignetError(
+        f"{where}: {len(images)} images but {len(filenames)} file names; make"
+        " the store again"
+    )
+  try:
+    labels_lib.check_labels(labels, n=len(images))
+  except AlignetError as e:
+    raise AlignetError(f"labels of {where}: {e}") from e

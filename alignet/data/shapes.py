@@ -74,7 +74,7 @@ class World:
 
 
 def make_world(seed: int = 0) -> World:
-  """Draws a world: which colours each basic category comes in, which are held out.
+  """Draws a world: the colours of each basic category, and what is held out.
 
   Two basic categories of each superordinate are held out from the teacher.
   """
@@ -129,7 +129,15 @@ def make_world(seed: int = 0) -> World:
 
 
 def levels(world: World, concepts: np.ndarray) -> dict[str, Labels]:
-  """Labels at every level of images of the given subordinate concepts."""
+  """Labels at every level of images of the given concepts.
+
+  Args:
+    world: the world.
+    concepts: (n,) subordinate concepts.
+
+  Returns:
+    "subordinate", "basic" and "superordinate" labels of n images.
+  """
   basic_names = [f"{s} {b}" for s in SUPERORDINATES for b in SHAPES]
   return {
       "subordinate": Labels(ids=concepts.astype(np.int32), names=world.names),
@@ -152,7 +160,8 @@ def render(
   Args:
     world: the world.
     concepts: (n,) subordinate concepts.
-    seed: seed of the nuisance variation.
+    seed: seed of the nuisance variation; the same concepts in the same order
+      with the same seed are the same pictures.
     size: side in pixels.
 
   Returns:

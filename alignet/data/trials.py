@@ -11,6 +11,9 @@ import pathlib
 
 from alignet import files
 from alignet import similarity
+from alignet import triplet_io
+from alignet import triplets
+from alignet.data import images as images_lib
 from alignet.errors import AlignetError
 import numpy as np
 
@@ -53,12 +56,16 @@ def make(
     block: triplets drawn at a time.
 
   Returns:
-    (n, 3) images, (n, 3) similarities, and how many triplets were left out for
-    want of a clear answer before the n-th was found.
+    (n, 3) images and (n, 3) float64 similarities [s01, s02, s12] in the order
+    drawn (`triplet_io.write` makes it canonical), and how many triplets were
+    left out for want of a clear answer before the n-th was found.
 
   Raises:
-    AlignetError: fewer than one triplet in a hundred has a clear answer.
+    AlignetError: no trial is asked for, or fewer than one triplet in a hundred
+      has a clear answer.
   """
+  if n < 1:
+    raise AlignetError(f"expected at least one trial, found n={n}")
   gram = similarity.matrix(embedding.astype(np.float64))
   kept, logits, found, drawn = [], [], 0, 0
   while found < n:
@@ -84,12 +91,32 @@ def make(
   return np.concatenate(kept), np.concatenate(logits), drawn - n
 
 
-def read(path: files.Path) -> Trials:
-  """Reads one set of trials."""
-  with files.open_npz(path, required=("indices", "similarities")) as archive:
-    indices = files.read_member(archive, "indices", path)
-    similarities = files.read_member(archive, "similarities", path)
-  files.check_finite(similarities, f"similarities in {path}")
+def read(path: files.Path, *, image_names: np.ndarray | None = None) -> Trials:
+  """Reads one set of trials.
+
+  Args:
+    path: an AligNet npz.
+    image_names: (images,) names of the images it refers to, to check it
+      against; None for no such check.
+
+  Returns:
+    The trials, in canonical order whatever the order of the file.
+
+  Raises:
+    AlignetError: a missing or damaged file, no trials, a similarity that is
+      not finite, images of other names.
+  """
+  opened = triplet_io.open(path)
+  if not len(opened):
+    raise AlignetError(f"{path} holds no trials")
+  if image_names is not None:
+    images_lib.check_filenames(
+        path, opened.indices, opened.filename_blocks(), image_names
+    )
+  files.check_finite(opened.similarities, f"similarities in {path}")
+  indices, similarities = triplets.canonical_order(
+      opened.indices, opened.similarities
+  )
   return Trials(
       indices=indices,
       probabilities=similarity.choice_probabilities(
@@ -98,9 +125,15 @@ def read(path: files.Path) -> Trials:
   )
 
 
-def read_folder(folder: files.Path) -> Mapping[str, Trials]:
-  """Reads all sets of a folder: {set name: trials}, sorted by name."""
+def read_folder(
+    folder: files.Path, *, image_names: np.ndarray | None = None
+) -> Mapping[str, Trials]:
+  """Reads all sets of a folder: {set name: trials}, sorted by name; see `read`.
+
+  Raises:
+    AlignetError: no set, or a set that `read` refuses.
+  """
   paths = sorted(pathlib.Path(folder).glob("*.npz"))
   if not paths:
     raise AlignetError(f"{folder} holds no set of trials (*.npz)")
-  return {path.stem: read(path) for path in paths}
+  return {path.stem: read(path, image_names=image_names) for path in paths}

@@ -28,8 +28,12 @@ def agreement(
     kind: "cosine" or "dot".
 
   Returns:
-    "modal" (n,): 1 where the most similar pair is the observers' likeliest,
-    ties shared; "expected" (n,): observers' probability of the pair chosen.
+    float64 arrays: "modal" (n,): 1 where the most similar pair is the
+    observers' likeliest, ties shared; "expected" (n,): observers' probability
+    of the pair chosen.
+
+  Raises:
+    AlignetError: a NaN or infinite similarity.
   """
   s = similarity.of_triplets(features, trials.indices, kind)
   return {
@@ -58,17 +62,14 @@ class TrialsEvaluator(kd.evals.EvaluatorBase):
   batch_size: int = 256
 
   @functools.cached_property
-  def _sets(self) -> Mapping[str, trials_lib.Trials]:
-    return trials_lib.read_folder(self.trials)
-
-  @functools.cached_property
   def _images(self) -> tuple[np.ndarray, Mapping[str, trials_lib.Trials]]:
     """The images in use, and the sets renumbered to them."""
     store = images_lib.open_store(self.images)
-    used = np.unique(np.concatenate([t.indices for t in self._sets.values()]))
+    sets = trials_lib.read_folder(self.trials, image_names=store.filenames)
+    used = np.unique(np.concatenate([t.indices for t in sets.values()]))
     renumbered = {
         name: dataclasses.replace(t, indices=np.searchsorted(used, t.indices))
-        for name, t in self._sets.items()
+        for name, t in sets.items()
     }
     return store[used], renumbered
 

@@ -2,7 +2,9 @@
 
 Upstream takes the logarithm of a softmax, which is infinite or NaN at logits an
 untrained head does produce. Here everything stays in logarithms, so value and
-gradient are finite for every finite input.
+gradient are finite for every finite input whose dot products are. Each loss is
+one number a triplet, [*b]; float16 and bfloat16 embeddings are summed in
+float32.
 """
 
 import dataclasses
@@ -41,14 +43,17 @@ class _TripletLoss(kd.losses.Loss):
 
 
 class Contrastive(_TripletLoss):
-  """Hard labels: -log p(the teacher's most similar pair)."""
+  """Hard labels: -log p(the teacher's most similar pair), in nats.
+
+  Rows must be in canonical order, as `alignet.triplet_io` writes them.
+  """
 
   def get_values(
       self,
       embeddings: Float[Array, "*b 3 d"],
       similarities: Float[Array, "*b 3"],
   ) -> Float[Array, "*b"]:
-    del similarities  # Rows are canonical: the most similar pair comes first.
+    del similarities  # The most similar pair comes first.
     return -self.student(embeddings)[..., 0]
 
 

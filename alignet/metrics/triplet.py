@@ -3,6 +3,7 @@
 import dataclasses
 
 from alignet import similarity
+from alignet.errors import AlignetError
 import flax.struct
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -16,7 +17,8 @@ import numpy as np
 class TripletAccuracy(kd.metrics.Metric):
   """Share of triplets whose most similar pair is the teacher's (0, 1).
 
-  Ties count 1/k. A NaN embedding is an error (upstream scores it 0 in silence).
+  Ties count 1/k. A NaN or infinite similarity is an error when the mean is
+  computed (upstream scores NaN 0 in silence).
 
   Attributes:
     kind: "dot" or "cosine".
@@ -34,9 +36,10 @@ class TripletAccuracy(kd.metrics.Metric):
     def compute(self):
       value = super().compute()
       if np.isnan(value).any():
-        raise FloatingPointError(
-            "triplet accuracy met a NaN similarity: the model's embeddings are"
-            " not finite; lower the learning rate or look for a NaN in the data"
+        raise AlignetError(
+            "triplet accuracy met a NaN or infinite similarity: the model's"
+            " embeddings are not finite; lower the learning rate and train in a"
+            " new workdir"
         )
       return value
 
@@ -44,5 +47,5 @@ class TripletAccuracy(kd.metrics.Metric):
     s = similarity.pair_similarities(embeddings, self.kind)
     top = s.max(axis=-1, keepdims=True)
     correct = (s[..., 0] == top[..., 0]) / jnp.sum(s == top, axis=-1)
-    correct = jnp.where(jnp.isnan(s).any(axis=-1), jnp.nan, correct)
+    correct = jnp.where(jnp.isfinite(s).all(axis=-1), correct, jnp.nan)
     return self.State.from_values(values=correct)

@@ -40,6 +40,10 @@ def save(
     params: its parameter tree.
     meta: anything JSON can hold (training config, input hashes).
     overwrite: replace an existing file.
+
+  Raises:
+    OutputExistsError: the file exists.
+    AlignetError: another backbone.
   """
   flat = flax.traverse_util.flatten_dict(dict(params), sep="/")
   tensors = {k: np.asarray(v, np.float32) for k, v in sorted(flat.items())}
@@ -53,13 +57,29 @@ def save(
 
 
 def load(path: files.Path) -> tuple[VisionModel, dict[str, Any]]:
-  """Reads a file written by `save` -> (module, parameter tree)."""
+  """Reads a file written by `save`.
+
+  Args:
+    path: a .safetensors file.
+
+  Returns:
+    The module and its parameter tree, float32 NumPy arrays.
+
+  Raises:
+    AlignetError: missing, damaged, or without a description of its model.
+  """
   tensors, header = _read(path)
   if _HEADER not in header:
     raise AlignetError(
         f"{path} does not describe its model; it was not written by alignet"
     )
-  model = build(json.loads(header[_HEADER])["model"])
+  try:
+    model = build(json.loads(header[_HEADER])["model"])
+  except (ValueError, KeyError, TypeError) as e:
+    raise AlignetError(
+        f"{path} describes a model that this version of alignet cannot build"
+        f" ({e}); use the version that wrote it"
+    ) from e
   return model, flax.traverse_util.unflatten_dict(tensors, sep="/")
 
 
@@ -132,14 +152,25 @@ def check_tree(
     may_lack: tuple[str, ...] = (),
     may_exceed: tuple[str, ...] = (),
 ) -> None:
-  """Compares names and shapes; one error lists all that does not fit."""
+  """Compares names and shapes; one error lists all that does not fit.
+
+  Args:
+    tensors: name, `module/…/kernel`, to array: what the file holds.
+    expected: name to shape: what the model has.
+    path: the file, for the message.
+    may_lack: top-level modules that the file need not hold.
+    may_exceed: top-level modules that the model need not have.
+
+  Raises:
+    AlignetError: a name too few or too many, or another shape.
+  """
   top = lambda name: name.split("/")[0]
   missing = [k for k in expected if k not in tensors and top(k) not in may_lack]
   unexpected = [
       k for k in tensors if k not in expected and top(k) not in may_exceed
   ]
   shapes = [
-      f"{k}: model {expected[k]}, file {tensors[k].shape}"
+      f"{k}: model {tuple(expected[k])}, file {tensors[k].shape}"
       for k in expected
       if k in tensors and tensors[k].shape != tuple(expected[k])
   ]
@@ -164,8 +195,8 @@ def _read(path: files.Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     with safetensors.safe_open(path, framework="numpy") as f:
       return {k: f.get_tensor(k) for k in f.keys()}, f.metadata() or {}
   except FileNotFoundError as e:
-    raise AlignetError(f"{path} does not exist") from e
-  except safetensors.SafetensorError as e:
+    raise AlignetError(f"{str(path)!r} does not exist") from e
+  except (OSError, safetensors.SafetensorError) as e:
     raise AlignetError(
         f"{path} cannot be read as safetensors: it is truncated or of another"
         f" format ({e})"

@@ -14,9 +14,10 @@ class Predictions:
   """What a model says of a batch of images.
 
   Attributes:
-    pre_logits: [*b, width] pooled representation; the tap of all evaluations.
-    triplet_logits: [*b, triplet_dim], or None without that head.
-    class_logits: [*b, num_classes], or None without that head.
+    pre_logits: [*b, width] pooled representation in the backbone's dtype; the
+      tap of all evaluations.
+    triplet_logits: [*b, triplet_dim] float32, or None without that head.
+    class_logits: [*b, num_classes] float32, or None without that head.
   """
 
   pre_logits: Float[Array, "*b d"]
@@ -27,7 +28,8 @@ class Predictions:
 class VisionModel(nn.Module):
   """Images of any leading shape -> pre_logits, triplet and class logits.
 
-  A triplet is a leading axis of 3: [b, 3, h, w, c] images give [b, 3, d].
+  A triplet is a leading axis of 3: [b, 3, h, w, c] uint8 images give
+  [b, 3, d].
 
   Attributes:
     backbone: module from [b, h, w, c] images to [b, d] representations.

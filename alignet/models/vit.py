@@ -5,10 +5,12 @@ The parameter tree is that of big_vision's `models/vit.py`: `embedding`,
 `Transformer/encoder_norm`, `MAPHead_0`.
 """
 
+import typing
 from typing import Any, Literal
 
+from alignet.errors import AlignetError
 from flax import linen as nn
-import jax
+import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Float
 
@@ -85,10 +87,8 @@ class MAPHead(nn.Module):
   @nn.compact
   def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b d"]:
     batch, _, width = x.shape
-    probe = self.param(
-        "probe", nn.initializers.xavier_uniform(), (1, 1, width), x.dtype
-    )
-    probe = jax.numpy.tile(probe, (batch, 1, 1))
+    probe = self.param("probe", nn.initializers.xavier_uniform(), (1, 1, width))
+    probe = jnp.tile(probe.astype(x.dtype), (batch, 1, 1))
     x = nn.MultiHeadDotProductAttention(
         num_heads=self.num_heads,
         kernel_init=nn.initializers.xavier_uniform(),
@@ -111,7 +111,13 @@ class ViT(nn.Module):
     mlp_dim: hidden size of the MLP; 4 * width where None.
     pool: "map" (attention pooling, as SigLIP), "gap" (mean of the tokens) or
       "tok" (class token).
-    dtype: compute dtype; parameters are always float32.
+    dtype: compute dtype, float32 where None; parameters are always float32.
+
+  Images are float, already in the model's pixel range.
+
+  Raises:
+    AlignetError: an unknown pool, images that no whole number of patches
+      covers, heads that do not divide the width.
   """
 
   patch_size: int
@@ -125,10 +131,16 @@ class ViT(nn.Module):
   @nn.compact
   def __call__(self, images: Float[Array, "b h w c"]) -> Float[Array, "b d"]:
     height, width = images.shape[1:3]
+    if self.pool not in typing.get_args(Pool):
+      raise AlignetError(f"pool: expected map, gap or tok, found {self.pool!r}")
+    if self.width % self.num_heads:
+      raise AlignetError(
+          f"a width of {self.width} cannot be shared by {self.num_heads} heads"
+      )
     if height % self.patch_size or width % self.patch_size:
-      raise ValueError(
+      raise AlignetError(
           f"images of {height} x {width} pixels cannot be cut into patches of"
-          f" {self.patch_size}"
+          f" {self.patch_size}; change the images' size or patch_size"
       )
     x = nn.Conv(
         self.width,
@@ -147,8 +159,8 @@ class ViT(nn.Module):
     ).astype(x.dtype)
     if self.pool == "tok":
       cls = self.param("cls", nn.initializers.zeros, (1, 1, self.width))
-      cls = jax.numpy.tile(cls.astype(x.dtype), (batch, 1, 1))
-      x = jax.numpy.concatenate([cls, x], axis=1)
+      cls = jnp.tile(cls.astype(x.dtype), (batch, 1, 1))
+      x = jnp.concatenate([cls, x], axis=1)
     mlp_dim = self.mlp_dim or 4 * self.width
     x = Encoder(
         name="Transformer",
@@ -157,16 +169,11 @@ class ViT(nn.Module):
         num_heads=self.num_heads,
         dtype=self.dtype,
     )(x)
-    match self.pool:
-      case "map":
-        return MAPHead(
-            name="MAPHead_0",
-            mlp_dim=mlp_dim,
-            num_heads=self.num_heads,
-            dtype=self.dtype,
-        )(x)
-      case "gap":
-        return x.mean(axis=1)
-      case "tok":
-        return x[:, 0]
-    raise ValueError(f"pool: expected map, gap or tok, found {self.pool!r}")
+    if self.pool == "map":
+      return MAPHead(
+          name="MAPHead_0",
+          mlp_dim=mlp_dim,
+          num_heads=self.num_heads,
+          dtype=self.dtype,
+      )(x)
+    return x[:, 0] if self.pool == "tok" else x.mean(axis=1)

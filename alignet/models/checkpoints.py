@@ -46,7 +46,10 @@ def save(
     AlignetError: another backbone.
   """
   flat = flax.traverse_util.flatten_dict(dict(params), sep="/")
-  tensors = {k: np.asarray(v, np.float32) for k, v in sorted(flat.items())}
+  # safetensors writes an array's memory as it lies: it must lie in C order.
+  tensors = {
+      k: np.array(v, np.float32, order="C") for k, v in sorted(flat.items())
+  }
   header = {
       _HEADER: json.dumps(
           {"model": describe(model), "meta": dict(meta or {})}, sort_keys=True

@@ -1,0 +1,62 @@
+from alignet import metrics
+from alignet.errors import AlignetError
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+
+def _accuracy(z, kind="dot"):
+  metric = metrics.TripletAccuracy(kind=kind)
+  state = metric.get_state(embeddings=jnp.asarray(z, jnp.float32))
+  return float(state.finalize().compute())
+
+
+_RIGHT = [[1, 0], [1, 0], [0, 1]]
+_WRONG = [[0, 1], [1, 0], [1, 0]]
+_TWO_TIED = [[1, 0], [1, 0.5], [1, -0.5]]  # s01 = s02 = 1 > s12.
+_TIED_WRONG = [[0, 1], [1, 1], [0, 1]]  # All equal to 1.
+
+
+@pytest.mark.parametrize(
+    "z, wanted",
+    [
+        (_RIGHT, 1.0),
+        (_WRONG, 0.0),
+        (_TWO_TIED, 1 / 2),
+        (_TIED_WRONG, 1 / 3),
+        (np.zeros((3, 2)), 1 / 3),
+        (np.ones((3, 2)), 1 / 3),
+    ],
+)
+def test_ties_count_one_over_k(z, wanted):
+  assert _accuracy([z]) == pytest.approx(wanted)
+
+
+def test_mean_over_a_batch_and_merged_states():
+  metric = metrics.TripletAccuracy()
+  state = lambda *z: metric.get_state(embeddings=jnp.asarray(z, jnp.float32))
+  merged = state(_RIGHT, _WRONG, _RIGHT).merge(state(_TWO_TIED))
+  assert float(merged.finalize().compute()) == pytest.approx(2.5 / 4)
+
+
+def test_kind():
+  # By dot the long vectors win, by cosine the parallel ones.
+  z = [[[1, 0], [1, 0.1], [9, 5]]]
+  assert _accuracy(z, "dot") == 0
+  assert _accuracy(z, "cosine") == 1
+
+
+def test_agrees_with_brute_force():
+  z = np.random.default_rng(0).normal(size=(50, 3, 4))
+  hits = [np.argmax([a @ b, a @ c, b @ c]) == 0 for a, b, c in z]
+  assert _accuracy(z) == pytest.approx(np.mean(hits))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e30])
+def test_what_is_not_finite_is_an_error_when_computed(bad):
+  z = np.ones((4, 3, 2))
+  z[2, 1, 0] = bad  # 1e30 is finite, its square is not.
+  z[2, 2, 0] = bad
+  state = metrics.TripletAccuracy().get_state(embeddings=jnp.asarray(z))
+  with pytest.raises(AlignetError, match="learning rate"):
+    state.finalize().compute()

@@ -142,12 +142,20 @@ def run(argv: Sequence[str]) -> int:
     argv = _with_path(argv)
   except AlignetError as e:
     return _fail(e)
-  if "cfg" not in flags.FLAGS:
-    kd.konfig.DEFINE_config_file("cfg", None, "Config, by name or by path.")
+  # Another run in this process may have left its overrides behind.
+  for name in list(flags.FLAGS):
+    if name == "cfg" or name.startswith("cfg."):
+      delattr(flags.FLAGS, name)
+  kd.konfig.DEFINE_config_file("cfg", None, "Config, by name or by path.")
+  argv = ["alignet train", *argv]
+  before = sys.argv
+  sys.argv = argv  # Where ml_collections looks for overrides.
   try:
-    app.run(main, argv=["alignet train", *argv], flags_parser=_parse)
+    app.run(main, argv=argv, flags_parser=_parse)
   except SystemExit as e:
     return e.code if isinstance(e.code, int) else int(e.code is not None)
+  finally:
+    sys.argv = before
   return 0
 
 

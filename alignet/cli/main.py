@@ -51,9 +51,7 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--quiet", action="store_true", help="no progress bars, no chatter"
     )
-    command.set_defaults(
-        run=module.run, overridable=name in _TAKING_OVERRIDES
-    )
+    command.set_defaults(run=module.run, overridable=name in _TAKING_OVERRIDES)
   return parser
 
 
@@ -72,7 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
   except AlignetError as e:
     return _fail(args.command, str(e))
   except OSError as e:
-    return _fail(args.command, f"{e.strerror or e}: {e.filename or ''}")
+    reason = e.strerror or str(e) or type(e).__name__
+    return _fail(
+        args.command, f"{reason}: {e.filename}" if e.filename else reason
+    )
   except KeyboardInterrupt:
     print(f"alignet {args.command}: interrupted", file=sys.stderr)
     return 130

@@ -50,7 +50,8 @@ def _ours(loss, z, s):
     values = loss.get_values(embeddings=z, similarities=s)
     return values.sum(), values
 
-  (_, values), gradient = jax.value_and_grad(total, has_aux=True)(z)
+  step = jax.jit(jax.value_and_grad(total, has_aux=True))
+  (_, values), gradient = step(z)
   return values, gradient
 
 

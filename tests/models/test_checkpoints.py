@@ -52,7 +52,7 @@ def test_every_field_of_the_model_is_kept(tmp_path, draw_params):
   assert checkpoints.describe(found) == checkpoints.describe(model)
   assert found.pixel_range == (-1, 1) and found.images == "batch.pictures"
   outputs = [
-      m.apply({"params": p}, images).pre_logits
+      jax.jit(m.apply)({"params": p}, images).pre_logits
       for m, p in ((model, params), (found, found_params))
   ]
   assert outputs[0].dtype == outputs[1].dtype == jnp.bfloat16

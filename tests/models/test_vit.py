@@ -139,7 +139,7 @@ def test_forward_pass(tiny):
   wanted = np.stack(
       [_forward(x / 255.0, params, model.backbone.pool) for x in images]
   )
-  found = model.apply({"params": params}, images)
+  found = jax.jit(model.apply)({"params": params}, images)
   error = np.abs(found.pre_logits - wanted).max() / np.abs(wanted).max()
   assert error < 1e-5
   for head, values in (
@@ -155,7 +155,7 @@ def test_forward_pass(tiny):
 def test_pixel_range(make_model):
   model, params = make_model("map", pixel_range=(-1.0, 1.0))
   (image,) = _images(1)
-  found = model.apply({"params": params}, image[None]).pre_logits[0]
+  found = jax.jit(model.apply)({"params": params}, image[None]).pre_logits[0]
   wanted = _forward(image / 127.5 - 1, params, "map")
   assert np.abs(found - wanted).max() / np.abs(wanted).max() < 1e-5
 

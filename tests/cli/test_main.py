@@ -1,0 +1,98 @@
+"""What the console script says and returns when something goes wrong."""
+
+import errno
+import types
+
+from alignet.cli import main
+from alignet.errors import AlignetError
+import pytest
+
+
+@pytest.fixture
+def command(monkeypatch):
+  """A stand-in for `alignet verify` that does what it is told."""
+
+  def install(action):
+    def run(args):
+      del args
+      return action()
+
+    monkeypatch.setattr(
+        main.importlib,
+        "import_module",
+        lambda name: types.SimpleNamespace(
+            HELP="help", add_arguments=lambda parser: None, run=run
+        ),
+    )
+
+  return install
+
+
+def _raise(error):
+  raise error
+
+
+@pytest.mark.parametrize("value, code", [(None, 0), (0, 0), (1, 1)])
+def test_exit_code_of_the_command(command, value, code):
+  command(lambda: value)
+  assert main.main(["verify"]) == code
+
+
+@pytest.mark.parametrize(
+    "error, code, line",
+    [
+        (AlignetError("a.npz lacks b"), 2, "error: a.npz lacks b"),
+        (
+            FileNotFoundError(errno.ENOENT, "No such file", "x.npz"),
+            2,
+            "error: No such file: x.npz",
+        ),
+        (
+            OSError(errno.EIO, "Input/output error"),
+            2,
+            "error: Input/output error",
+        ),
+        (OSError("odd"), 2, "error: odd"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_errors_are_one_line_on_stderr(command, capsys, error, code, line):
+  command(lambda: _raise(error))
+  assert main.main(["verify"]) == code
+  out, err = capsys.readouterr()
+  assert out == ""
+  assert err == f"alignet verify: {line}\n"
+
+
+def test_mistakes_of_ours_keep_their_traceback(command):
+  command(lambda: _raise(ZeroDivisionError("a bug")))
+  with pytest.raises(ZeroDivisionError):
+    main.main(["verify"])
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [[], ["nonsense"], ["verify", "--nonsense"], ["verify", "--cfg.a=1"]],
+)
+def test_unknown_arguments(command, capsys, argv):
+  command(lambda: None)
+  with pytest.raises(SystemExit) as error:
+    main.main(argv)
+  assert error.value.code == 2
+  assert capsys.readouterr().err.startswith("usage: alignet")
+
+
+def test_quiet_reaches_the_bars(command, monkeypatch):
+  seen = []
+  monkeypatch.setattr(main.progress, "set_quiet", seen.append)
+  command(lambda: None)
+  main.main(["verify", "--quiet"])
+  main.main(["verify"])
+  assert seen == [True, False]
+
+
+def test_version(capsys):
+  with pytest.raises(SystemExit) as error:
+    main.main(["--version"])
+  assert error.value.code == 0
+  assert capsys.readouterr().out.startswith("alignet ")

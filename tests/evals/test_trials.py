@@ -1,0 +1,84 @@
+import json
+import pathlib
+
+from alignet import evals
+from alignet import similarity
+from alignet.data import images as images_lib
+from alignet.data import trials as trials_lib
+from alignet.errors import AlignetError
+from alignet.representations import extract
+from alignet.scores import odd_one_out
+from kauldron import kd
+import numpy as np
+import pytest
+
+
+def test_agreement_against_a_loop():
+  rng = np.random.default_rng(0)
+  features = rng.normal(size=(12, 4)).astype(np.float32)
+  trials = trials_lib.Trials(
+      indices=np.stack([rng.permutation(12)[:3] for _ in range(30)]),
+      probabilities=rng.dirichlet(np.ones(3), 30),
+  )
+  for kind in ("cosine", "dot"):
+    found = evals.agreement(features, trials, kind)
+    for row, p in enumerate(trials.probabilities):
+      a, b, c = features[trials.indices[row]].astype(np.float64)
+      if kind == "cosine":
+        a, b, c = (x / np.linalg.norm(x) for x in (a, b, c))
+      pick = int(np.argmax([a @ b, a @ c, b @ c]))
+      assert found["modal"][row] == (pick == p.argmax())
+      assert found["expected"][row] == pytest.approx(p[pick])
+
+
+def test_a_nan_is_an_error_and_no_zero():
+  features = np.full((3, 2), np.nan, np.float32)
+  trials = trials_lib.Trials(
+      indices=np.array([[0, 1, 2]]), probabilities=np.array([[0.5, 0.3, 0.2]])
+  )
+  with pytest.raises(AlignetError, match="NaN"):
+    evals.agreement(features, trials)
+
+
+@pytest.fixture
+def trainer(shrunk, tmp_path):
+  return kd.konfig.resolve(shrunk("student/small", tmp_path))
+
+
+def _state(trainer):
+  return trainer.trainstep.init(
+      elem_spec=trainer.train_ds.element_spec, skip_transforms=True
+  )
+
+
+def test_the_evaluator_writes_what_offline_scoring_says(
+    trainer, tmp_path, tiny_world
+):
+  state = _state(trainer)
+  evaluator = trainer.evals["observers"]
+  # The last batch of the used images is not full.
+  object.__setattr__(evaluator, "batch_size", 16)
+  evaluator.evaluate(state, step=3)
+  path = tmp_path / "scalars" / f"{evaluator.name}.jsonl"
+  row = json.loads(pathlib.Path(path).read_text())
+  assert row.pop("step") == 3
+  assert set(row) == {"simulated/a", "simulated/b"}
+  store = images_lib.open_store(tiny_world["trial_images"])
+  features = extract.extract(trainer.model, state.params, store.images)
+  for name in ("a", "b"):
+    trials = trials_lib.read(tiny_world[f"trials/{name}"])
+    s = similarity.of_triplets(features, trials.indices, "cosine")
+    wanted = odd_one_out.modal(s, trials.probabilities).mean()
+    assert row[f"simulated/{name}"] == pytest.approx(wanted, abs=1e-12)
+
+
+def test_trials_of_other_images_are_an_error(trainer, tiny_world):
+  evaluator = trainer.evals["observers"]
+  object.__setattr__(evaluator, "images", tiny_world["images"])
+  with pytest.raises(AlignetError, match="names .*trial_images"):
+    evaluator.evaluate(None, step=0)
+
+
+def test_it_runs_when_the_config_says_so(trainer):
+  run = trainer.evals["observers"].run
+  assert [s for s in range(10) if run.should_eval_in_train(s)] == [0, 4, 8]

@@ -1,0 +1,128 @@
+"""Training from end to end: base, then student, stopped and resumed."""
+
+import pathlib
+import re
+
+from alignet import files
+from alignet import models
+from alignet import train
+from alignet.errors import AlignetError
+from alignet.metrics import writer
+import flax
+from kauldron import konfig
+import numpy as np
+import pytest
+
+
+def _flat(params):
+  return flax.traverse_util.flatten_dict(params, sep="/")
+
+
+@pytest.fixture(scope="module")
+def base(shrunk, tmp_path_factory):
+  folder = tmp_path_factory.mktemp("base")
+  return train.train(konfig.resolve(shrunk("base", folder)))
+
+
+@pytest.fixture(scope="module")
+def student(shrunk, base, tmp_path_factory):
+  folder = tmp_path_factory.mktemp("student")
+  return train.train(
+      konfig.resolve(shrunk("student/small", folder, weights=base))
+  )
+
+
+def test_base_writes_weights_that_describe_their_model(base):
+  assert base.name == "weights.safetensors"
+  model, params = models.load(base)
+  assert model.num_classes == 108 and model.triplet_dim == 0
+  images = np.zeros((2, 8, 8, 3), np.uint8)
+  assert model.apply({"params": params}, images).class_logits.shape == (2, 108)
+
+
+def test_student_starts_from_the_base_and_moves(base, student):
+  model, params = models.load(student)
+  _, start = models.load(base)
+  assert model.triplet_dim == 6 and set(params) == {"backbone", "triplet_head"}
+  found, start = _flat(params["backbone"]), _flat(start["backbone"])
+  assert found.keys() == start.keys()
+  distance = max(np.abs(found[k] - start[k]).max() for k in found)
+  # Nine steps of Adam go no farther than the sum of the rates.
+  assert 0 < distance < 9 * 3e-4 * 10
+  assert sum(np.abs(found[k]).sum() for k in found) > 0
+
+
+def test_learning_curves(student):
+  folder = student.parent / "scalars"
+  curves = writer.read_scalars(folder / "train.jsonl")
+  assert list(curves["losses/jsd"]) == [0, 4, 8]
+  assert all(0 <= v <= np.log(2) for v in curves["losses/jsd"].values())
+  assert set(curves) >= {"metrics/synthetic_accuracy"}
+  observers = writer.read_scalars(folder / "observers.jsonl")
+  assert {k: list(v) for k, v in observers.items()} == {
+      "simulated/a": [0, 4, 8],
+      "simulated/b": [0, 4, 8],
+  }
+
+
+def test_a_complete_run_is_not_repeated(base, shrunk):
+  before = base.stat().st_mtime_ns
+  again = train.train(konfig.resolve(shrunk("base", base.parent)))
+  assert again == base and base.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("name", ["base", "student/small"])
+def test_a_stopped_run_goes_on_to_the_same_weights(
+    name, base, student, shrunk, tmp_path, request
+):
+  undisturbed = base if name == "base" else student
+  weights = "" if name == "base" else base
+  # Killed after six updates: the last checkpoint is that of step 4.
+  cfg = shrunk(name, tmp_path, weights=weights)
+  cfg.stop_after_steps = 6
+  konfig.resolve(cfg).train()
+  assert not (tmp_path / train.WEIGHTS).exists()
+  # The base's weights are not needed any more: the pull's anchor, too, is in
+  # the checkpoint.
+  cfg = shrunk(name, tmp_path, weights="gone.safetensors")
+  resumed = train.train(konfig.resolve(cfg))
+  assert files.sha256(resumed) == files.sha256(undisturbed)
+  curves = writer.read_scalars(tmp_path / "scalars" / "train.jsonl")
+  assert list(next(iter(curves.values()))) == [0, 4, 8]
+
+
+def test_a_run_that_diverges_writes_no_weights(shrunk, tmp_path):
+  cfg = shrunk("base", tmp_path, steps=4, overrides=["aux.peak=1e30"])
+  with pytest.raises(AlignetError, match="diverged.*learning rate") as error:
+    train.train(konfig.resolve(cfg))
+  assert "\n" not in str(error.value) and str(tmp_path) in str(error.value)
+  assert not (tmp_path / train.WEIGHTS).exists()
+  # The same command again does not take the broken state for a result.
+  with pytest.raises(AlignetError, match="diverged"):
+    train.train(konfig.resolve(cfg))
+
+
+def test_a_student_that_diverges_is_found_at_the_next_look(
+    base, shrunk, tmp_path
+):
+  cfg = shrunk(
+      "student/small", tmp_path, weights=base, overrides=["aux.peak=1e30"]
+  )
+  with pytest.raises(AlignetError, match="NaN or infinite"):
+    train.train(konfig.resolve(cfg))
+  assert not (tmp_path / train.WEIGHTS).exists()
+
+
+def test_weights_of_another_shape(base, shrunk, tmp_path):
+  cfg = shrunk(
+      "student/small",
+      tmp_path,
+      weights=base,
+      overrides=["model.backbone.width=4"],
+  )
+  message = re.escape(
+      "backbone/MAPHead_0/LayerNorm_0/bias: model (4,), file (8,)"
+  )
+  with pytest.raises(AlignetError, match=message):
+    train.train(konfig.resolve(cfg))
+  assert not pathlib.Path(tmp_path / train.WEIGHTS).exists()

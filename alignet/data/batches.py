@@ -11,6 +11,7 @@ import functools
 from alignet import files
 from alignet import triplet_io
 from alignet import triplets
+from alignet.data import augment as augment_lib
 from alignet.data import images as images_lib
 from alignet.data.labels import UNLABELLED
 from alignet.errors import AlignetError
@@ -76,10 +77,12 @@ class LabelledBatches(_Batches):
   Attributes:
     path: folder of the image store.
     level: level of the labels; every image must have one.
+    augment: mirror and shift images at random, see `alignet.data.augment`.
   """
 
   path: str
   level: str
+  augment: bool = False
 
   @functools.cached_property
   def store(self) -> images_lib.ImageStore:
@@ -103,8 +106,11 @@ class LabelledBatches(_Batches):
 
   def __getitem__(self, record_key: int) -> dict[str, np.ndarray]:
     rows = self.rows(record_key)
+    images = self.store[rows]
+    if self.augment:
+      images = augment_lib.augment(images, seed=self.seed, batch=record_key)
     return {
-        "images": self.store[rows],
+        "images": images,
         "label": self.store.labels[self.level].ids[rows, None],
     }
 
@@ -114,19 +120,22 @@ class TripletBatches(_Batches):
   """{"images": uint8 [b, 3, h, w, 3], "similarities": float32 [b, 3]}.
 
   Rows are those of an AligNet npz, the odd one last; images are found by index
-  in the image store, whose file names are checked against the npz once.
+  among the images, whose file names are checked against the npz once.
 
   Attributes:
     path: AligNet npz.
-    images: folder of the image store the indices refer to.
+    images: what the indices refer to: folder of an image store, or images that
+      are decoded on the fly, such as `alignet.data.tfds_images.TfdsImages`.
   """
 
   path: str
-  images: str
+  images: str | images_lib.Images
 
   @functools.cached_property
-  def store(self) -> images_lib.ImageStore:
-    return images_lib.open_store(self.images)
+  def store(self) -> images_lib.Images:
+    if isinstance(self.images, str):
+      return images_lib.open_store(self.images)
+    return self.images
 
   @functools.cached_property
   def responses(self) -> dict[str, np.ndarray]:

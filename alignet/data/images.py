@@ -8,13 +8,27 @@ no JPEG is decoded twice.
 from collections.abc import Iterable, Mapping
 import dataclasses
 import pathlib
-from typing import Any
+from typing import Any, Protocol
 
 from alignet import files
 from alignet.data import labels as labels_lib
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
 import numpy as np
+
+
+class Images(Protocol):
+  """What batches need of images: an image store, or one that decodes."""
+
+  @property
+  def filenames(self) -> np.ndarray:
+    """(n,) str, name of each image."""
+
+  def __len__(self) -> int:
+    ...
+
+  def __getitem__(self, indices: np.ndarray) -> np.ndarray:
+    """Images [*indices, h, w, 3] uint8 of an integer array of any shape."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

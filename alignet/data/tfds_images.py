@@ -1,0 +1,277 @@
+"""Images of any TensorFlow dataset, by index, without TensorFlow's decoder.
+
+The dataset must have been prepared in a format with random access:
+
+  tfds build cifar100 --data_dir=DIR --file_format=array_record
+
+Nothing is ever downloaded from here.
+"""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import functools
+from typing import Any
+
+from alignet import files
+from alignet import progress
+from alignet.data import decode
+from alignet.data import images as images_lib
+from alignet.data.labels import Labels
+from alignet.errors import AlignetError
+import numpy as np
+
+_LEVELS = {"label": "subordinate", "coarse_label": "superordinate"}
+_NAMES = ("file_name", "id")
+
+
+def read(
+    name: str,
+    split: str,
+    *,
+    data_dir: files.Path | None = None,
+    size: int | None = None,
+    limit: int | None = None,
+) -> images_lib.ImageStore:
+  """Reads a split into memory.
+
+  Images are named by the dataset's feature `file_name` or `id`, or else
+  `{name}/{split}/{index:07d}`. A name that came before gets its index behind
+  it, `{name}#{index:07d}`: CIFAR-100 holds an image twice. The feature `label`
+  gives the level subordinate, `coarse_label` the level superordinate.
+
+  Args:
+    name: of the dataset, with a config or version if need be: "cifar100",
+      "imagenet2012:5.1.0".
+    split: "train", "test", or a slice such as "train[:100]".
+    data_dir: where the dataset was prepared; None for TFDS's default.
+    size: images are resized straight to size x size pixels (OpenCV, cubic);
+      None where all images have one size that is to be kept.
+    limit: only so many images, the first ones; None for all.
+
+  Returns:
+    The images, uint8 (n, h, w, 3) RGB, in index order.
+
+  Raises:
+    AlignetError: a dataset or split that is not there, one without images, a
+      record that cannot be decoded, images of different sizes and no `size`.
+  """
+  _check_size(size)
+  source = _open(name, split, data_dir)
+  n = len(source) if limit is None else min(len(source), limit)
+  if n < 1:
+    raise AlignetError(
+        f"{name}, split {split}: expected at least one image, found {n}"
+    )
+  levels = _levels(source)
+  ids = {level: np.empty(n, np.int64) for level, _ in levels.values()}
+  images, filenames = None, []
+  for i in progress.bar(range(n), desc=f"read {name}", unit="image"):
+    record = _record(source, i, f"{name}, split {split}")
+    filenames.append(_filename(record, name, split, i))
+    image = _image(record, filenames[-1], size)
+    if images is None:
+      images = np.empty((n, *image.shape), np.uint8)
+    if image.shape != images.shape[1:]:
+      raise AlignetError(
+          f"{name}: image {filenames[-1]} has the shape {image.shape}, those"
+          f" before it {images.shape[1:]}; give the size all shall have"
+      )
+    images[i] = image
+    for feature, (level, _) in levels.items():
+      ids[level][i] = record[feature]
+  return images_lib.ImageStore(
+      images=images,
+      filenames=_distinct(filenames),
+      labels={
+          level: Labels(ids=ids[level], names=names)
+          for level, names in levels.values()
+      },
+      meta={
+          "source": f"tfds:{_full_name(source, name)}:{split}",
+          "decode": "OpenCV, RGB",
+          "resize": f"OpenCV cubic, {size} x {size}" if size else "none",
+      },
+  )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TfdsImages:
+  """The same images decoded whenever they are asked for.
+
+  Stands wherever an `ImageStore` serves batches, for datasets that do not fit
+  in memory or on disk a second time.
+
+  Attributes:
+    name: of the dataset, as in `read`.
+    split: as in `read`.
+    size: side in pixels of the images given out.
+    data_dir: where the dataset was prepared; "" for TFDS's default.
+    names: npy file with the images' file names, such as the filenames.npy of
+      their representations. Without it, asking for `filenames` reads all
+      records once; with it, each record that is read is checked against it.
+  """
+
+  name: str
+  split: str
+  size: int
+  data_dir: str = ""
+  names: str = ""
+
+  def __post_init__(self):
+    _check_size(self.size)
+
+  @functools.cached_property
+  def _source(self) -> Sequence[Mapping[str, Any]]:
+    return _open(self.name, self.split, self.data_dir or None)
+
+  @functools.cached_property
+  def filenames(self) -> np.ndarray:
+    """(n,) str, name of each image."""
+    if self.names:
+      return files.load_npy(
+          self.names, what="file names", shape=(len(self),), kinds="U"
+      )
+    bar = progress.bar(
+        range(len(self)), desc=f"file names of {self.name}", unit="image"
+    )
+    return _distinct([self._filename(self._record(i), i) for i in bar])
+
+  def __len__(self) -> int:
+    return len(self._source)
+
+  def __getitem__(self, indices: np.ndarray) -> np.ndarray:
+    """Images [*indices, size, size, 3] uint8 of integers of any shape."""
+    indices = np.asarray(indices)
+    files.check_array(indices.reshape(-1), "image numbers", kinds="iu")
+    if indices.size and not 0 <= indices.min() <= indices.max() < len(self):
+      raise AlignetError(
+          f"{self.name}, split {self.split}: expected image numbers from 0 to"
+          f" {len(self) - 1}, found {indices.min()} to {indices.max()}"
+      )
+    # An image that is there twice is decoded once.
+    wanted, inverse = np.unique(indices, return_inverse=True)
+    images = np.empty((len(wanted), self.size, self.size, 3), np.uint8)
+    for row, i in enumerate(wanted.tolist()):
+      record = self._record(i)
+      filename = self._filename(record, i)
+      if self.names and self.filenames[i] not in (
+          filename,
+          _numbered(filename, i),
+      ):
+        raise AlignetError(
+            f"image {i} of {self.name}, split {self.split}, is called"
+            f" {filename!r}, but {str(self.filenames[i])!r} in {self.names};"
+            " give the names of this dataset and version"
+        )
+      images[row] = _image(record, filename, self.size)
+    return images[inverse.reshape(indices.shape)]
+
+  def _record(self, i: int) -> Mapping[str, Any]:
+    return _record(self._source, i, f"{self.name}, split {self.split}")
+
+  def _filename(self, record: Mapping[str, Any], i: int) -> str:
+    return _filename(record, self.name, self.split, i)
+
+
+def _open(name: str, split: str, data_dir: files.Path | None):
+  """The dataset as a random-access sequence of undecoded records."""
+  # pylint: disable=g-import-not-at-top
+  import tensorflow_datasets as tfds
+
+  try:
+    source = tfds.data_source(
+        name,
+        split=split,
+        data_dir=data_dir,
+        decoders={"image": tfds.decode.SkipDecoding()},
+        download=False,
+    )
+  # TFDS has no error of its own: a dataset that is not there, or only in
+  # another format, is an AssertionError or a NotImplementedError.
+  except (AssertionError, NotImplementedError) as e:
+    where = data_dir or "the default folder of TFDS (or give data_dir)"
+    raise AlignetError(
+        f"dataset {name!r} is not in {where} in a format with random access;"
+        f" prepare it with `tfds build {name.partition(':')[0]}"
+        " --data_dir=DIR --file_format=array_record`"
+    ) from e
+  except Exception as e:  # An unknown dataset, an unknown split, and others.
+    raise AlignetError(
+        f"dataset {name!r}, split {split!r}, cannot be opened: {_first_line(e)}"
+    ) from e
+  if "image" not in source.dataset_info.features:
+    raise AlignetError(
+        f"dataset {name!r} has no feature `image`; found"
+        f" {', '.join(source.dataset_info.features)}"
+    )
+  return source
+
+
+def _levels(source) -> dict[str, tuple[str, np.ndarray]]:
+  """Feature -> level and class names, of the features that are class labels."""
+  features = source.dataset_info.features
+  return {
+      feature: (
+          level,
+          np.array(
+              [
+                  features[feature].int2str(i)
+                  for i in range(features[feature].num_classes)
+              ]
+          ),
+      )
+      for feature, level in _LEVELS.items()
+      if feature in features and hasattr(features[feature], "int2str")
+  }
+
+
+def _record(source, i: int, where: str) -> Mapping[str, Any]:
+  try:
+    return source[i]
+  except Exception as e:  # Whatever the reader of the file format raises.
+    raise AlignetError(
+        f"{where}: record {i} cannot be read ({_first_line(e)}); prepare the"
+        " dataset again"
+    ) from e
+
+
+def _filename(record: Mapping[str, Any], name: str, split: str, i: int) -> str:
+  for feature in _NAMES:
+    if feature in record:
+      value = record[feature]
+      return value.decode() if isinstance(value, bytes) else str(value)
+  return f"{name}/{split}/{i:07d}"
+
+
+def _distinct(filenames: list[str]) -> np.ndarray:
+  """(n,) names, those that came before with their index behind them."""
+  seen, distinct = set(), []
+  for i, filename in enumerate(filenames):
+    distinct.append(_numbered(filename, i) if filename in seen else filename)
+    seen.add(filename)
+  return np.array(distinct)
+
+
+def _numbered(filename: str, i: int) -> str:
+  return f"{filename}#{i:07d}"
+
+
+def _image(
+    record: Mapping[str, Any], filename: str, size: int | None
+) -> np.ndarray:
+  image = decode.decode(record["image"], filename)
+  return decode.resize(image, size) if size else image
+
+
+def _full_name(source, name: str) -> str:
+  return getattr(source.dataset_info, "full_name", name)
+
+
+def _check_size(size: int | None) -> None:
+  if size is not None and size < 1:
+    raise AlignetError(f"size: expected at least 1 pixel, found {size}")
+
+
+def _first_line(error: Exception) -> str:
+  lines = str(error).strip().splitlines()
+  return lines[0].rstrip(".;: ") if lines else type(error).__name__

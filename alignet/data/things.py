@@ -1,0 +1,217 @@
+"""THINGS: 1,854 object concepts (Hebart et al. 2019) and VICE's embedding.
+
+Concepts are numbered by the row of `concepts.tsv`, and the label level
+"concept" uses these numbers, so that `embedding[labels.ids]` is right wherever
+an image has a concept.
+"""
+
+from collections.abc import Mapping, Sequence
+import csv
+import dataclasses
+
+from alignet import files
+from alignet.data import labels as labels_lib
+from alignet.data.labels import Labels
+from alignet.errors import AlignetError
+import numpy as np
+
+N_CONCEPTS = 1854
+
+COLUMNS = ("index", "unique_id", "wordnet_id", "category")
+
+CIFAR100_EXCEPTIONS: Mapping[str, str] = {
+    "aquarium_fish": "goldfish",
+    "bicycle": "bike",
+    "cattle": "cow",
+    "lawn_mower": "lawnmower",
+    "mouse": "mouse1",
+    "ray": "stingray",
+    "streetcar": "trolley",
+    "sweet_pepper": "bell_pepper",
+    "tank": "tank1",
+    "telephone": "phone",
+}
+"""CIFAR-100 classes whose THINGS concept goes by another name.
+
+The numbered ones tell the animal from the computer's mouse and the vehicle from
+the container.
+"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Concepts:
+  """The concepts of THINGS in the order of the file.
+
+  Attributes:
+    unique_id: (1854,) str, all different.
+    wordnet_id: (1854,) str, "" where there is none; several concepts may share
+      one.
+    category: (1854,) str, "" where there is none.
+  """
+
+  unique_id: np.ndarray
+  wordnet_id: np.ndarray
+  category: np.ndarray
+
+  def __len__(self) -> int:
+    return len(self.unique_id)
+
+
+def read_concepts(path: files.Path) -> Concepts:
+  """Reads `concepts.tsv`: tab-separated, columns as in `COLUMNS`.
+
+  Raises:
+    AlignetError: missing file, missing column, an index that is not the row,
+      another number of concepts, a unique_id that is empty or there twice.
+  """
+  try:
+    with open(path, newline="", encoding="utf-8") as f:
+      reader = csv.DictReader(f, delimiter="\t")
+      rows = list(reader)
+      columns = reader.fieldnames or ()
+  except FileNotFoundError as e:
+    raise AlignetError(f"{path} does not exist") from e
+  except (OSError, UnicodeDecodeError, csv.Error) as e:
+    raise AlignetError(f"{path} cannot be read as a table ({e})") from e
+  missing = [column for column in COLUMNS if column not in columns]
+  if missing:
+    raise AlignetError(
+        f"{path} lacks the column{'s' * (len(missing) > 1)}"
+        f" {', '.join(missing)}; expected tab-separated {', '.join(COLUMNS)}"
+    )
+  if len(rows) != N_CONCEPTS:
+    raise AlignetError(
+        f"{path}: expected the {N_CONCEPTS} concepts of THINGS, found"
+        f" {len(rows)}"
+    )
+  seen = set()
+  for i, row in enumerate(rows):
+    if row["index"] != str(i):
+      raise AlignetError(
+          f"{path}: row {i} has the index {row['index']!r}; expected indices in"
+          " order from 0 on"
+      )
+    if not row["unique_id"] or row["unique_id"] in seen:
+      raise AlignetError(
+          f"{path}: row {i} has the unique_id {row['unique_id']!r}; expected"
+          " one that no other row has"
+      )
+    seen.add(row["unique_id"])
+  return Concepts(
+      **{
+          column: np.array([row[column] or "" for row in rows])
+          for column in COLUMNS[1:]
+      }
+  )
+
+
+def read_embedding(path: files.Path, concepts_path: files.Path) -> np.ndarray:
+  """Reads an embedding of human odd-one-out choices, such as VICE's.
+
+  Row i must be concept i of the given `concepts.tsv`: an npy file cannot say
+  so itself, which is why the table has to be named. Beware: VICE as published
+  is in another order (20 rows differ) and has to be reordered first.
+
+  Args:
+    path: npy file, (1854, dims) floats; dot products of rows are similarities
+      in logits.
+    concepts_path: the table whose order the rows have.
+
+  Returns:
+    (1854, dims) float32.
+
+  Raises:
+    AlignetError: a length other than the table's, a NaN, a negative value.
+  """
+  concepts = read_concepts(concepts_path)
+  embedding = files.load_npy(
+      path, what="embedding", shape=(None, None), kinds="f"
+  )
+  if len(embedding) != len(concepts):
+    raise AlignetError(
+        f"embedding in {path}: expected {len(concepts)} rows in the order of"
+        f" {concepts_path}, found {len(embedding)}"
+    )
+  files.check_finite(embedding, f"embedding in {path}")
+  negative = (embedding < 0).any(axis=1)
+  if negative.any():
+    row = int(np.argmax(negative))
+    raise AlignetError(
+        f"embedding in {path}: row {row} ({concepts.unique_id[row]}) has a"
+        " negative value; expected an embedding of values >= 0, as VICE's"
+    )
+  return embedding.astype(np.float32, copy=False)
+
+
+def of_cifar100(
+    class_names: Sequence[str] | np.ndarray, concepts: Concepts
+) -> dict[str, str]:
+  """THINGS concept of each class of CIFAR-100 that has one: 80 of the 100.
+
+  A class is the concept of the same name unless `CIFAR100_EXCEPTIONS` has it;
+  the other classes (such as `boy` or `plain`) are no THINGS concept.
+
+  Args:
+    class_names: names of the fine classes.
+    concepts: of THINGS.
+
+  Returns:
+    Class name to unique_id.
+  """
+  known = set(concepts.unique_id.tolist())
+  pairs = (
+      (str(name), CIFAR100_EXCEPTIONS.get(str(name), str(name)))
+      for name in class_names
+  )
+  return {name: concept for name, concept in pairs if concept in known}
+
+
+def add_concepts(
+    labels: Mapping[str, Labels],
+    concept_of: Mapping[str, str],
+    concepts: Concepts,
+    *,
+    level: str = "subordinate",
+) -> dict[str, Labels]:
+  """Adds the level "concept" to the labels of images.
+
+  Args:
+    labels: level to labels, of an image store or of representations.
+    concept_of: class name at `level` to unique_id, as from `of_cifar100`.
+    concepts: of THINGS.
+    level: the level whose classes are concepts.
+
+  Returns:
+    The labels and "concept": numbers are rows of `concepts`, names all its
+    unique_ids, -1 where an image's class is no concept.
+
+  Raises:
+    AlignetError: no such level, a class or a concept that is not there.
+  """
+  if level not in labels:
+    raise AlignetError(
+        f"the images have no labels of level {level!r}; found"
+        f" {', '.join(labels) or 'none'}"
+    )
+  classes = labels[level]
+  strange = sorted(set(concept_of) - set(classes.names.tolist()))
+  if strange:
+    raise AlignetError(
+        f"there is no class {strange[0]!r} at level {level}; give the map of"
+        " this dataset's classes"
+    )
+  number = {name: i for i, name in enumerate(concepts.unique_id.tolist())}
+  of_class = np.full(len(classes.names) + 1, labels_lib.UNLABELLED, np.int32)
+  for i, name in enumerate(classes.names.tolist()):
+    if name in concept_of:
+      if concept_of[name] not in number:
+        raise AlignetError(
+            f"class {name!r} is mapped to {concept_of[name]!r}, which is no"
+            " unique_id of THINGS"
+        )
+      of_class[i] = number[concept_of[name]]
+  # The last entry serves the images without a class, number -1.
+  return {
+      **labels,
+      "concept": Labels(ids=of_class[classes.ids], names=concepts.unique_id),
+  }

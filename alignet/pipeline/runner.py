@@ -39,7 +39,10 @@ _RECORD = "stage.json"
 
 
 def stage(
-    version: int, *, resumable: bool = False
+    version: int,
+    *,
+    resumable: bool = False,
+    reads: Callable[[Mapping[str, Any]], files.Path] | None = None,
 ) -> Callable[[Callable], Callable]:
   """Marks a function as a stage.
 
@@ -47,6 +50,8 @@ def stage(
     version: raised when the same arguments come to mean another output.
     resumable: the function goes on from what an interrupted run has left in its
       output folder; otherwise that is removed first.
+    reads: from the parameters to a file that they name and whose content
+      belongs to the fingerprint, such as a training's config.
 
   Returns:
     A decorator. The function takes its output folder, then keyword arguments:
@@ -56,6 +61,7 @@ def stage(
   def mark(function):
     function.stage_version = version
     function.stage_resumable = resumable
+    function.stage_reads = reads
     return function
 
   return mark
@@ -129,6 +135,7 @@ def plan(config: ml_collections.ConfigDict) -> dict[str, dict[str, Any]]:
 
 def _plan_stage(name, fields, plans) -> dict[str, Any]:
   function = find(fields["run"])
+  params = fields.get("params", {})
   outside = {}
   for key, path in _flatten(fields.get("files", {})):
     if not path:
@@ -140,20 +147,22 @@ def _plan_stage(name, fields, plans) -> dict[str, Any]:
   identity = {
       "run": fields["run"],
       "version": function.stage_version,
-      "params": fields.get("params", {}),
+      "params": params,
       "inputs": {
           key: [plans[source]["fingerprint"], inside]
           for key, source, inside in _inputs(fields)
       },
       "files": {key: digest for key, (_, digest) in outside.items()},
   }
+  if function.stage_reads:
+    identity["reads"] = _hash(function.stage_reads(params))
   text = json.dumps(identity, sort_keys=True)
   return {
       "name": name,
       "function": function,
       "inputs": list(_inputs(fields)),
       "files": {key: path for key, (path, _) in outside.items()},
-      "params": fields.get("params", {}),
+      "params": params,
       "identity": identity,
       "fingerprint": hashlib.sha256(text.encode()).hexdigest()[:12],
   }

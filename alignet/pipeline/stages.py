@@ -54,7 +54,11 @@ def shapes(
   files.save_npy(out / "held_out.npy", world.held_out)
 
 
-@stage(version=1, resumable=True)
+@stage(
+    version=1,
+    resumable=True,
+    reads=lambda params: config_files.resolve(params["config"]),
+)
 def train(out: Path, *, config: str, **fields: Any) -> None:
   """A Kauldron training; `fields` override those of the config.
 

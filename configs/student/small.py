@@ -15,8 +15,9 @@ launch it; by hand:
 
 Not upstream's: model, image size, batch size, number of steps and peak rate,
 all chosen for small worlds; tau, because this model's pre_logits are longer and
-at tau 100 the untrained head's choices are one-hot; the triplet head is free of
-the pull to its random start (`--cfg.aux.decay_exclude="()"` restores it).
+at tau 100 the untrained head's choices are one-hot. As upstream, the triplet
+head is pulled to its random start like all else: the backbone, not the head, has
+to change (`--cfg.aux.decay_exclude="('triplet_head',)"` sets the head free).
 """
 
 from kauldron import konfig
@@ -49,7 +50,7 @@ def get_config():
       "batch_size": 64,
       "peak": 3e-4,
       "tau": 10_000.0,
-      "decay_exclude": ("triplet_head",),
+      "decay_exclude": (),
       "eval_every": 50,
   }
 
@@ -77,6 +78,7 @@ def get_config():
           mlp_dim=256,
           pool="map",
       ),
+      pixel_range=(-1.0, 1.0),
       triplet_dim=1024,
   )
   cfg.init_transform = models.InitFromWeights(path=cfg.ref.aux.weights)

@@ -149,7 +149,7 @@ def of_cifar100(
   """THINGS concept of each class of CIFAR-100 that has one: 80 of the 100.
 
   A class is the concept of the same name unless `CIFAR100_EXCEPTIONS` has it;
-  the other classes (such as `boy` or `plain`) are no THINGS concept.
+  the other classes (such as `maple_tree` or `plain`) are no THINGS concept.
 
   Args:
     class_names: names of the fine classes.

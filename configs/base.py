@@ -87,16 +87,18 @@ def get_config():
           decay_steps=cfg.ref.num_train_steps,
       )
   }
-  cfg.optimizer = kd.optim.named_chain(**{
-      "clip": optax.clip_by_global_norm(max_norm=1.0),
-      "adam": optax.scale_by_adam(),
-      "decay": optax.add_decayed_weights(
-          weight_decay=cfg.ref.aux.weight_decay
-      ),
-      "rate": optax.scale_by_learning_rate(
-          cfg.ref.schedules["learning_rate"]
-      ),
-  })
+  cfg.optimizer = kd.optim.named_chain(
+      **{
+          "clip": optax.clip_by_global_norm(max_norm=1.0),
+          "adam": optax.scale_by_adam(),
+          "decay": optax.add_decayed_weights(
+              weight_decay=cfg.ref.aux.weight_decay
+          ),
+          "rate": optax.scale_by_learning_rate(
+              cfg.ref.schedules["learning_rate"]
+          ),
+      }
+  )
   cfg.checkpointer = kd.ckpts.Checkpointer(
       save_interval_steps=500, max_to_keep=1
   )

@@ -35,7 +35,9 @@ def failures(
           f"aligned is {-difference['value']:.3f} below base on {name}, more"
           f" than two standard errors of {difference['se']:.3f}"
       )
-  loss = results["base"]["class_accuracy"] - results["aligned"]["class_accuracy"]
+  loss = (
+      results["base"]["class_accuracy"] - results["aligned"]["class_accuracy"]
+  )
   if loss > bounds["class_accuracy_loss"]:
     found.append(
         f"class accuracy fell by {loss:.3f}; expected at most"

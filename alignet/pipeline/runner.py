@@ -16,9 +16,7 @@ pipelines with the same OUT share what is the same. A folder under work has
 the files named in `publish` are copied to OUT.
 """
 
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 import contextlib
 import fcntl
 import graphlib
@@ -199,10 +197,7 @@ def _run_stage(plan_, folders, out, title, say) -> pathlib.Path:
     shutil.rmtree(partial)
   partial.mkdir(parents=True, exist_ok=True)
   arguments = _nest(
-      {
-          key: folders[source] / inside
-          for key, source, inside in plan_["inputs"]
-      }
+      {key: folders[source] / inside for key, source, inside in plan_["inputs"]}
       | {key: pathlib.Path(path) for key, path in plan_["files"].items()}
   )
   say(f"{title} …")

@@ -6,15 +6,12 @@ parameters. What a file holds is said in the library function that writes it.
 
 from collections.abc import Mapping
 import dataclasses
-
 import pathlib
-
 from typing import Any
 
 from alignet import config_files
 from alignet import files
 from alignet import sampling
-from alignet import similarity
 from alignet import transforms
 from alignet import triplet_io
 from alignet import triplet_verify
@@ -45,7 +42,9 @@ def shapes(
     concepts = np.repeat(np.arange(n), per_concept)
     store = images_lib.ImageStore(
         images=shapes_lib.render(world, concepts, seed=2 * seed + number),
-        filenames=np.array([f"{split}/{i:06d}.png" for i in range(len(concepts))]),
+        filenames=np.array(
+            [f"{split}/{i:06d}.png" for i in range(len(concepts))]
+        ),
         labels=shapes_lib.levels(world, concepts),
         meta={"source": "shapes", "split": split, "seed": seed},
     )
@@ -199,9 +198,7 @@ def sample(
   from alignet.representations import kmeans
 
   labels = kmeans.load(clusters).assignments
-  sampling.write(
-      out / "triplets.npz", labels, strategy, n, seed=seed, law=law
-  )
+  sampling.write(out / "triplets.npz", labels, strategy, n, seed=seed, law=law)
 
 
 @stage(version=1, resumable=True)
@@ -268,7 +265,13 @@ def trials_by_level(
   groups = _held_out_labels(store, held_out, concept_level, group_level)
   left_out = {
       name: _write_trials(
-          out / f"{name}.npz", store, concept_level, embedding, groups, rule, n,
+          out / f"{name}.npz",
+          store,
+          concept_level,
+          embedding,
+          groups,
+          rule,
+          n,
           seed + number,
       )
       for number, (name, rule) in enumerate(
@@ -294,8 +297,14 @@ def trials_of_concepts(
   store = images_lib.open_store(images)
   concepts = _held_out_labels(store, held_out, concept_level, concept_level)
   left_out = _write_trials(
-      out / f"{name}.npz", store, concept_level, embedding, concepts, "between",
-      n, seed,
+      out / f"{name}.npz",
+      store,
+      concept_level,
+      embedding,
+      concepts,
+      "between",
+      n,
+      seed,
   )
   files.write_json(out / "left_out.json", {name: left_out})
 

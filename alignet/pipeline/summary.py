@@ -79,7 +79,9 @@ def results(
       name: {
           "n": len(t.indices),
           "left_out": left_out[name],
-          "expected_ceiling": float(odd_one_out.ceiling(t.probabilities).mean()),
+          "expected_ceiling": float(
+              odd_one_out.ceiling(t.probabilities).mean()
+          ),
       }
       for name, t in trials.items()
   }
@@ -140,9 +142,7 @@ def report_inputs(
   concepts = store.labels[concept_level].ids
   rows = _some_of_each(concepts, used, _MATRIX_IMAGES, rng)
   rows = rows[np.lexsort((concepts[rows], groups.ids[rows]))]
-  projections = {
-      name: projection.pca_2d(x[used]) for name, x in shown.items()
-  }
+  projections = {name: projection.pca_2d(x[used]) for name, x in shown.items()}
   return inputs_lib.ReportInputs(
       title=texts["title"],
       note=texts["note"],
@@ -180,28 +180,32 @@ def _gallery(shown, trials, store, level, rng) -> dict[str, Any]:
     }
     differ = choices["base"] != choices["aligned"]
     n = max(2, _GALLERY // len(sets))
-    picked = np.concatenate([
-        _choose(np.flatnonzero(differ), n - n // 2, rng),
-        _choose(np.flatnonzero(~differ), n // 2, rng),
-    ])
+    picked = np.concatenate(
+        [
+            _choose(np.flatnonzero(differ), n - n // 2, rng),
+            _choose(np.flatnonzero(~differ), n // 2, rng),
+        ]
+    )
     for row in picked:
       # Canonical rows have the odd one last: show it in any place.
       order = rng.permutation(3)
       where = np.argsort(order)
       pairs = [order[a] + order[b] - 1 for a, b in ((0, 1), (0, 2), (1, 2))]
-      parts.append({
-          "images": store[t.indices[row][order]],
-          "expected": where[2],
-          "names": store.labels[level].names[
-              store.labels[level].ids[t.indices[row][order]]
-          ],
-          "probabilities": t.probabilities[row][pairs],
-          "label": name,
-          **{
-              model: where[ODD[choice[row]]]
-              for model, choice in choices.items()
-          },
-      })
+      parts.append(
+          {
+              "images": store[t.indices[row][order]],
+              "expected": where[2],
+              "names": store.labels[level].names[
+                  store.labels[level].ids[t.indices[row][order]]
+              ],
+              "probabilities": t.probabilities[row][pairs],
+              "label": name,
+              **{
+                  model: where[ODD[choice[row]]]
+                  for model, choice in choices.items()
+              },
+          }
+      )
   stacked = {key: np.stack([part[key] for part in parts]) for key in parts[0]}
   return dict(
       gallery_images=stacked["images"],

@@ -95,9 +95,7 @@ def get_config() -> ml_collections.ConfigDict:
   stages.responses_untransformed = dict(run="respond", inputs=dict(**answered))
   stages.responses_matched = dict(
       run="respond",
-      inputs=dict(
-          **answered, temperature_from="responses_aligned/alignet.npz"
-      ),
+      inputs=dict(**answered, temperature_from="responses_aligned/alignet.npz"),
   )
 
   for name in _STUDENTS:
@@ -157,7 +155,8 @@ def get_config() -> ml_collections.ConfigDict:
               ),
               subtitle=(
                   "Agreement with simulated observers on test images of"
-                  " concepts the teacher saw no judgment of; pre_logits, cosine."
+                  " concepts that the teacher saw no judgment of; pre_logits,"
+                  " cosine."
               ),
               observers="simulated observers",
           ),

@@ -14,9 +14,9 @@ launch it; by hand:
     --cfg.aux.trial_images=test_images
 
 Not upstream's: model, image size, batch size, number of steps and peak rate,
-all chosen for small worlds; tau, because this model's pre_logits are longer and
-at tau 100 the untrained head's choices are one-hot. As upstream, the triplet
-head is pulled to its random start like all else: the backbone, not the head, has
+all chosen for small worlds; tau, because this model's pre_logits are longer
+and at tau 100 the untrained head's choices are one-hot. As upstream, the
+triplet head is pulled to its random start like all else, so the backbone has
 to change (`--cfg.aux.decay_exclude="('triplet_head',)"` sets the head free).
 """
 

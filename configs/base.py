@@ -31,6 +31,7 @@ def get_config():
       "images": "",
       "level": "subordinate",
       "batch_size": 128,
+      "augment": False,
       "peak": 2e-3,
       "weight_decay": 1e-2,
   }
@@ -41,6 +42,7 @@ def get_config():
           path=cfg.ref.aux.images,
           level=cfg.ref.aux.level,
           batch_size=cfg.ref.aux.batch_size,
+          augment=cfg.ref.aux.augment,
           num_batches=cfg.ref.num_train_steps + 1,
           seed=cfg.ref.seed,
       ),

@@ -53,6 +53,54 @@ def shapes(
   files.save_npy(out / "held_out.npy", world.held_out)
 
 
+@stage(version=1)
+def cifar100_things(
+    out: Path,
+    *,
+    data_dir: Path,
+    concepts: Path,
+    embedding: Path,
+    train_features: Path,
+    test_features: Path,
+    model: str,
+    held_out: int,
+    seed: int,
+) -> None:
+  """CIFAR-100 with THINGS concepts, VICE, and given representations.
+
+  Writes the image stores `train` and `test` (level "concept" is the row of
+  concepts.tsv), the representations `train_features` and `test_features`,
+  `embedding.npy` and `held_out.npy`.
+  """
+  # pylint: disable=g-import-not-at-top
+  from alignet.data import concepts as concepts_lib
+  from alignet.data import tfds_images
+  from alignet.data import things
+  from alignet.representations import given
+
+  table = things.read_concepts(concepts)
+  features = dict(train=train_features, test=test_features)
+  for split in ("train", "test"):
+    store = tfds_images.read("cifar100", split, data_dir=data_dir)
+    classes = store.labels["subordinate"].names
+    labels = things.add_concepts(
+        store.labels, things.of_cifar100(classes, table), table
+    )
+    images_lib.write(out / split, dataclasses.replace(store, labels=labels))
+    given.import_features(
+        out / f"{split}_features",
+        features=features[split],
+        images=out / split,
+        model=model,
+        layer="pooled features",
+        source=f"cifar100:{split}",
+    )
+  concepts_lib.write_split(out, labels["concept"], held_out, seed=seed)
+  files.save_npy(
+      out / "embedding.npy", things.read_embedding(embedding, concepts)
+  )
+
+
 @stage(
     version=1,
     resumable=True,

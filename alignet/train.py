@@ -142,10 +142,6 @@ def run(argv: Sequence[str]) -> int:
     argv = _with_path(argv)
   except AlignetError as e:
     return _fail(e)
-  # Another run in this process may have left its overrides behind.
-  for name in list(flags.FLAGS):
-    if name == "cfg" or name.startswith("cfg."):
-      delattr(flags.FLAGS, name)
   kd.konfig.DEFINE_config_file("cfg", None, "Config, by name or by path.")
   argv = ["alignet train", *argv]
   before = sys.argv
@@ -156,6 +152,10 @@ def run(argv: Sequence[str]) -> int:
     return e.code if isinstance(e.code, int) else int(e.code is not None)
   finally:
     sys.argv = before
+    # The overrides of this run are no business of the process's next one.
+    for name in list(flags.FLAGS):
+      if name == "cfg" or name.startswith("cfg."):
+        delattr(flags.FLAGS, name)
   return 0
 
 

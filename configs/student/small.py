@@ -48,7 +48,7 @@ def get_config():
       "trial_images": "",
       "source": "simulated",
       "batch_size": 64,
-      "peak": 2e-4,
+      "peak": 1e-4,
       "tau": 10_000.0,
       "decay_exclude": (),
       "eval_every": 50,

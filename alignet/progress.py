@@ -14,6 +14,11 @@ def set_quiet(quiet: bool) -> None:
   os.environ[_QUIET] = "1" if quiet else ""
 
 
+def hidden() -> bool:
+  """Whether bars are off: asked for, or stderr is no terminal."""
+  return bool(os.environ.get(_QUIET)) or not sys.stderr.isatty()
+
+
 def bar(
     iterable: Iterable | None = None,
     *,
@@ -32,7 +37,6 @@ def bar(
   Returns:
     The bar, also a context manager.
   """
-  disable = bool(os.environ.get(_QUIET)) or not sys.stderr.isatty()
   return tqdm.tqdm(
       iterable,
       desc=desc,
@@ -40,6 +44,6 @@ def bar(
       unit=unit,
       unit_scale=True,
       delay=2,
-      disable=disable,
+      disable=hidden(),
       file=sys.stderr,
   )

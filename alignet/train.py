@@ -9,11 +9,13 @@ end and keeps JAX's compilation cache on disk.
 """
 
 from collections.abc import Sequence
+import functools
 import logging
 import os
 import pathlib
 import sys
 import tempfile
+import types
 from typing import Any
 
 # TensorFlow, which Kauldron imports, speaks up unless told before.
@@ -25,10 +27,13 @@ from absl import app
 from absl import flags
 from alignet import config_files
 from alignet import files
+from alignet import progress
 from alignet.errors import AlignetError
 import jax
 from kauldron import kd
+from kauldron.utils import utils as kauldron_utils
 import numpy as np
+import tqdm
 
 WEIGHTS = "weights.safetensors"
 
@@ -91,9 +96,15 @@ def use_compilation_cache() -> None:
 
 
 def quiet_logs() -> None:
-  """Libraries' chatter off; warnings and errors stay."""
+  """Libraries' chatter off; warnings and errors stay.
+
+  Kauldron draws its bars without asking whether anybody looks: they are given
+  the project's rule.
+  """
   for name in ("absl", "orbax", "jax"):
     logging.getLogger(name).setLevel(logging.WARNING)
+  bar = functools.partial(tqdm.tqdm, disable=progress.hidden())
+  kauldron_utils.tqdm = types.SimpleNamespace(tqdm=bar)
 
 
 def main(argv: Sequence[str]) -> int:

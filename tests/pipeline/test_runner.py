@@ -1,0 +1,178 @@
+"""The runner: fingerprints, resume, sharing, one clear error."""
+
+import fcntl
+import json
+import pathlib
+
+from alignet import files
+from alignet.errors import AlignetError
+from alignet.pipeline import runner
+import ml_collections
+import pytest
+
+_calls = []
+
+
+@runner.stage(version=1)
+def number(out: pathlib.Path, *, value: int) -> None:
+  _calls.append("number")
+  files.write_json(out / "number.json", value)
+
+
+@runner.stage(version=1)
+def total(out: pathlib.Path, *, of: dict, plus: int = 0) -> None:
+  _calls.append("total")
+  value = sum(files.read_json(path) for path in of.values()) + plus
+  files.write_json(out / "total.json", value)
+
+
+@runner.stage(version=1, resumable=True)
+def stubborn(out: pathlib.Path, *, value: int) -> None:
+  """Fails the first time, and finds its own traces the second."""
+  _calls.append("stubborn")
+  half = out / "half.json"
+  if not half.exists():
+    files.write_json(half, value)
+    raise AlignetError("stopped half-way")
+
+
+@runner.stage(version=1)
+def forgetful(out: pathlib.Path, *, value: int) -> None:
+  """As `stubborn`, but without the right to its own traces."""
+  assert not list(out.iterdir())
+  files.write_json(out / "half.json", value)
+  if value and not _calls:
+    _calls.append("forgetful")
+    raise AlignetError("stopped half-way")
+
+
+def _name(function):
+  return f"{__name__}.{function.__name__}"
+
+
+@pytest.fixture(autouse=True)
+def _no_calls():
+  _calls.clear()
+
+
+def _config(a=1, b=2, plus=0):
+  config = ml_collections.ConfigDict()
+  config.stages = dict(
+      sum=dict(
+          run=_name(total),
+          inputs=dict(of=dict(a="a/number.json", b="b/number.json")),
+          params=dict(plus=plus),
+      ),
+      a=dict(run=_name(number), params=dict(value=a)),
+      b=dict(run=_name(number), params=dict(value=b)),
+  )
+  config.publish = ("sum/total.json",)
+  return config
+
+
+def _quiet(line):
+  del line
+
+
+def test_stages_run_in_order_and_are_published(tmp_path):
+  runner.run(_config(), tmp_path, say=_quiet)
+  assert json.loads((tmp_path / "total.json").read_text()) == 3
+  assert _calls == ["number", "number", "total"]
+
+
+def test_nothing_is_done_twice_and_only_what_changed_again(tmp_path):
+  runner.run(_config(), tmp_path, say=_quiet)
+  _calls.clear()
+  runner.run(_config(), tmp_path, say=_quiet)
+  assert _calls == []
+  runner.run(_config(b=5), tmp_path, say=_quiet)
+  assert _calls == ["number", "total"]
+  assert files.read_json(tmp_path / "total.json") == 6
+  _calls.clear()
+  # Back again: all of it is still there.
+  runner.run(_config(), tmp_path, say=_quiet)
+  assert _calls == []
+  assert files.read_json(tmp_path / "total.json") == 3
+
+
+def test_fingerprint_depends_on_params_inputs_and_version(monkeypatch):
+  plain = runner.plan(_config())
+  same = runner.plan(_config())
+  assert {k: v["fingerprint"] for k, v in plain.items()} == {
+      k: v["fingerprint"] for k, v in same.items()
+  }
+  assert runner.plan(_config(plus=1))["sum"] != plain["sum"]
+  changed = runner.plan(_config(a=9))
+  assert changed["sum"]["fingerprint"] != plain["sum"]["fingerprint"]
+  assert changed["b"]["fingerprint"] == plain["b"]["fingerprint"]
+  monkeypatch.setattr(number, "stage_version", 2)
+  newer = runner.plan(_config())
+  for name in plain:
+    assert newer[name]["fingerprint"] != plain[name]["fingerprint"]
+
+
+def test_fingerprint_depends_on_files_content(tmp_path):
+  outside = tmp_path / "value.json"
+  config = ml_collections.ConfigDict()
+  config.stages = dict(
+      sum=dict(run=_name(total), files=dict(of=dict(a=str(outside))))
+  )
+  prints = []
+  for value in (1, 2):
+    files.write_json(outside, value, overwrite=True)
+    runner.run(config, tmp_path / "out", say=_quiet)
+    prints.append(runner.plan(config)["sum"]["fingerprint"])
+  assert prints[0] != prints[1]
+  assert _calls == ["total", "total"]
+
+
+@pytest.mark.parametrize("function", [stubborn, forgetful])
+def test_an_interrupted_stage_is_taken_up_again(tmp_path, function):
+  config = ml_collections.ConfigDict()
+  config.stages = dict(it=dict(run=_name(function), params=dict(value=1)))
+  with pytest.raises(AlignetError, match="half-way"):
+    runner.run(config, tmp_path, say=_quiet)
+  (partial,) = (tmp_path / "stages").iterdir()
+  assert partial.name.endswith(".partial")
+  runner.run(config, tmp_path, say=_quiet)
+  (folder,) = (tmp_path / "stages").iterdir()
+  assert not folder.name.endswith(".partial")
+  assert files.read_json(folder / "half.json") == 1
+
+
+def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
+  with open(tmp_path / ".lock", "w") as f:
+    fcntl.flock(f, fcntl.LOCK_EX)
+    with pytest.raises(AlignetError, match="another run is at work"):
+      runner.run(_config(), tmp_path, say=_quiet)
+  runner.run(_config(), tmp_path, say=_quiet)
+
+
+@pytest.mark.parametrize(
+    "stages, message",
+    [
+        ({}, "no stages"),
+        (dict(a=dict(run="nonsense")), "'nonsense' is not a stage"),
+        (dict(a=dict(run="pathlib.Path")), "is not a stage: mark it"),
+        (dict(a=dict(run=_name(total), inputs=dict(of="b"))), "no such stage"),
+        (
+            dict(
+                a=dict(run=_name(total), inputs=dict(of="b")),
+                b=dict(run=_name(total), inputs=dict(of="a")),
+            ),
+            "in a circle",
+        ),
+        (
+            dict(a=dict(run=_name(total), files=dict(of=dict(x="")))),
+            "needs the path 'of.x'",
+        ),
+        (
+            dict(a=dict(run=_name(total), files=dict(of=dict(x="/nowhere")))),
+            "/nowhere does not exist",
+        ),
+    ],
+)
+def test_a_config_that_cannot_run_is_one_error(stages, message):
+  config = ml_collections.ConfigDict(dict(stages=stages))
+  with pytest.raises(AlignetError, match=message):
+    runner.plan(config)

@@ -196,13 +196,13 @@ def _run_stage(plan_, folders, out, title, say) -> pathlib.Path:
   if partial.exists() and not plan_["function"].stage_resumable:
     shutil.rmtree(partial)
   partial.mkdir(parents=True, exist_ok=True)
-  arguments = _nest(
+  arguments = nest(
       {key: folders[source] / inside for key, source, inside in plan_["inputs"]}
       | {key: pathlib.Path(path) for key, path in plan_["files"].items()}
   )
   say(f"{title} …")
   start, cpu = time.monotonic(), time.process_time()
-  plan_["function"](partial, **_merge(arguments, plan_["params"]))
+  plan_["function"](partial, **merge(arguments, plan_["params"]))
   files.write_json(partial / _RECORD, plan_["identity"], overwrite=True)
   os.replace(partial, folder)
   say(
@@ -247,7 +247,8 @@ def _flatten(tree: Mapping[str, Any], prefix="") -> Iterator[tuple[str, Any]]:
       yield prefix + key, value
 
 
-def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+  """{"a.b": 1} -> {"a": {"b": 1}}."""
   tree = {}
   for key, value in flat.items():
     *parents, last = key.split(".")
@@ -258,12 +259,12 @@ def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
   return tree
 
 
-def _merge(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
-  """Two trees of arguments in one."""
+def merge(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+  """Two trees of arguments in one; where both have a value, that of b."""
   merged = dict(a)
   for key, value in b.items():
     both = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping)
-    merged[key] = _merge(merged[key], value) if both else value
+    merged[key] = merge(merged[key], value) if both else value
   return merged
 
 

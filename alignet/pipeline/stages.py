@@ -117,16 +117,23 @@ def train(out: Path, *, config: str, **fields: Any) -> None:
 
   cfg = config_files.load(config)
   cfg.workdir = str(out)
-  _override(cfg, fields, config)
+  override(cfg, fields, config)
   train_lib.train(kd.konfig.resolve(cfg))
 
 
-def _override(cfg: Any, fields: Mapping[str, Any], where: str) -> None:
+def override(cfg: Any, fields: Mapping[str, Any], where: str) -> None:
+  """Sets fields of a nested config, in place; each must be there.
+
+  Args:
+    cfg: a config.
+    fields: nested values; a path becomes text.
+    where: name of the config, for the message.
+  """
   for key, value in fields.items():
     if key not in cfg:
       raise AlignetError(f"the config {where} has no field {key!r}")
     if isinstance(value, Mapping):
-      _override(cfg[key], value, where)
+      override(cfg[key], value, where)
     else:
       cfg[key] = str(value) if isinstance(value, pathlib.Path) else value
 

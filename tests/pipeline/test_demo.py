@@ -1,4 +1,4 @@
-"""The demo pipeline, shrunk: every stage runs, and a second run does nothing."""
+"""The demo pipeline, shrunk: all stages run, a second run does nothing."""
 
 from alignet import config_files
 from alignet import files

@@ -40,9 +40,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
   say = (lambda line: None) if args.quiet else _say
   out = runner.run(config, args.out, say=say)
+  for source in config.get("publish", ()):
+    say(str(out / source.rpartition("/")[2]))
+  results = out / "results.json"
+  if not results.is_file():
+    return 0
+  results = files.read_json(results)
+  say(check.table(results))
   if "check" not in config:
     return 0
-  failures = check.failures(files.read_json(out / "results.json"), config.check)
+  failures = check.failures(results, config.check)
   for failure in failures:
     print(f"alignet run: {failure}", file=sys.stderr)
   return 1 if failures else 0

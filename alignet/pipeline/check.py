@@ -1,7 +1,19 @@
-"""Holds a pipeline's results against bounds, so that a command can fail."""
+"""Looks at a pipeline's results: a table, and bounds that make it fail."""
 
 from collections.abc import Mapping
 from typing import Any
+
+
+def table(results: Mapping[str, Any]) -> str:
+  """Agreement with the observers, a line a model, and its class accuracy."""
+  models = [m for m, v in results.items() if "class_accuracy" in v]
+  models.sort(key=lambda m: (m != "base", m == "aligned", m))
+  columns = [*results["trials"], "class_accuracy"]
+  lines = ["".join([f"{'':16}", *(f"{c:>16}" for c in columns)])]
+  for model in models:
+    scores = (f"{results[model][c]:16.3f}" for c in columns)
+    lines.append("".join([f"{model:16}", *scores]))
+  return "\n".join(lines)
 
 
 def failures(

@@ -23,6 +23,19 @@ _GOOD = {
 }
 
 
+def test_table_names_models_and_sets():
+  results = {
+      "aligned": {"across": 0.75, "class_accuracy": 0.5},
+      "base": {"across": 0.25, "class_accuracy": 0.625},
+      "trials": {"across": {}},
+      "meta": {},
+  }
+  header, base, aligned = check.table(results).splitlines()
+  assert header.split() == ["across", "class_accuracy"]
+  assert base.split() == ["base", "0.250", "0.625"]
+  assert aligned.split() == ["aligned", "0.750", "0.500"]
+
+
 def test_good_results_pass():
   assert check.failures(_GOOD, _BOUNDS) == []
 

@@ -1,0 +1,37 @@
+"""The stages of a pipeline: read artefacts, call the library, write artefacts.
+
+Each function takes its output folder, then paths of inputs and plain
+parameters. What a file holds is said in the library function that writes it.
+"""
+
+from alignet.pipeline.stages.dataset import cluster
+from alignet.pipeline.stages.dataset import respond
+from alignet.pipeline.stages.dataset import sample
+from alignet.pipeline.stages.evaluation import evaluate
+from alignet.pipeline.stages.evaluation import evaluate_teacher
+from alignet.pipeline.stages.evaluation import report
+from alignet.pipeline.stages.evaluation import trials_by_level
+from alignet.pipeline.stages.evaluation import trials_of_concepts
+from alignet.pipeline.stages.training import override
+from alignet.pipeline.stages.training import represent
+from alignet.pipeline.stages.training import teach
+from alignet.pipeline.stages.training import train
+from alignet.pipeline.stages.worlds import cifar100_things
+from alignet.pipeline.stages.worlds import shapes
+
+__all__ = [
+    "cifar100_things",
+    "cluster",
+    "evaluate",
+    "evaluate_teacher",
+    "override",
+    "report",
+    "represent",
+    "respond",
+    "sample",
+    "shapes",
+    "teach",
+    "train",
+    "trials_by_level",
+    "trials_of_concepts",
+]

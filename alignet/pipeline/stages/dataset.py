@@ -1,0 +1,95 @@
+"""The dataset: clusters, triplets, responses."""
+
+import pathlib
+
+from alignet import files
+from alignet import sampling
+from alignet import transforms
+from alignet import triplet_verify
+from alignet.errors import AlignetError
+from alignet.pipeline.runner import stage
+
+Path = pathlib.Path
+
+
+@stage(version=1)
+def cluster(
+    out: Path,
+    *,
+    representations: Path,
+    k: int,
+    seed: int,
+    transform: Path | None = None,
+) -> None:
+  """k-means of raw or transformed representations; writes clusters.npz."""
+  # pylint: disable=g-import-not-at-top
+  from alignet.representations import kmeans
+  from alignet.representations import store as store_lib
+
+  clusters = kmeans.fit(
+      store_lib.open(representations).features,
+      k,
+      seed=seed,
+      transform=transforms.load(transform) if transform else None,
+  )
+  kmeans.save(out / "clusters.npz", clusters)
+
+
+@stage(version=1)
+def sample(
+    out: Path,
+    *,
+    clusters: Path,
+    strategy: str,
+    n: int,
+    seed: int,
+    law: str = "groups",
+) -> None:
+  """Triplets of images by a rule over clusters; writes triplets.npz."""
+  # pylint: disable=g-import-not-at-top
+  from alignet.representations import kmeans
+
+  labels = kmeans.load(clusters).assignments
+  sampling.write(out / "triplets.npz", labels, strategy, n, seed=seed, law=law)
+
+
+@stage(version=1, resumable=True)
+def respond(
+    out: Path,
+    *,
+    representations: Path,
+    triplets: Path,
+    transform: Path | None = None,
+    temperature_from: Path | None = None,
+    clusters: Path | None = None,
+) -> None:
+  """Responses to triplets, verified; writes alignet.npz and verify.json."""
+  # pylint: disable=g-import-not-at-top
+  from alignet.representations import kmeans
+  from alignet.representations import store as store_lib
+  from response_generation import respond as respond_lib
+
+  path = out / "alignet.npz"
+  respond_lib.respond(
+      representations=representations,
+      triplets=triplets,
+      out=path,
+      transform=transform,
+      temperature_from=temperature_from,
+      overwrite=path.exists(),
+  )
+  reps = store_lib.open(representations)
+  _, meta = sampling.read(triplets)
+  verification = triplet_verify.verify(
+      path,
+      image_filenames=reps.filenames,
+      labels=kmeans.load(clusters).assignments if clusters else None,
+      rule=sampling.parse(meta["strategy"]).rule if clusters else None,
+      features=reps.features if transform else None,
+      transform=transforms.load(transform) if transform else None,
+  )
+  outcome = verification.to_json() | {"path": path.name}
+  files.write_json(out / "verify.json", outcome, overwrite=True)
+  failed = [c.message for c in verification.checks if c.status == "fail"]
+  if failed:
+    raise AlignetError(f"the responses are not in order: {failed[0]}")

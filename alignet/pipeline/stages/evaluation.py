@@ -1,0 +1,239 @@
+"""Trials, scores of models on them, and the report."""
+
+from collections.abc import Mapping
+import pathlib
+
+from alignet import files
+from alignet import sampling
+from alignet import transforms
+from alignet import triplet_io
+from alignet.data import images as images_lib
+from alignet.data import trials as trials_lib
+from alignet.pipeline.runner import stage
+import numpy as np
+
+Path = pathlib.Path
+
+
+@stage(version=1)
+def trials_by_level(
+    out: Path,
+    *,
+    images: Path,
+    embedding: Path,
+    held_out: Path,
+    concept_level: str,
+    group_level: str,
+    n: int,
+    seed: int,
+) -> None:
+  """Trials on images of held-out concepts, at three levels of abstraction.
+
+  across: three groups; border: two images of one group and one of another;
+  within: three images of one group. Writes a file each and left_out.json, the
+  number of triplets without a clear answer that were passed over.
+  """
+  store = images_lib.open_store(images)
+  groups = _held_out_labels(store, held_out, concept_level, group_level)
+  left_out = {
+      name: _write_trials(
+          out / f"{name}.npz",
+          store,
+          concept_level,
+          embedding,
+          groups,
+          rule,
+          n,
+          seed + number,
+      )
+      for number, (name, rule) in enumerate(
+          (("across", "between"), ("border", "border"), ("within", "within"))
+      )
+  }
+  files.write_json(out / "left_out.json", left_out)
+
+
+@stage(version=1)
+def trials_of_concepts(
+    out: Path,
+    *,
+    images: Path,
+    embedding: Path,
+    held_out: Path,
+    concept_level: str,
+    name: str,
+    n: int,
+    seed: int,
+) -> None:
+  """Trials on single images of three different held-out concepts."""
+  store = images_lib.open_store(images)
+  concepts = _held_out_labels(store, held_out, concept_level, concept_level)
+  left_out = _write_trials(
+      out / f"{name}.npz",
+      store,
+      concept_level,
+      embedding,
+      concepts,
+      "between",
+      n,
+      seed,
+  )
+  files.write_json(out / "left_out.json", {name: left_out})
+
+
+def _held_out_labels(store, held_out, concept_level, group_level):
+  """Group of each image of a held-out concept, -1 of the others."""
+  hidden = files.load_npy(held_out, what="held-out concepts", shape=(None,))
+  concepts = store.labels[concept_level].ids
+  eligible = (concepts >= 0) & hidden[np.maximum(concepts, 0)]
+  return np.where(eligible, store.labels[group_level].ids, -1)
+
+
+def _write_trials(path, store, level, embedding, groups, rule, n, seed) -> int:
+  plan = sampling.plan(groups, rule)
+  rows, logits, left_out = trials_lib.make(
+      lambda start, stop: plan.rows(seed, start, stop),
+      store.labels[level].ids,
+      files.load_npy(embedding, what="embedding", shape=(None, None)),
+      n=n,
+  )
+  triplet_io.write(path, store.filenames, rows, logits)
+  return left_out
+
+
+@stage(version=1)
+def evaluate(
+    out: Path,
+    *,
+    weights: Path,
+    train: Path,
+    test: Path,
+    trials: Path,
+    class_level: str,
+) -> None:
+  """Scores of one model; writes scores.npz and the test features.
+
+  pre_logits by cosine on each set of trials (`{set}/modal`, `{set}/expected`),
+  a triplet head's dot beside it (`{set}/head_dot`), and whether each test image
+  is classified correctly by its 10 nearest training images (`knn`).
+  """
+  # pylint: disable=g-import-not-at-top
+  from alignet.evals import trials as evals
+  from alignet.models import checkpoints
+  from alignet.representations import extract
+  from alignet.scores import knn
+
+  model, params = checkpoints.load(weights)
+  train_store, test_store = map(images_lib.open_store, (train, test))
+  features = extract.extract(model, params, test_store.images)
+  sets = trials_lib.read_folder(trials)
+  scores = {}
+  for name, set_ in sets.items():
+    for key, rows in evals.agreement(features, set_, "cosine").items():
+      scores[f"{name}/{key}"] = rows
+  if model.triplet_dim:
+    head = extract.extract(
+        model, params, test_store.images, tap="triplet_logits"
+    )
+    for name, set_ in sets.items():
+      scores[f"{name}/head_dot"] = evals.agreement(head, set_, "dot")["modal"]
+  scores["knn"] = knn.accuracy(
+      extract.extract(model, params, train_store.images),
+      train_store.labels[class_level].ids,
+      features,
+      test_store.labels[class_level].ids,
+      k=10,
+  )
+  files.save_npz(out / "scores.npz", scores)
+  files.save_npy(out / "features.npy", features)
+
+
+@stage(version=1)
+def evaluate_teacher(
+    out: Path, *, representations: Path, transform: Path, trials: Path
+) -> None:
+  """Scores of the teacher and of the raw representations on the trials.
+
+  Writes scores.npz: `{set}/dot` and `{set}/cosine` of the transformed, and
+  `{set}/raw` (cosine) of the raw representations, each with `…_expected`.
+  """
+  # pylint: disable=g-import-not-at-top
+  from alignet.evals import trials as evals
+  from alignet.representations import store as store_lib
+
+  raw = np.asarray(store_lib.open(representations).features, np.float32)
+  aligned = transforms.load(transform)(raw)
+  scores = {}
+  for name, set_ in trials_lib.read_folder(trials).items():
+    for key, features, kind in (
+        ("dot", aligned, "dot"),
+        ("cosine", aligned, "cosine"),
+        ("raw", raw, "cosine"),
+    ):
+      rows = evals.agreement(features, set_, kind)
+      scores[f"{name}/{key}"] = rows["modal"]
+      scores[f"{name}/{key}_expected"] = rows["expected"]
+  files.save_npz(out / "scores.npz", scores)
+
+
+@stage(version=1)
+def report(
+    out: Path,
+    *,
+    models: Mapping[str, Path],
+    runs: Mapping[str, Path],
+    targets: Mapping[str, Path],
+    teacher: Path,
+    trials: Path,
+    test: Path,
+    concept_level: str,
+    group_level: str,
+    seed: int,
+    texts: Mapping[str, str],
+    set_names: Mapping[str, str],
+) -> None:
+  """All numbers and pictures: results.json, report_inputs.npz, report.html."""
+  # pylint: disable=g-import-not-at-top
+  from alignet.pipeline import summary
+  from alignet.report import comparison
+  from alignet.report import inputs as inputs_lib
+
+  store = images_lib.open_store(test)
+  sets = trials_lib.read_folder(trials)
+  results = summary.results(
+      scores={
+          name: files.load_npz(path / "scores.npz", required=("knn",))
+          for name, path in models.items()
+      },
+      teacher=files.load_npz(teacher / "scores.npz", required=()),
+      trials=sets,
+      concepts=store.labels[concept_level].ids,
+      left_out=files.read_json(trials / "left_out.json"),
+      targets=targets,
+      seed=seed,
+  )
+  results["meta"] = {
+      "tap": "pre_logits",
+      "similarity": "cosine",
+      "observers": texts["observers"],
+      "seed": seed,
+      "versions": files.versions(),
+  }
+  inputs = summary.report_inputs(
+      features={
+          name: files.load_npy(path / "features.npy", what="features")
+          for name, path in models.items()
+      },
+      runs=runs,
+      targets=targets,
+      trials=sets,
+      store=store,
+      concept_level=concept_level,
+      group_level=group_level,
+      seed=seed,
+      texts=texts,
+      set_names=set_names,
+  )
+  files.write_json(out / "results.json", results)
+  inputs_lib.save_inputs(out, inputs)
+  comparison.comparison_page(out / "report.html", results, inputs)

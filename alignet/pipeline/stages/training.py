@@ -1,0 +1,130 @@
+"""Trainings: base, teacher, students, and what they make of images."""
+
+from collections.abc import Mapping
+import dataclasses
+import pathlib
+from typing import Any
+
+from alignet import config_files
+from alignet import files
+from alignet import transforms
+from alignet.data import images as images_lib
+from alignet.errors import AlignetError
+from alignet.pipeline.runner import stage
+import numpy as np
+
+Path = pathlib.Path
+
+
+@stage(
+    version=1,
+    resumable=True,
+    reads=lambda params: config_files.resolve(params["config"]),
+)
+def train(out: Path, *, config: str, **fields: Any) -> None:
+  """A Kauldron training; `fields` override those of the config.
+
+  Writes the trainer's workdir: checkpoints, scalars, weights.safetensors.
+  """
+  # pylint: disable=g-import-not-at-top
+  from alignet import train as train_lib
+  from kauldron import kd
+
+  cfg = config_files.load(config)
+  cfg.workdir = str(out)
+  override(cfg, fields, config)
+  train_lib.train(kd.konfig.resolve(cfg))
+
+
+def override(cfg: Any, fields: Mapping[str, Any], where: str) -> None:
+  """Sets fields of a nested config, in place; each must be there.
+
+  Args:
+    cfg: a config.
+    fields: nested values; a path becomes text.
+    where: name of the config, for the message.
+  """
+  for key, value in fields.items():
+    if key not in cfg:
+      raise AlignetError(f"the config {where} has no field {key!r}")
+    if isinstance(value, Mapping):
+      override(cfg[key], value, where)
+    else:
+      cfg[key] = str(value) if isinstance(value, pathlib.Path) else value
+
+
+@stage(version=1)
+def represent(out: Path, *, weights: Path, tap: str, **stores: Path) -> None:
+  """Representations of image stores by a model, a folder each."""
+  # pylint: disable=g-import-not-at-top
+  from alignet.models import checkpoints
+  from alignet.representations import extract
+  from alignet.representations import store as store_lib
+
+  model, params = checkpoints.load(weights)
+  for name, path in sorted(stores.items()):
+    store = images_lib.open_store(path)
+    store_lib.write(
+        out / name,
+        extract.extract(model, params, store.images, tap=tap),
+        store.filenames,
+        store.labels,
+        {
+            "layer": tap,
+            "weights": files.sha256(weights),
+            "source": dict(store.meta),
+        },
+    )
+
+
+@stage(version=1)
+def teach(
+    out: Path,
+    *,
+    representations: Path,
+    embedding: Path,
+    held_out: Path,
+    level: str,
+    seed: int,
+    per_concept: int = 0,
+    **settings: Any,
+) -> None:
+  """Uncertainty distillation on the images of the concepts not held out.
+
+  Writes transform.npz. Targets are `soft_point`: the softmax of the embedding's
+  dot products. `per_concept` limits the images of a concept (0: all);
+  `settings` are fields of `uncertainty_distillation.config.Config`.
+  """
+  # pylint: disable=g-import-not-at-top
+  from alignet.representations import store as store_lib
+  from uncertainty_distillation import fit
+  from uncertainty_distillation import judgments
+
+  reps = store_lib.open(representations)
+  vectors = files.load_npy(embedding, what="embedding", shape=(None, None))
+  hidden = files.load_npy(held_out, what="held-out concepts", shape=(None,))
+  concepts = reps.labels[level].ids
+  # The held-out concepts' rows never reach the fit, images or judgments.
+  kept = ~hidden & np.isin(np.arange(len(hidden)), concepts)
+  renumbered = np.cumsum(kept) - 1
+  rows = np.flatnonzero((concepts >= 0) & kept[np.maximum(concepts, 0)])
+  if per_concept:
+    rows = _first_of_each(rows, concepts[rows], per_concept)
+  transform, report = fit.fit(
+      np.asarray(reps.features[rows], np.float32),
+      renumbered[concepts[rows]],
+      judgments.from_embedding(vectors[kept], seed=seed),
+      fit.Config(seed=seed, **settings),
+      embedding=vectors[kept],
+  )
+  transforms.save(
+      out / "transform.npz", dataclasses.replace(transform, meta=report)
+  )
+
+
+def _first_of_each(rows, concepts, most) -> np.ndarray:
+  """At most so many rows of each concept, the first ones."""
+  order = np.argsort(concepts, kind="stable")
+  counts = np.unique(concepts[order], return_counts=True)[1]
+  rank = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+  return np.sort(rows[order[rank < most]])

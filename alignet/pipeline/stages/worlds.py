@@ -1,0 +1,88 @@
+"""Images and observers: the embedded world, and real data brought along."""
+
+import dataclasses
+import pathlib
+
+from alignet import files
+from alignet.data import images as images_lib
+from alignet.data import shapes as shapes_lib
+from alignet.pipeline.runner import stage
+import numpy as np
+
+Path = pathlib.Path
+
+
+@stage(version=1)
+def shapes(
+    out: Path, *, seed: int, train_per_concept: int, test_per_concept: int
+) -> None:
+  """The embedded world: train and test images, simulated observers.
+
+  Writes the image stores `train` and `test`, `embedding.npy` (concepts, dims)
+  float32 of the simulated observers and `held_out.npy` (concepts,) bool.
+  """
+  world = shapes_lib.make_world(seed)
+  n = len(world.names)
+  for number, (split, per_concept) in enumerate(
+      (("train", train_per_concept), ("test", test_per_concept))
+  ):
+    concepts = np.repeat(np.arange(n), per_concept)
+    store = images_lib.ImageStore(
+        images=shapes_lib.render(world, concepts, seed=2 * seed + number),
+        filenames=np.array(
+            [f"{split}/{i:06d}.png" for i in range(len(concepts))]
+        ),
+        labels=shapes_lib.levels(world, concepts),
+        meta={"source": "shapes", "split": split, "seed": seed},
+    )
+    images_lib.write(out / split, store)
+  files.save_npy(out / "embedding.npy", world.embedding)
+  files.save_npy(out / "held_out.npy", world.held_out)
+
+
+@stage(version=1)
+def cifar100_things(
+    out: Path,
+    *,
+    data_dir: Path,
+    concepts: Path,
+    embedding: Path,
+    train_features: Path,
+    test_features: Path,
+    model: str,
+    held_out: int,
+    seed: int,
+) -> None:
+  """CIFAR-100 with THINGS concepts, VICE, and given representations.
+
+  Writes the image stores `train` and `test` (level "concept" is the row of
+  concepts.tsv), the representations `train_features` and `test_features`,
+  `embedding.npy` and `held_out.npy`.
+  """
+  # pylint: disable=g-import-not-at-top
+  from alignet.data import concepts as concepts_lib
+  from alignet.data import tfds_images
+  from alignet.data import things
+  from alignet.representations import given
+
+  table = things.read_concepts(concepts)
+  features = dict(train=train_features, test=test_features)
+  for split in ("train", "test"):
+    store = tfds_images.read("cifar100", split, data_dir=data_dir)
+    classes = store.labels["subordinate"].names
+    labels = things.add_concepts(
+        store.labels, things.of_cifar100(classes, table), table
+    )
+    images_lib.write(out / split, dataclasses.replace(store, labels=labels))
+    given.import_features(
+        out / f"{split}_features",
+        features=features[split],
+        images=out / split,
+        model=model,
+        layer="pooled features",
+        source=f"cifar100:{split}",
+    )
+  concepts_lib.write_split(out, labels["concept"], held_out, seed=seed)
+  files.save_npy(
+      out / "embedding.npy", things.read_embedding(embedding, concepts)
+  )

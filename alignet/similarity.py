@@ -66,7 +66,7 @@ def of_triplets(
     triplets: np.ndarray,
     kind: Kind = "dot",
     *,
-    rows: int = 8192,
+    rows: int = 256,
 ) -> np.ndarray:
   """Pair similarities of triplets of rows of a (memory-mapped) array.
 
@@ -74,7 +74,8 @@ def of_triplets(
     features: (n, d) NumPy array.
     triplets: (m, 3) row numbers.
     kind: "dot" or "cosine".
-    rows: triplets in memory at a time.
+    rows: triplets gathered at a time; few enough to stay in the processor's
+      cache.
 
   Returns:
     (m, 3) float32, or float64 where the features are.

@@ -46,8 +46,6 @@ VERSION = 1
 ROWS = 65536
 """Triplets of a shard."""
 
-# Triplets gathered at a time: few enough to stay in the processor's cache.
-_GATHER = 256
 # Bytes up to which transformed representations are kept in memory.
 _SMALL = 2**28
 
@@ -128,7 +126,7 @@ def respond(
 
   def answer(where: slice) -> np.ndarray:
     block = indices[where]
-    s = similarity_lib.of_triplets(features, block, similarity, rows=_GATHER)
+    s = similarity_lib.of_triplets(features, block, similarity)
     _check_similarities(s, block, where.start)
     return s
 

@@ -172,7 +172,7 @@ def get_config() -> ml_collections.ConfigDict:
                   "Agreement with VICE's most likely pair on single test images"
                   " of 16 concepts of which the teacher saw no judgment."
               ),
-              observers="VICE",
+              observers="VICE model",
           ),
       ),
   )

@@ -125,6 +125,8 @@ def _trainer() -> kd.train.Trainer:
     cfg = flags.FLAGS.cfg
     if not cfg.get("workdir"):
       raise AlignetError("give the run a folder: --cfg.workdir=PATH")
+    # Orbax refuses a relative path, but only when the run ends.
+    cfg.workdir = os.path.abspath(cfg.workdir)
     trainer = kd.konfig.resolve(cfg)
   except AlignetError:
     raise

@@ -6,7 +6,7 @@ without features it trains on a small simulated problem in seconds.
   python -m alignet.train --cfg=configs/uncertainty_distillation.py \
     --cfg.workdir=out/teacher
   python -m kauldron.main --cfg=configs/uncertainty_distillation.py \
-    --cfg.workdir=out/teacher
+    --cfg.workdir=$PWD/out/teacher
 
 With your own representations (row i of F shows concept C[i] of embedding V):
 

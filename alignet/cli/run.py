@@ -1,6 +1,7 @@
 """`alignet run`: a pipeline from a config."""
 
 import argparse
+import pathlib
 import sys
 
 HELP = (
@@ -39,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
       print(f"{plan['name']}-{plan['fingerprint']}")
     return 0
   say = (lambda line: None) if args.quiet else _say
-  out = runner.run(config, args.out, say=say)
+  runner.run(config, args.out, say=say)
+  out = pathlib.Path(args.out)
   for source in config.get("publish", ()):
     say(str(out / source.rpartition("/")[2]))
   results = out / "results.json"

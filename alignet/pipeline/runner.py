@@ -84,7 +84,7 @@ def run(
   Raises:
     AlignetError: a config that is no pipeline, or an error of a stage.
   """
-  out = pathlib.Path(out)
+  out = pathlib.Path(out).absolute()  # Orbax refuses relative paths.
   plans = plan(config)
   with _lock(out):
     folders = {}

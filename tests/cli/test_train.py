@@ -1,5 +1,7 @@
 """`alignet train`: what it refuses, in this process."""
 
+import os
+
 from absl import flags
 from alignet.cli import main
 import pytest
@@ -65,7 +67,7 @@ def test_a_config_of_something_else(capsys, tmp_path):
 def test_a_run(capsys, tmp_path, tiny_world):
   argv = [
       "--cfg=base",
-      f"--cfg.workdir={tmp_path}",
+      f"--cfg.workdir={os.path.relpath(tmp_path)}",
       f"--cfg.aux.images={tiny_world['images']}",
       "--cfg.num_train_steps=1",
       "--cfg.model.backbone.width=8",

@@ -1,5 +1,7 @@
 """The demo pipeline, shrunk: all stages run, a second run does nothing."""
 
+import os
+
 from alignet import config_files
 from alignet import files
 from alignet import triplet_io
@@ -33,7 +35,9 @@ def run_folder(tmp_path_factory):
   config = folder / "small_demo.py"
   config.write_text(source)
   arguments = [f"--cfg.{item}" for item in _SMALL]
-  arguments = ["run", str(config), f"--out={folder / 'out'}", *arguments]
+  # A relative folder, as people type it.
+  out = os.path.relpath(folder / "out")
+  arguments = ["run", str(config), f"--out={out}", *arguments]
   return arguments, main.main(arguments), folder / "out"
 
 

@@ -101,9 +101,7 @@ def get_config() -> ml_collections.ConfigDict:
   stages.responses_untransformed = dict(run="respond", inputs=dict(**answered))
   stages.responses_matched = dict(
       run="respond",
-      inputs=dict(
-          **answered, temperature_from="responses_aligned/alignet.npz"
-      ),
+      inputs=dict(**answered, temperature_from="responses_aligned/alignet.npz"),
   )
 
   for name in _STUDENTS:

@@ -17,7 +17,7 @@ import pathlib
 import secrets
 import shutil
 import tokenize
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, NamedTuple
 import zipfile
 import zlib
 
@@ -42,7 +42,10 @@ BROKEN = (
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
-_LIBRARIES = ("numpy", "jax", "flax", "optax", "kauldron", "faiss-cpu")
+_LIBRARIES = (
+    *("numpy", "jax", "flax", "optax", "kauldron"),
+    *("faiss-cpu", "opencv-python", "onnxruntime"),
+)
 
 
 def check_output(path: Path, *, overwrite: bool = False) -> pathlib.Path:
@@ -181,11 +184,15 @@ def parse_json_array(array: np.ndarray, what: str) -> dict[str, Any]:
   return value
 
 
-def save_npy(path: Path, array: np.ndarray, *, overwrite: bool = False) -> None:
+def save_npy(
+    path: Path, array: "np.ndarray | Blocks", *, overwrite: bool = False
+) -> None:
   """Writes one array as npy."""
-  array = np.asanyarray(array)
+  if not isinstance(array, Blocks):
+    array = np.asanyarray(array)
+    array = Blocks(array.shape, array.dtype, row_blocks(array))
   with atomic_write(path, overwrite=overwrite) as f:
-    write_array(f, array.shape, array.dtype, row_blocks(array))
+    write_array(f, *array)
 
 
 def load_npy(
@@ -334,16 +341,19 @@ def check_array(
   return array
 
 
-def check_finite(array: np.ndarray, what: str, *, rows: int = 65536) -> None:
+def check_finite(
+    array: np.ndarray, what: str, *, rows: int = 65536, first: int = 0
+) -> None:
   """Fails with the first row that holds a NaN or an infinity.
 
-  Works by blocks of rows, so that a memory map is not read at once.
+  Works by blocks of rows, so that a memory map is not read at once. The rows
+  are numbered from `first` on.
   """
   for start in range(0, len(array), rows):
     block = np.asarray(array[start : start + rows])
     finite = np.isfinite(block).reshape(len(block), -1).all(axis=1)
     if not finite.all():
-      row = start + int(np.argmin(finite))
+      row = first + start + int(np.argmin(finite))
       raise AlignetError(
           f"{what}: row {row} holds a NaN or infinite value; remove or mend it"
       )
@@ -377,6 +387,20 @@ def write_array(
     written += block.size
   if written != math.prod(shape):
     raise ValueError(f"{written} elements written of an array of shape {shape}")
+
+
+class Blocks(NamedTuple):
+  """An array that comes as consecutive blocks of its rows, one at a time.
+
+  Attributes:
+    shape: of the whole array.
+    dtype: of the whole array.
+    blocks: the blocks, to be walked over once.
+  """
+
+  shape: tuple[int, ...]
+  dtype: np.dtype
+  blocks: Iterable[np.ndarray]
 
 
 def row_blocks(array: np.ndarray, size: int = 2**24) -> Iterator[np.ndarray]:

@@ -15,6 +15,8 @@ from alignet.errors import AlignetError
 
 COMMANDS = (
     "run",
+    "extract",
+    "cluster",
     "sample",
     "respond",
     "verify",

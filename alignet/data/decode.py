@@ -53,6 +53,9 @@ def decode(encoded: bytes, name: str) -> np.ndarray:
 def resize(image: np.ndarray, size: int) -> np.ndarray:
   """Straight to size x size pixels with OpenCV's cubic interpolation.
 
+  Done on uint16, where OpenCV works in floats and rounds once; its shortcut for
+  uint8 rounds in between, differently by version and processor.
+
   Args:
     image: (h, w, 3) uint8.
     size: side in pixels.
@@ -64,4 +67,7 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
 
   if image.shape[:2] == (size, size):
     return image
-  return cv2.resize(image, (size, size), interpolation=cv2.INTER_CUBIC)
+  resized = cv2.resize(
+      image.astype(np.uint16), (size, size), interpolation=cv2.INTER_CUBIC
+  )
+  return np.minimum(resized, 255).astype(np.uint8)

@@ -7,16 +7,15 @@ The dataset must have been prepared in a format with random access:
 Nothing is ever downloaded from here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 import dataclasses
 import functools
 from typing import Any
 
 from alignet import files
 from alignet import progress
-from alignet.data import decode
 from alignet.data import images as images_lib
-from alignet.data.labels import Labels
+from alignet.data import records
 from alignet.errors import AlignetError
 import numpy as np
 
@@ -55,43 +54,56 @@ def read(
     AlignetError: a dataset or split that is not there, one without images, a
       record that cannot be decoded, images of different sizes and no `size`.
   """
-  _check_size(size)
-  source = _open(name, split, data_dir)
-  n = len(source) if limit is None else min(len(source), limit)
-  if n < 1:
-    raise AlignetError(
-        f"{name}, split {split}: expected at least one image, found {n}"
-    )
-  levels = _levels(source)
-  ids = {level: np.empty(n, np.int64) for level, _ in levels.values()}
-  images, filenames = None, []
-  for i in progress.bar(range(n), desc=f"read {name}", unit="image"):
-    record = _record(source, i, f"{name}, split {split}")
-    filenames.append(_filename(record, name, split, i))
-    image = _image(record, filenames[-1], size)
-    if images is None:
-      images = np.empty((n, *image.shape), np.uint8)
-    if image.shape != images.shape[1:]:
-      raise AlignetError(
-          f"{name}: image {filenames[-1]} has the shape {image.shape}, those"
-          f" before it {images.shape[1:]}; give the size all shall have"
-      )
-    images[i] = image
-    for feature, (level, _) in levels.items():
-      ids[level][i] = record[feature]
-  return images_lib.ImageStore(
-      images=images,
-      filenames=_distinct(filenames),
-      labels={
-          level: Labels(ids=ids[level], names=names)
-          for level, names in levels.values()
-      },
-      meta={
-          "source": f"tfds:{_full_name(source, name)}:{split}",
-          "decode": "OpenCV, RGB",
-          "resize": f"OpenCV cubic, {size} x {size}" if size else "none",
-      },
+  return records.read(
+      TfdsSource(name, split, data_dir=data_dir), size=size, limit=limit
   )
+
+
+class TfdsSource:
+  """The records of a split, undecoded; see `alignet.data.records.Source`.
+
+  Args:
+    name: as in `read`.
+    split: as in `read`.
+    data_dir: as in `read`.
+  """
+
+  def __init__(
+      self, name: str, split: str, *, data_dir: files.Path | None = None
+  ):
+    self._name, self._split = name, split
+    self._source = _open(name, split, data_dir)
+    self._features = _levels(self._source)
+    self.levels = dict(self._features.values())
+    self.meta = {"source": f"tfds:{_full_name(self._source, name)}:{split}"}
+
+  def __len__(self) -> int:
+    return len(self._source)
+
+  def __getitem__(self, i: int) -> records.Record:
+    where = f"{self._name}, split {self._split}"
+    try:
+      record = self._source[i]
+    except Exception as e:  # Whatever the reader of the file format raises.
+      raise AlignetError(
+          f"{where}: record {i} cannot be read ({_first_line(e)}); prepare the"
+          " dataset again"
+      ) from e
+    return records.Record(
+        filename=self._filename(record, i),
+        image=record["image"],
+        ids={
+            level: int(record[feature])
+            for feature, (level, _) in self._features.items()
+        },
+    )
+
+  def _filename(self, record: Mapping[str, Any], i: int) -> str:
+    for feature in _NAMES:
+      if feature in record:
+        value = record[feature]
+        return value.decode() if isinstance(value, bytes) else str(value)
+    return f"{self._name}/{self._split}/{i:07d}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -118,11 +130,11 @@ class TfdsImages:
   names: str = ""
 
   def __post_init__(self):
-    _check_size(self.size)
+    records.check_size(self.size)
 
   @functools.cached_property
-  def _source(self) -> Sequence[Mapping[str, Any]]:
-    return _open(self.name, self.split, self.data_dir or None)
+  def _source(self) -> TfdsSource:
+    return TfdsSource(self.name, self.split, data_dir=self.data_dir or None)
 
   @functools.cached_property
   def filenames(self) -> np.ndarray:
@@ -134,7 +146,8 @@ class TfdsImages:
     bar = progress.bar(
         range(len(self)), desc=f"file names of {self.name}", unit="image"
     )
-    return _distinct([self._filename(self._record(i), i) for i in bar])
+    names = [self._source[i].filename for i in bar]
+    return records.distinct(names, range(len(names)))
 
   def __len__(self) -> int:
     return len(self._source)
@@ -152,25 +165,19 @@ class TfdsImages:
     wanted, inverse = np.unique(indices, return_inverse=True)
     images = np.empty((len(wanted), self.size, self.size, 3), np.uint8)
     for row, i in enumerate(wanted.tolist()):
-      record = self._record(i)
-      filename = self._filename(record, i)
+      record = self._source[i]
+      filename = record.filename
       if self.names and self.filenames[i] not in (
           filename,
-          _numbered(filename, i),
+          records.numbered(filename, i),
       ):
         raise AlignetError(
             f"image {i} of {self.name}, split {self.split}, is called"
             f" {filename!r}, but {str(self.filenames[i])!r} in {self.names};"
             " give the names of this dataset and version"
         )
-      images[row] = _image(record, filename, self.size)
+      images[row] = records.pixels(record, self.size)
     return images[inverse.reshape(indices.shape)]
-
-  def _record(self, i: int) -> Mapping[str, Any]:
-    return _record(self._source, i, f"{self.name}, split {self.split}")
-
-  def _filename(self, record: Mapping[str, Any], i: int) -> str:
-    return _filename(record, self.name, self.split, i)
 
 
 def _open(name: str, split: str, data_dir: files.Path | None):
@@ -225,51 +232,8 @@ def _levels(source) -> dict[str, tuple[str, np.ndarray]]:
   }
 
 
-def _record(source, i: int, where: str) -> Mapping[str, Any]:
-  try:
-    return source[i]
-  except Exception as e:  # Whatever the reader of the file format raises.
-    raise AlignetError(
-        f"{where}: record {i} cannot be read ({_first_line(e)}); prepare the"
-        " dataset again"
-    ) from e
-
-
-def _filename(record: Mapping[str, Any], name: str, split: str, i: int) -> str:
-  for feature in _NAMES:
-    if feature in record:
-      value = record[feature]
-      return value.decode() if isinstance(value, bytes) else str(value)
-  return f"{name}/{split}/{i:07d}"
-
-
-def _distinct(filenames: list[str]) -> np.ndarray:
-  """(n,) names, those that came before with their index behind them."""
-  seen, distinct = set(), []
-  for i, filename in enumerate(filenames):
-    distinct.append(_numbered(filename, i) if filename in seen else filename)
-    seen.add(filename)
-  return np.array(distinct)
-
-
-def _numbered(filename: str, i: int) -> str:
-  return f"{filename}#{i:07d}"
-
-
-def _image(
-    record: Mapping[str, Any], filename: str, size: int | None
-) -> np.ndarray:
-  image = decode.decode(record["image"], filename)
-  return decode.resize(image, size) if size else image
-
-
 def _full_name(source, name: str) -> str:
   return getattr(source.dataset_info, "full_name", name)
-
-
-def _check_size(size: int | None) -> None:
-  if size is not None and size < 1:
-    raise AlignetError(f"size: expected at least 1 pixel, found {size}")
 
 
 def _first_line(error: Exception) -> str:

@@ -8,6 +8,7 @@ an image has a concept.
 from collections.abc import Mapping, Sequence
 import csv
 import dataclasses
+import re
 
 from alignet import files
 from alignet.data import labels as labels_lib
@@ -164,6 +165,53 @@ def of_cifar100(
       for name in class_names
   )
   return {name: concept for name, concept in pairs if concept in known}
+
+
+def of_imagenet(
+    class_names: Sequence[str] | np.ndarray, concepts: Concepts
+) -> dict[str, str]:
+  """THINGS concept of each ImageNet class that is one: 334 of the 1,000.
+
+  Args:
+    class_names: WordNet ids, such as n02119789.
+    concepts: of THINGS.
+
+  Returns:
+    WordNet id to unique_id.
+  """
+  known = dict(zip(concepts.wordnet_id.tolist(), concepts.unique_id.tolist()))
+  known.pop("", None)
+  return {str(n): known[str(n)] for n in class_names if str(n) in known}
+
+
+def label(
+    labels: Mapping[str, Labels], concepts: Concepts
+) -> dict[str, Labels]:
+  """Adds the level "concept" to labels whose classes are concepts.
+
+  Classes are joined by WordNet id where all of them are WordNet ids, and else
+  by name, with `CIFAR100_EXCEPTIONS`.
+
+  Args:
+    labels: level to labels; the classes are those of level subordinate.
+    concepts: of THINGS.
+
+  Returns:
+    The labels and "concept", as `add_concepts` gives them.
+
+  Raises:
+    AlignetError: no level subordinate, or none of its classes is a concept.
+  """
+  names = labels["subordinate"].names if "subordinate" in labels else ()
+  ids = all(re.fullmatch(r"n\d{8}", str(name)) for name in names)
+  found = (of_imagenet if ids else of_cifar100)(names, concepts)
+  if not found:
+    raise AlignetError(
+        "none of the images' classes is a concept of THINGS: expected WordNet"
+        f" ids or THINGS' names, found {', '.join(map(str, names[:3])) or 'no'}"
+        f"{' …' if len(names) > 3 else ''}"
+    )
+  return add_concepts(labels, found, concepts)
 
 
 def add_concepts(

@@ -168,6 +168,40 @@ def learning_curves(
 
 
 @style.styled
+def cluster_curve(
+    curve: Mapping[int, Mapping[str, float]],
+) -> Figure:
+  """Inertia (elbow) and silhouette of clusterings over their number k.
+
+  Args:
+    curve: k -> {"inertia", "silhouette"}.
+
+  Returns:
+    A figure of two panels.
+  """
+  if not curve:
+    raise AlignetError("cluster curve: expected at least one k, found none")
+  ks = sorted(curve)
+  fig = style.figure(6.6, 2.9)
+  for ax, (key, label) in zip(
+      fig.subplots(1, 2),
+      (
+          ("inertia", "inertia (sum of squared distances)"),
+          ("silhouette", "silhouette (-1 to 1)"),
+      ),
+  ):
+    ax.plot(ks, [curve[k][key] for k in ks], "o-", color=style.OKABE_ITO[0])
+    ax.set_xlabel("clusters k")
+    ax.set_ylabel(label)
+    ax.grid(True)
+    if len(ks) > 1 and ks[-1] / ks[0] > 8:
+      ax.set_xscale("log")
+      ax.set_xticks(ks, [str(k) for k in ks])
+      ax.minorticks_off()
+  return fig
+
+
+@style.styled
 def entropy_histogram(entropies: Mapping[str, np.ndarray]) -> Figure:
   """Histogram of the entropy of target choice probabilities.
 

@@ -1,16 +1,52 @@
-"""Representations of images from a Flax model."""
+"""Representations of images: from a source and an encoder to a directory.
 
-from collections.abc import Mapping
-import functools
-from typing import Any
+Images are decoded and encoded by shards of consecutive images. Shards lie in
+`OUT.partial` until all are there; then they are merged and the folder becomes
+`OUT`. A run that was killed goes on where it was and ends with the same bytes;
+several processes, on one machine or many, may share the shards among them.
+"""
+
+from collections.abc import Iterator, Mapping
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+from typing import Any, Literal, NamedTuple, get_args
 
 from alignet import files
 from alignet import progress
+from alignet.data import records
+from alignet.data import things
+from alignet.data.labels import Labels
 from alignet.errors import AlignetError
+from alignet.errors import OutputExistsError
+from alignet.models import encoders
 from alignet.models.vision_model import VisionModel
-import jax
-import jax.numpy as jnp
+from alignet.representations import blocks
+from alignet.representations import store
 import numpy as np
+
+OnCorrupt = Literal["error", "skip"]
+
+_PLAN = "plan.json"
+
+
+class Outcome(NamedTuple):
+  """What a call has done.
+
+  Attributes:
+    extracted: images this call has encoded.
+    missing: shards that nobody has made yet.
+    skipped: image and reason, of those that could not be decoded; None until
+      the shards are merged.
+    images: images of the merged directory; 0 until then.
+  """
+
+  extracted: int
+  missing: int
+  skipped: dict[str, str] | None = None
+  images: int = 0
 
 
 def extract(
@@ -21,15 +57,14 @@ def extract(
     tap: str = "pre_logits",
     batch_size: int = 256,
 ) -> np.ndarray:
-  """Runs a model over images, batch by batch.
+  """Runs a model of ours over images in memory.
 
   Args:
     model: the module.
     params: its parameters.
     images: (n, h, w, 3) uint8, possibly a memory map.
     tap: field of `Predictions`: pre_logits, triplet_logits or class_logits.
-    batch_size: images on the device at a time; the last batch is padded, so
-      that the model is compiled once.
+    batch_size: images on the device at a time.
 
   Returns:
     (n, d) float32.
@@ -39,30 +74,335 @@ def extract(
       does not have.
   """
   files.check_array(images, "images", shape=(None, None, None, 3), kinds="u")
-  if images.dtype != np.uint8 or not len(images) or batch_size < 1:
+  if images.dtype != np.uint8 or not len(images):
     raise AlignetError(
-        "expected at least one uint8 image and a positive batch size, found"
-        f" {len(images)} of dtype {images.dtype} and {batch_size}"
+        "expected at least one uint8 image, found"
+        f" {len(images)} of dtype {images.dtype}"
     )
-  batch_size = min(batch_size, len(images))
-  parts = []
-  starts = range(0, len(images), batch_size)
-  for start in progress.bar(starts, desc="extract", unit="batch"):
-    batch = np.asarray(images[start : start + batch_size])
-    n = len(batch)
-    padding = [(0, batch_size - n)] + [(0, 0)] * 3
-    batch = jnp.asarray(np.pad(batch, padding))
-    features = _forward(model, tap, params, batch)
-    if features is None:
+  encoder = encoders.FlaxEncoder(
+      model,
+      params,
+      layer=tap,
+      size=images.shape[1],
+      batch_size=min(batch_size, len(images)),
+  )
+  starts = range(0, len(images), encoder.batch_size)
+  return np.concatenate(
+      [
+          encoder(np.asarray(images[start : start + encoder.batch_size]))
+          for start in progress.bar(starts, desc="extract", unit="batch")
+      ]
+  )
+
+
+def to_directory(
+    source: records.Source,
+    encoder: encoders.Encoder,
+    out: files.Path,
+    *,
+    dtype: str = "float32",
+    on_corrupt: OnCorrupt = "error",
+    concepts: files.Path | None = None,
+    shard_size: int = 4096,
+    shards: tuple[int, int] | None = None,
+    merge_only: bool = False,
+    workers: int | None = None,
+    overwrite: bool = False,
+) -> Outcome:
+  """Extracts the representations of a source, as far as they are not there.
+
+  Images are resized straight to the encoder's size (OpenCV, cubic), decoded in
+  threads while the network works. The bytes written do not depend on `workers`,
+  nor on who made which shard.
+
+  Args:
+    source: the images.
+    encoder: the network.
+    out: directory of representations; a finished one of the same images,
+      network and settings is left as it is.
+    dtype: float32 or float16.
+    on_corrupt: "error", or "skip" to leave out images that cannot be decoded.
+      The rows then are no longer the source's indices: later stages that read
+      images go by file name and refuse what does not fit.
+    concepts: THINGS' `concepts.tsv`: adds the label level "concept".
+    shard_size: images of a shard.
+    shards: (first, end) numbers of shards to make, without merging; None for
+      all, and the merge.
+    merge_only: make no shard; a missing one is an error.
+    workers: threads, all available cores if None.
+    overwrite: replace another directory of representations.
+
+  Returns:
+    What was done.
+
+  Raises:
+    OutputExistsError: `out` holds something else and `overwrite` is false.
+    AlignetError: no images, one that cannot be decoded, values that are not
+      finite, a disk that is full, shards of other settings in `OUT.partial`.
+  """
+  _check(dtype, on_corrupt, shard_size)
+  out = pathlib.Path(out)
+  n = len(source)
+  if n < 1:
+    raise AlignetError("expected at least one image in the source, found none")
+  plan = {
+      **encoder.meta,
+      **source.meta,
+      "n": n,
+      "decode": "OpenCV, RGB",
+      "resize": f"OpenCV cubic, {encoder.size} x {encoder.size}",
+      "batch_size": encoder.batch_size,
+      "dtype": dtype,
+      "on_corrupt": on_corrupt,
+      "concepts_sha256": files.sha256(concepts) if concepts else None,
+      "shard_size": shard_size,
+      "versions": files.versions(),
+  }
+  partial = out.with_name(out.name + ".partial")
+  done = _finished(out, plan)
+  if done is not None:
+    shutil.rmtree(partial, ignore_errors=True)
+    return done
+  if out.exists() and not overwrite:
+    raise OutputExistsError(
+        f"{out} already exists and was made with other settings or from other"
+        " images; choose another path or pass --overwrite (overwrite=True)"
+    )
+  _prepare(partial, plan)
+  total = -(-n // shard_size)
+  first, end = shards or (0, total)
+  if not 0 <= first < end <= total:
+    raise AlignetError(
+        f"shards: expected a part of 0:{total}, found {first}:{end}"
+    )
+  extracted = 0
+  if not merge_only:
+    wanted = [i for i in range(first, end) if not _shard(partial, i).exists()]
+    extracted = _make(
+        source, encoder, partial, wanted, shard_size, dtype, on_corrupt, workers
+    )
+  missing = [i for i in range(total) if not _shard(partial, i).exists()]
+  if missing and merge_only:
+    raise AlignetError(
+        f"{len(missing)} of {total} shards in {partial} are missing, the first"
+        f" is {missing[0]}; make them with --shards={missing[0]}:{end} or"
+        " without --merge_only"
+    )
+  if missing or (shards and not merge_only):
+    return Outcome(extracted, len(missing))
+  _merge(source, partial, out, total, plan, concepts)
+  return _finished(out, plan)._replace(extracted=extracted)
+
+
+def _check(dtype: str, on_corrupt: str, shard_size: int) -> None:
+  for name, value, allowed in (
+      ("dtype", dtype, ("float32", "float16")),
+      ("on_corrupt", on_corrupt, get_args(OnCorrupt)),
+  ):
+    if value not in allowed:
       raise AlignetError(
-          f"the model has no {tap}; expected pre_logits, or the output of a"
-          " head it has"
+          f"{name}: expected {' or '.join(allowed)}, found {value!r}"
       )
-    parts.append(np.asarray(features, np.float32)[:n])
-  return np.concatenate(parts)
+  if shard_size < 1:
+    raise AlignetError(f"shard_size: expected at least 1, found {shard_size}")
 
 
-# Modules are hashed by value, so that repeated evaluations compile once.
-@functools.partial(jax.jit, static_argnames=("model", "tap"))
-def _forward(model, tap, params, batch):
-  return getattr(model.apply({"params": params}, batch), tap, None)
+def _finished(out: pathlib.Path, plan: Mapping[str, Any]) -> Outcome | None:
+  """What lies in `out`, if this very plan has made it."""
+  if not (out / store.META).is_file():
+    return None
+  meta = store.open(out).meta
+  if any(meta.get(key) != value for key, value in plan.items()):
+    return None
+  return Outcome(0, 0, meta["skipped"], meta["shape"][0])
+
+
+def _prepare(partial: pathlib.Path, plan: Mapping[str, Any]) -> None:
+  """Makes the folder of the shards, or checks that they are of this plan."""
+  path = partial / _PLAN
+  if path.exists():
+    found = files.read_json(path)
+    wanted = json.loads(json.dumps(plan))
+    differ = sorted(
+        key
+        for key in found.keys() | wanted.keys()
+        if found.get(key) != wanted.get(key)
+    )
+    if differ:
+      raise AlignetError(
+          f"{partial} holds shards of another extraction (other"
+          f" {', '.join(differ)}); finish that one, or remove the folder"
+      )
+    return
+  files.write_json(path, plan, overwrite=True)
+
+
+def _shard(partial: pathlib.Path, i: int) -> pathlib.Path:
+  return partial / f"shard-{i:06d}.npz"
+
+
+def _make(
+    source, encoder, partial, wanted, shard_size, dtype, on_corrupt, workers
+) -> int:
+  """Makes the shards that are wanted; returns the number of images."""
+  n, size = len(source), encoder.batch_size
+  batches = []
+  for shard in wanted:
+    start, stop = shard * shard_size, min((shard + 1) * shard_size, n)
+    batches += [(shard, i, min(i + size, stop)) for i in range(start, stop, size)]
+  # Decoding is done in threads; so is encoding, if it is meant to.
+  encode = _encode if encoder.parallel else _decode
+  parts, extracted = [], 0
+
+  def work(batch):
+    shard, start, stop = batch
+    return shard, stop, encode(encoder, source, start, stop, on_corrupt)
+
+  bar = progress.bar(
+      desc="extract", total=sum(b - a for _, a, b in batches), unit="image"
+  )
+  with bar, _single_threaded_opencv():
+    for shard, stop, part in blocks.ordered_map(work, batches, workers=workers):
+      if not encoder.parallel:
+        part = _features(encoder, part)
+      part["features"] = _cast(part, dtype)
+      parts.append(part)
+      bar.update(len(part["filenames"]))
+      if stop == min((shard + 1) * shard_size, n):
+        _save(_shard(partial, shard), parts)
+        extracted += sum(len(part["rows"]) for part in parts)
+        parts = []
+  return extracted
+
+
+def _decode(encoder, source, start, stop, on_corrupt) -> dict[str, Any]:
+  """Records of a batch, with their pixels."""
+  kept, images, skipped = [], [], {}
+  for i in range(start, stop):
+    record = source[i]
+    try:
+      images.append(records.pixels(record, encoder.size))
+    except AlignetError as e:
+      if on_corrupt == "error":
+        raise AlignetError(
+            f"{e} (--on_corrupt=skip leaves such images out)"
+        ) from e
+      skipped[record.filename] = str(e)
+      continue
+    kept.append((i, record))
+  shape = (0, encoder.size, encoder.size, 3)
+  return {
+      "images": np.stack(images) if images else np.zeros(shape, np.uint8),
+      "rows": np.array([i for i, _ in kept], np.int64),
+      "filenames": np.array([r.filename for _, r in kept], np.str_),
+      "skipped": skipped,
+      **{
+          f"ids_{level}": np.array([r.ids[level] for _, r in kept], np.int32)
+          for level in source.levels
+      },
+  }
+
+
+def _encode(encoder, source, start, stop, on_corrupt) -> dict[str, Any]:
+  part = _decode(encoder, source, start, stop, on_corrupt)
+  return _features(encoder, part)
+
+
+def _features(encoder, part) -> dict[str, Any]:
+  images = part.pop("images")
+  part["features"] = encoder(images) if len(images) else None
+  return part
+
+
+def _cast(part, dtype) -> np.ndarray | None:
+  """The features in the dtype wanted, all finite."""
+  if part["features"] is None:
+    return None
+  features = part["features"]
+  with np.errstate(over="ignore"):
+    cast = features.astype(dtype)
+  finite = np.isfinite(cast).all(axis=1)
+  if not finite.all():
+    i = int(np.argmin(finite))
+    what = "in float16; use float32" if np.isfinite(features[i]).all() else ""
+    raise AlignetError(
+        f"image {part['filenames'][i]} has representations that are not finite"
+        f" {what}".rstrip()
+    )
+  return cast
+
+
+def _save(path: pathlib.Path, parts: list[dict[str, Any]]) -> None:
+  skipped = {}
+  for part in parts:
+    skipped |= part.pop("skipped")
+  arrays = {
+      key: np.concatenate(found)
+      for key in parts[0]
+      if (found := [p[key] for p in parts if p[key] is not None])
+  }
+  files.save_npz(
+      path, {**arrays, "skipped": files.json_array(skipped)}, overwrite=True
+  )
+
+
+def _merge(source, partial, out, total, plan, concepts) -> None:
+  """Joins the shards; `out` appears whole."""
+  paths = [_shard(partial, i) for i in range(total)]
+  rows, filenames, ids, skipped, width = [], [], {}, {}, None
+  for path in paths:
+    with files.open_npz(path, required=("rows", "filenames")) as shard:
+      member = lambda key: files.read_member(shard, key, path)
+      rows.append(member("rows"))
+      filenames.append(member("filenames"))
+      for level in source.levels:
+        ids.setdefault(level, []).append(member(f"ids_{level}"))
+      skipped |= files.parse_json_array(member("skipped"), f"{path}")
+      if width is None and len(rows[-1]):
+        width = member("features").shape[1]
+  n = sum(map(len, rows))
+  if not n:
+    raise AlignetError("none of the images could be decoded")
+  labels = {
+      level: Labels(ids=np.concatenate(ids[level]), names=np.asarray(names))
+      for level, names in source.levels.items()
+  }
+  if concepts is not None:
+    labels = things.label(labels, things.read_concepts(concepts))
+  merged = partial / "merged"
+  store.write(
+      merged,
+      files.Blocks((n, width), np.dtype(plan["dtype"]), _blocks(paths, width)),
+      records.distinct(np.concatenate(filenames), np.concatenate(rows)),
+      labels,
+      {**plan, "skipped": skipped},
+      overwrite=True,
+  )
+  if out.exists():
+    shutil.rmtree(out)
+  os.replace(merged, out)
+  shutil.rmtree(partial, ignore_errors=True)
+
+
+def _blocks(paths: list[pathlib.Path], width: int) -> Iterator[np.ndarray]:
+  for path in progress.bar(paths, desc="merge", unit="shard"):
+    with files.open_npz(path, required=("rows",)) as shard:
+      if not len(shard["rows"]):
+        continue
+      features = files.read_member(shard, "features", path)
+    yield files.check_array(
+        features, f"features in {path}", shape=(None, width), kinds="f"
+    )
+
+
+@contextlib.contextmanager
+def _single_threaded_opencv() -> Iterator[None]:
+  """Keeps OpenCV from starting threads of its own in each of ours."""
+  import cv2  # pylint: disable=g-import-not-at-top
+
+  before = cv2.getNumThreads()
+  cv2.setNumThreads(1)
+  try:
+    yield
+  finally:
+    cv2.setNumThreads(before)

@@ -108,6 +108,7 @@ def fit(
       seed=_faiss_seed(seed),
       spherical=spherical,
       verbose=False,
+      gpu=faiss.get_num_gpus() > 0,
       min_points_per_centroid=1,
       max_points_per_centroid=len(train),  # The subset is drawn above.
   )
@@ -150,6 +151,42 @@ def fit(
           "versions": files.versions(),
       },
   )
+
+
+def silhouette(
+    features: np.ndarray,
+    clusters: Clusters,
+    *,
+    transform: blocks.Map | None = None,
+    spherical: bool = False,
+    seed: int = 0,
+    most: int = 5000,
+) -> float:
+  """Mean silhouette (Rousseeuw 1987) of the clusters, from -1 to 1.
+
+  An image alone in its cluster, or in a cluster of which no other image was
+  drawn, counts 0.
+
+  Args:
+    features: as in `fit`.
+    clusters: their clusters.
+    transform: as in `fit`.
+    spherical: as in `fit`.
+    seed: draws the images.
+    most: at most so many images, drawn at random, are looked at; time and
+      memory grow with the square.
+
+  Returns:
+    The mean; 0 where fewer than two clusters are among the images.
+  """
+  import sklearn.metrics  # pylint: disable=g-import-not-at-top
+
+  chosen = _training_rows(len(features), most, seed)
+  labels = clusters.assignments[chosen]
+  if not 2 <= len(np.unique(labels)) < len(labels):
+    return 0.0
+  x = _gather(features, chosen, transform, spherical)
+  return float(sklearn.metrics.silhouette_score(x, labels))
 
 
 def save(

@@ -9,7 +9,7 @@ A directory appears whole or not at all: it is written beside its final place
 and renamed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 import pathlib
 from typing import Any
@@ -51,7 +51,7 @@ class Representations:
 
 def write(
     directory: files.Path,
-    features: np.ndarray,
+    features: np.ndarray | files.Blocks,
     filenames: Sequence[str] | np.ndarray,
     labels: Mapping[str, labels_lib.Labels],
     meta: Mapping[str, Any],
@@ -62,7 +62,7 @@ def write(
   Args:
     directory: where; its parent is made if it is not there.
     features: (n, d) finite float32 or float16; may be a memory map, which is
-      read by blocks.
+      read by blocks, or the blocks themselves.
     filenames: (n,) file names, all different.
     labels: level to labels of the n images.
     meta: JSON-serialisable: model, layer, source, library versions. Shape,
@@ -75,18 +75,22 @@ def write(
   """
   files.check_output(directory, overwrite=overwrite)
   _check_replaceable(directory)
-  features = _check_features(features, "features")
+  if not isinstance(features, files.Blocks):
+    features = _check_features(features, "features")
+    features = files.Blocks(
+        features.shape, features.dtype, files.row_blocks(features)
+    )
+  n = features.shape[0]
   filenames = np.asarray(filenames)
-  _check_filenames(filenames, "filenames", len(features))
+  _check_filenames(filenames, "filenames", n)
   if len(set(filenames.tolist())) < len(filenames):
     raise AlignetError(
         f"filenames: {_repeated(filenames)!r} is there more than once; name"
         " images by a path that tells them apart"
     )
-  labels_lib.check_labels(labels, n=len(features))
-  files.check_finite(features, "features")
+  labels_lib.check_labels(labels, n=n)
   with files.atomic_directory(directory, overwrite=overwrite) as new:
-    files.save_npy(new / FEATURES, features)
+    files.save_npy(new / FEATURES, features._replace(blocks=_finite(features)))
     files.save_npy(new / FILENAMES, filenames)
     labels_lib.write_labels(new / LABELS, labels)
     try:
@@ -158,6 +162,14 @@ def open(  # pylint: disable=redefined-builtin
   return Representations(
       features=features, filenames=filenames, labels=labels, meta=meta
   )
+
+
+def _finite(features: files.Blocks) -> Iterator[np.ndarray]:
+  start = 0
+  for block in features.blocks:
+    files.check_finite(block, "features", first=start)
+    start += len(block)
+    yield block
 
 
 def _check_replaceable(directory: files.Path) -> None:

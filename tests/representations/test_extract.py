@@ -1,5 +1,6 @@
 from alignet import models
 from alignet.errors import AlignetError
+from alignet.models import encoders
 from alignet.representations import extract
 import jax
 import jax.numpy as jnp
@@ -36,10 +37,10 @@ def test_any_batch_size_gives_the_same_rows(model, images, batch_size):
 
 
 def test_the_model_is_compiled_once(model, images):
-  before = extract._forward._cache_size()
+  before = encoders._forward._cache_size()
   for _ in range(2):  # Eleven images, batches of five: the last one is padded.
     extract.extract(model[0].clone(), model[1], images, batch_size=5)
-  assert extract._forward._cache_size() == before + 1
+  assert encoders._forward._cache_size() == before + 1
 
 
 def test_a_memory_map_will_do(model, images, tmp_path):

@@ -1,0 +1,136 @@
+"""`alignet cluster`: k-means clusters of representations."""
+
+import argparse
+
+HELP = "cluster representations by k-means; with several k, compare them"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags of `alignet cluster`."""
+  parser.add_argument(
+      "--representations", required=True, metavar="DIR", help="of the images"
+  )
+  parser.add_argument(
+      "--k",
+      required=True,
+      type=_numbers,
+      metavar="K[,K…]",
+      help="number of clusters, or several to compare",
+  )
+  parser.add_argument("--seed", type=int, default=0, help="default 0")
+  parser.add_argument(
+      "--transform",
+      help="transform.npz: cluster what it makes of the representations",
+  )
+  parser.add_argument(
+      "--spherical", action="store_true", help="cluster by cosine"
+  )
+  parser.add_argument(
+      "--iterations", type=int, default=25, help="of a run (default 25)"
+  )
+  parser.add_argument(
+      "--restarts", type=int, default=1, help="runs, the best is kept"
+  )
+  parser.add_argument(
+      "--points_per_centroid",
+      type=int,
+      default=256,
+      help="fit to at most k times as many images (default 256)",
+  )
+  parser.add_argument(
+      "--out",
+      required=True,
+      metavar="clusters.npz|DIR",
+      help=(
+          "one k: the file. Several: a folder with clusters_K.npz for each,"
+          " curve.json and curve.png, elbow and silhouette over k"
+      ),
+  )
+  parser.add_argument(
+      "--overwrite", action="store_true", help="replace an existing output"
+  )
+
+
+def run(args: argparse.Namespace) -> None:
+  """Clusters, writes, and lists the clusters that are too small."""
+  # pylint: disable=g-import-not-at-top
+  import functools
+
+  from alignet import files
+  from alignet import transforms
+  from alignet.report import figures
+  from alignet.report import style
+  from alignet.representations import kmeans
+  from alignet.representations import store
+
+  files.check_output(args.out, overwrite=args.overwrite)
+  reps = store.open(args.representations)
+  transform = transforms.load(args.transform) if args.transform else None
+  inputs = {"features": reps.meta["sha256"][store.FEATURES]}
+  if args.transform:
+    inputs["transform"] = files.sha256(args.transform)
+  fit = functools.partial(
+      kmeans.fit,
+      reps.features,
+      seed=args.seed,
+      transform=transform,
+      spherical=args.spherical,
+      iterations=args.iterations,
+      restarts=args.restarts,
+      points_per_centroid=args.points_per_centroid,
+      meta={"inputs_sha256": inputs},
+  )
+  if len(args.k) == 1:
+    found = fit(args.k[0])
+    kmeans.save(args.out, found, overwrite=args.overwrite)
+    if not args.quiet:
+      print(f"{args.out}: {_summary(found)}")
+    return
+  with files.atomic_directory(args.out, overwrite=args.overwrite) as folder:
+    curve = {}
+    for k in args.k:
+      found = fit(k)
+      kmeans.save(folder / f"clusters_{k}.npz", found)
+      curve[k] = {
+          "inertia": found.inertia,
+          "silhouette": kmeans.silhouette(
+              reps.features,
+              found,
+              transform=transform,
+              spherical=args.spherical,
+              seed=args.seed,
+          ),
+      }
+      if not args.quiet:
+        print(f"{_summary(found)}, silhouette {curve[k]['silhouette']:.3f}")
+    files.write_json(folder / "curve.json", curve)
+    with files.atomic_write(folder / "curve.png") as f:
+      f.write(style.png(figures.cluster_curve(curve)))
+  if not args.quiet:
+    print(f"{args.out}: clusters_K.npz, curve.json, curve.png")
+
+
+def _summary(found) -> str:
+  sizes = found.meta["sizes"]
+  text = (
+      f"{found.meta['k']} clusters of {sizes['min']} to {sizes['max']} images"
+      f" (median {sizes['median']:g}), inertia {found.inertia:.6g}"
+  )
+  if small := found.meta["small_clusters"]:
+    text += (
+        f", {len(small)} of fewer than three: {', '.join(small)} (sampling"
+        " leaves them out)"
+    )
+  return text
+
+
+def _numbers(text: str) -> list[int]:
+  try:
+    numbers = [int(part) for part in text.split(",")]
+  except ValueError:
+    raise argparse.ArgumentTypeError(
+        f"expected K or K,K,…, found {text!r}"
+    ) from None
+  if len(set(numbers)) < len(numbers):
+    raise argparse.ArgumentTypeError(f"{text!r} has a number twice")
+  return numbers

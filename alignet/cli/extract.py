@@ -1,0 +1,144 @@
+"""`alignet extract`: images and a network to representations."""
+
+import argparse
+import sys
+import time
+
+HELP = "extract the representations of images"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags of `alignet extract`."""
+  images = parser.add_argument_group("images")
+  images.add_argument(
+      "--source",
+      required=True,
+      help=(
+          "folder:PATH (class folders or flat), tfds:NAME:SPLIT such as"
+          " tfds:imagenet2012:train, or images:PATH for an image store"
+      ),
+  )
+  images.add_argument("--data_dir", help="where TFDS keeps its datasets")
+  images.add_argument(
+      "--concepts",
+      metavar="concepts.tsv",
+      help=(
+          "concepts of THINGS: labels images whose class is one, by WordNet id"
+          " or by name"
+      ),
+  )
+  images.add_argument(
+      "--on_corrupt",
+      choices=("error", "skip"),
+      default="error",
+      help="an image that cannot be decoded: stop (default), or leave it out",
+  )
+  network = parser.add_argument_group("network")
+  network.add_argument(
+      "--model",
+      required=True,
+      help="onnx:FILE (needs alignet[onnx]), or weights of ours, .safetensors",
+  )
+  network.add_argument(
+      "--layer",
+      help="an output of the ONNX file; pre_logits (default), triplet_logits",
+  )
+  network.add_argument("--size", type=int, help="side of the images in pixels")
+  network.add_argument(
+      "--pixel_range",
+      help=(
+          "LOW,HIGH: what 0 and 255 become (write --pixel_range=-1,1),"
+          " imagenet or clip; needed for ONNX"
+      ),
+  )
+  network.add_argument(
+      "--pool",
+      choices=("first", "mean"),
+      help="for an output of one vector a token",
+  )
+  network.add_argument("--batch_size", type=int, help="images of a call")
+  output = parser.add_argument_group("output")
+  output.add_argument(
+      "--out", required=True, metavar="DIR", help="folder to write"
+  )
+  output.add_argument(
+      "--dtype", choices=("float32", "float16"), default="float32"
+  )
+  output.add_argument(
+      "--overwrite", action="store_true", help="replace an existing output"
+  )
+  work = parser.add_argument_group("work")
+  work.add_argument(
+      "--shard_size", type=int, default=4096, help="images (default 4096)"
+  )
+  work.add_argument(
+      "--shards",
+      metavar="A:B",
+      type=_range,
+      help="make these shards only, from A up to B, and do not merge",
+  )
+  work.add_argument(
+      "--merge_only", action="store_true", help="merge; a missing shard fails"
+  )
+  work.add_argument("--workers", type=int, help="threads (default: all cores)")
+
+
+def run(args: argparse.Namespace) -> None:
+  """Extracts what is missing, and says how fast and what was left out."""
+  from alignet.data import sources
+  from alignet.models import encoders
+  from alignet.representations import extract
+
+  source = sources.open(args.source, data_dir=args.data_dir)
+  encoder = encoders.open(
+      args.model,
+      layer=args.layer,
+      size=args.size,
+      pixel_range=args.pixel_range,
+      pool=args.pool,
+      batch_size=args.batch_size,
+  )
+  start = time.monotonic()
+  outcome = extract.to_directory(
+      source,
+      encoder,
+      args.out,
+      dtype=args.dtype,
+      on_corrupt=args.on_corrupt,
+      concepts=args.concepts,
+      shard_size=args.shard_size,
+      shards=args.shards,
+      merge_only=args.merge_only,
+      workers=args.workers,
+      overwrite=args.overwrite,
+  )
+  seconds = time.monotonic() - start
+  if args.quiet:
+    return
+  if outcome.extracted:
+    print(
+        f"{outcome.extracted:,} images in {seconds:.1f} s:"
+        f" {outcome.extracted / seconds:.1f} images/s",
+        file=sys.stderr,
+    )
+  if outcome.skipped is None:
+    print(
+        f"{args.out}: {outcome.missing} shards are missing; the same command"
+        " without --shards makes them and merges"
+    )
+    return
+  print(f"{args.out}: representations of {outcome.images:,} images")
+  if outcome.skipped:
+    print(f"left out, and listed in {args.out}/meta.json:")
+    for reason in outcome.skipped.values():
+      print(f"  {reason}")
+
+
+def _range(text: str) -> tuple[int, int]:
+  first, _, end = text.partition(":")
+  try:
+    return int(first), int(end)
+  except ValueError:
+    raise argparse.ArgumentTypeError(
+        f"expected A:B, two numbers of shards, found {text!r}"
+    ) from None

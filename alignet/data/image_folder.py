@@ -1,0 +1,82 @@
+"""A folder of image files, flat or with a folder for each class."""
+
+import os
+import pathlib
+
+from alignet import files
+from alignet.data import records
+from alignet.errors import AlignetError
+import numpy as np
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+"""Files with other suffixes, and hidden ones, are no images."""
+
+
+class FolderSource:
+  """The image files below a folder, sorted by path.
+
+  An image is named by its path below the folder, with forward slashes. Its
+  class, level subordinate, is the first folder of that path; images that lie
+  in no folder of their own have none. Links are followed.
+
+  Args:
+    path: the folder.
+  """
+
+  def __init__(self, path: files.Path):
+    self._root = pathlib.Path(path)
+    self._names = _find(self._root)
+    folders = [
+        name.rpartition("/")[0].partition("/")[0] for name in self._names
+    ]
+    classes = sorted(set(folders) - {""})
+    self.levels = {"subordinate": np.array(classes)} if classes else {}
+    number = {name: i for i, name in enumerate(classes)} | {"": -1}
+    self._ids = [number[folder] for folder in folders]
+    self.meta = {"source": "folder"}
+
+  def __len__(self) -> int:
+    return len(self._names)
+
+  def __getitem__(self, i: int) -> records.Record:
+    name = self._names[i]
+    try:
+      image = (self._root / name).read_bytes()
+    except OSError as e:
+      raise AlignetError(
+          f"image {name} in {self._root} cannot be read: {e.strerror}"
+      ) from e
+    ids = {"subordinate": self._ids[i]} if self.levels else {}
+    return records.Record(filename=name, image=image, ids=ids)
+
+
+def _find(root: pathlib.Path) -> list[str]:
+  if not root.is_dir():
+    raise AlignetError(f"{root} is no folder; give the folder of your images")
+  found, seen = [], set()
+  for folder, inside, names in os.walk(root, followlinks=True):
+    if (real := os.path.realpath(folder)) in seen:  # A link to a folder above.
+      inside.clear()
+      continue
+    seen.add(real)
+    inside[:] = [name for name in inside if not name.startswith(".")]
+    for name in names:
+      if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+        path = pathlib.Path(folder, name).relative_to(root).as_posix()
+        found.append(_text(path))
+  if not found:
+    raise AlignetError(
+        f"{root} holds no images: no file below it ends in"
+        f" {', '.join(SUFFIXES)}"
+    )
+  return sorted(found)
+
+
+def _text(path: str) -> str:
+  try:
+    path.encode()
+  except UnicodeEncodeError as e:
+    raise AlignetError(
+        f"the file name {os.fsencode(path)!r} is no UTF-8; rename the file"
+    ) from e
+  return path

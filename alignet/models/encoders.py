@@ -1,0 +1,152 @@
+"""Networks that turn images into representations, whatever they run on."""
+
+from collections.abc import Mapping
+import functools
+import math
+from typing import Any, Protocol
+
+from alignet import files
+from alignet.errors import AlignetError
+from alignet.models import checkpoints
+from alignet.models.vision_model import VisionModel
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+class Encoder(Protocol):
+  """A frozen network, one of its layers, and what it expects of images.
+
+  Attributes:
+    meta: model, layer, pixel range, sha256 of the weights: what the values
+      depend on.
+    size: side in pixels of the images it takes.
+    batch_size: images of a call; a call with fewer is allowed.
+    parallel: whether calls are meant to run in several threads at once.
+  """
+
+  meta: Mapping[str, Any]
+  size: int
+  batch_size: int
+  parallel: bool
+
+  def __call__(self, images: np.ndarray) -> np.ndarray:
+    """(b, size, size, 3) uint8 RGB images -> (b, d) float32."""
+
+
+def open(  # pylint: disable=redefined-builtin
+    model: str,
+    *,
+    layer: str | None = None,
+    size: int | None = None,
+    pixel_range: str | None = None,
+    pool: str | None = None,
+    batch_size: int | None = None,
+) -> Encoder:
+  """The encoder that a text names.
+
+  Args:
+    model: `onnx:FILE`, or the path of weights in alignet's safetensors.
+    layer: an output of the ONNX file, or `pre_logits` (the default),
+      `triplet_logits` or `class_logits` of a model of ours.
+    size: side of the images in pixels; None for what the model says.
+    pixel_range: see `alignet.models.pixels`; needed for ONNX, and known for a
+      model of ours.
+    pool: "first" or "mean" token, for an ONNX output of one vector a token.
+    batch_size: images of a call; None for the encoder's own choice.
+
+  Raises:
+    AlignetError: no such file, layer or form, or a property that the model
+      leaves open and nobody gave.
+  """
+  if model.startswith("onnx:"):
+    from alignet.models import onnx_encoder
+
+    return onnx_encoder.OnnxEncoder(
+        model.removeprefix("onnx:"),
+        layer=layer,
+        size=size,
+        pixel_range=pixel_range,
+        pool=pool,
+        batch_size=batch_size,
+    )
+  if not model.endswith(".safetensors"):
+    raise AlignetError(
+        f"model: expected onnx:FILE or a .safetensors file, found {model!r}"
+    )
+  for name, value in (("pixel_range", pixel_range), ("pool", pool)):
+    if value is not None:
+      raise AlignetError(f"{name} belongs to the model in {model}; leave it out")
+  module, params = checkpoints.load(model)
+  return FlaxEncoder(
+      module,
+      params,
+      layer=layer or "pre_logits",
+      size=size,
+      batch_size=batch_size,
+      weights=files.sha256(model),
+  )
+
+
+class FlaxEncoder:
+  """A model of ours; see `Encoder`. JAX uses all cores for one call.
+
+  Args:
+    model: the module.
+    params: its parameters.
+    layer: field of `Predictions`: pre_logits, triplet_logits or class_logits.
+    size: side of the images; None for the one its position embedding fits.
+    batch_size: images on the device at a time (256); smaller batches are
+      padded, so that the model is compiled once.
+    weights: sha256 of the file the parameters come from.
+  """
+
+  parallel = False
+
+  def __init__(
+      self,
+      model: VisionModel,
+      params: Mapping[str, Any],
+      *,
+      layer: str = "pre_logits",
+      size: int | None = None,
+      batch_size: int | None = None,
+      weights: str = "",
+  ):
+    self.size = size or _size(model, params)
+    self.batch_size = 256 if batch_size is None else batch_size
+    if self.batch_size < 1:
+      raise AlignetError(
+          f"batch size: expected at least 1, found {self.batch_size}"
+      )
+    self._model, self._params, self._layer = model, params, layer
+    low, high = model.pixel_range
+    self.meta = {
+        "model": checkpoints.describe(model),
+        "weights_sha256": weights,
+        "layer": layer,
+        "pixel_range": f"{low:g},{high:g}",
+    }
+
+  def __call__(self, images: np.ndarray) -> np.ndarray:
+    n = len(images)
+    padding = [(0, self.batch_size - n)] + [(0, 0)] * 3
+    batch = jnp.asarray(np.pad(images, padding))
+    features = _forward(self._model, self._layer, self._params, batch)
+    if features is None:
+      raise AlignetError(
+          f"the model has no {self._layer}; expected pre_logits, or the output"
+          " of a head it has"
+      )
+    return np.asarray(features, np.float32)[:n]
+
+
+# Modules are hashed by value, so that repeated evaluations compile once.
+@functools.partial(jax.jit, static_argnames=("model", "layer"))
+def _forward(model, layer, params, batch):
+  return getattr(model.apply({"params": params}, batch), layer, None)
+
+
+def _size(model: VisionModel, params: Mapping[str, Any]) -> int:
+  tokens = params["backbone"]["pos_embedding"].shape[1]
+  return model.backbone.patch_size * math.isqrt(tokens)

@@ -1,0 +1,198 @@
+"""Networks of any framework, as ONNX files (extra `onnx`: onnxruntime)."""
+
+import os
+
+from alignet import files
+from alignet.errors import AlignetError
+from alignet.models import pixels
+import numpy as np
+
+_DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(uint8)": np.uint8,
+}
+
+# Small batches stay in the cache of the one core that works on them.
+_CPU_BATCH, _GPU_BATCH = 8, 128
+
+
+class OnnxEncoder:
+  """One output of an ONNX file; see `alignet.models.encoders.Encoder`.
+
+  On a CPU each call runs on one core and several calls run at once: faster
+  than one call on all cores, and the values do not depend on how many there
+  are.
+
+  Args:
+    path: the file. It takes one batch of images, (n, 3, h, w) or (n, h, w, 3),
+      whatever the name of that input.
+    layer: name of an output; None where there is only one.
+    size: side of the images; None where the file fixes it.
+    pixel_range: see `alignet.models.pixels`; an ONNX file does not say it.
+    pool: "first" (class token) or "mean", for outputs (n, tokens, d).
+    batch_size: images of a call; None for 8 on a CPU, 128 on a GPU, or the one
+      that the file fixes.
+
+  Raises:
+    AlignetError: onnxruntime is not installed; no or another file; several
+      inputs; no such output; a size or range that is not known.
+  """
+
+  def __init__(
+      self,
+      path: files.Path,
+      *,
+      layer: str | None = None,
+      size: int | None = None,
+      pixel_range: str | None = None,
+      pool: str | None = None,
+      batch_size: int | None = None,
+  ):
+    self._path = path
+    self._session = session = _open(path)
+    self._input, fixed_batch, fixed_size = self._find_input()
+    self._layer = self._find_output(layer, pool)
+    self._pool = pool
+    if self._input.type == "tensor(uint8)":
+      if pixel_range not in (None, "0,255"):
+        raise AlignetError(
+            f"{path} takes grey values as they are (uint8); leave out"
+            f" --pixel_range={pixel_range}"
+        )
+      pixel_range = "0,255"
+    if pixel_range is None:
+      raise AlignetError(
+          f"{path} does not say which pixel range its network was trained on;"
+          f" pass --pixel_range={pixels.FORMS}"
+      )
+    self._table = pixels.table(pixel_range)
+    self.size = size or fixed_size
+    if not self.size:
+      raise AlignetError(
+          f"{path} takes images of any size; pass --size, the side in pixels"
+          " that its network was trained on"
+      )
+    if fixed_size and self.size != fixed_size:
+      raise AlignetError(
+          f"{path} takes images of {fixed_size} pixels, found --size={size}"
+      )
+    self.parallel = session.get_providers() == ["CPUExecutionProvider"]
+    self.batch_size = (
+        batch_size or fixed_batch or (_CPU_BATCH if self.parallel else _GPU_BATCH)
+    )
+    self._pad = fixed_batch
+    if self.batch_size < 1 or (fixed_batch and self.batch_size != fixed_batch):
+      raise AlignetError(
+          f"batch size: expected {fixed_batch or 'at least 1'}, found"
+          f" {self.batch_size}"
+      )
+    self.meta = {
+        "model": f"onnx:{os.path.basename(path)}",
+        "weights_sha256": files.sha256(path),
+        "layer": self._layer,
+        "pixel_range": pixel_range,
+        "pool": pool,
+    }
+
+  def __call__(self, images: np.ndarray) -> np.ndarray:
+    n = len(images)
+    batch = self._convert(images)
+    if self._pad and n < self._pad:
+      batch = np.pad(batch, [(0, self._pad - n)] + [(0, 0)] * 3)
+    try:
+      (out,) = self._session.run([self._layer], {self._input.name: batch})
+    except Exception as e:  # onnxruntime raises what its kernels raise.
+      raise AlignetError(
+          f"{self._path} cannot take images of {self.size} x {self.size}"
+          f" pixels: {str(e).strip().splitlines()[0]}"
+      ) from e
+    if out.ndim == 3 and self._pool:
+      out = out[:, 0] if self._pool == "first" else out.mean(axis=1)
+    out = out[:n].reshape(n, -1) if out.shape[2:] in ((1, 1),) else out[:n]
+    if out.ndim != 2:
+      raise AlignetError(
+          f"output {self._layer} of {self._path}: expected one vector an image,"
+          f" found shape {out.shape}; choose another --layer, or --pool=first or"
+          " --pool=mean for an output of one vector a token"
+      )
+    return np.asarray(out, np.float32)
+
+  def _convert(self, images: np.ndarray) -> np.ndarray:
+    dtype = _DTYPES[self._input.type]
+    first = self._input.shape[1] == 3
+    n, h, w, _ = images.shape
+    batch = np.empty((n, 3, h, w) if first else images.shape, dtype)
+    for channel in range(3):
+      out = batch[:, channel] if first else batch[..., channel]
+      values = self._table[channel].astype(dtype)
+      out[...] = values.take(images[..., channel])
+    return batch
+
+  def _find_input(self):
+    inputs = self._session.get_inputs()
+    if len(inputs) != 1:
+      raise AlignetError(
+          f"{self._path}: expected one input, a batch of images; found"
+          f" {', '.join(i.name for i in inputs)}: export the image encoder alone"
+      )
+    (found,) = inputs
+    shape = found.shape
+    if (
+        len(shape) != 4
+        or found.type not in _DTYPES
+        or 3 not in (shape[1], shape[3])
+    ):
+      raise AlignetError(
+          f"{self._path}: expected one input of images, (n, 3, h, w) or"
+          f" (n, h, w, 3), found {found.name} {found.type} {shape}"
+      )
+    sides = shape[2:] if shape[1] == 3 else shape[1:3]
+    fixed = [side for side in sides if isinstance(side, int)]
+    if len(set(fixed)) > 1:
+      raise AlignetError(
+          f"{self._path}: expected square images, found {sides}"
+      )
+    batch = shape[0] if isinstance(shape[0], int) else None
+    return found, batch, fixed[0] if fixed else None
+
+  def _find_output(self, layer: str | None, pool: str | None) -> str:
+    if pool not in (None, "first", "mean"):
+      raise AlignetError(f"pool: expected first or mean, found {pool!r}")
+    names = [output.name for output in self._session.get_outputs()]
+    if layer is None and len(names) == 1:
+      return names[0]
+    if layer not in names:
+      raise AlignetError(
+          f"{self._path} has the outputs {', '.join(names)}; expected one of"
+          f" them as --layer, found {layer!r}"
+      )
+    return layer
+
+
+def _open(path: files.Path):
+  # pylint: disable=g-import-not-at-top
+  try:
+    import onnxruntime
+  except ImportError as e:
+    raise AlignetError(
+        "onnxruntime is not installed; pip install 'alignet[onnx]'"
+    ) from e
+  options = onnxruntime.SessionOptions()
+  options.intra_op_num_threads = options.inter_op_num_threads = 1
+  options.log_severity_level = 3
+  wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+  available = onnxruntime.get_available_providers()
+  try:
+    return onnxruntime.InferenceSession(
+        path,
+        options,
+        providers=[name for name in wanted if name in available],
+    )
+  except Exception as e:  # onnxruntime has an error type for each status.
+    if not os.path.exists(path):
+      raise AlignetError(f"{path} does not exist") from e
+    raise AlignetError(
+        f"{path} cannot be read as an ONNX file:"
+        f" {str(e).strip().splitlines()[0]}"
+    ) from e

@@ -1,0 +1,39 @@
+"""Pixel ranges: what a network expects the grey values 0 to 255 to become."""
+
+from alignet.errors import AlignetError
+import numpy as np
+
+_NAMED = {
+    # Mean and standard deviation of [0, 1] pixels, as torchvision publishes
+    # them, and OpenAI's for CLIP.
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "clip": (
+        (0.48145466, 0.4578275, 0.40821073),
+        (0.26862954, 0.26130258, 0.27577711),
+    ),
+}
+
+FORMS = "LOW,HIGH (what 0 and 255 become, such as 0,1 or -1,1), imagenet, clip"
+
+
+def table(pixel_range: str) -> np.ndarray:
+  """(3, 256) float32: the value of each grey value, a row a channel (RGB).
+
+  Args:
+    pixel_range: "LOW,HIGH", "imagenet" or "clip".
+
+  Raises:
+    AlignetError: another form, or LOW equal to HIGH.
+  """
+  grey = np.arange(256) / 255
+  if pixel_range in _NAMED:
+    mean, std = (np.array(x)[:, None] for x in _NAMED[pixel_range])
+    return ((grey - mean) / std).astype(np.float32)
+  try:
+    low, high = map(float, pixel_range.split(","))
+  except ValueError:
+    low = high = 0.0
+  if low == high or not np.isfinite([low, high]).all():
+    raise AlignetError(f"pixel range: expected {FORMS}; found {pixel_range!r}")
+  values = low + grey * (high - low)
+  return np.tile(values, (3, 1)).astype(np.float32)

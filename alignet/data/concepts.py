@@ -47,6 +47,38 @@ def hold_out(labels: Labels, n: int, *, seed: int) -> np.ndarray:
   return held_out
 
 
+def write_folds(
+    folder: files.Path, labels: Labels, n: int, *, seed: int
+) -> None:
+  """Splits the concepts that have images into disjoint folds, at random.
+
+  Args:
+    folder: gets `fold1` to `fold{n}`, each with the concepts it holds out, as
+      `write_split` writes them.
+    labels: level "concept" of the images.
+    n: number of folds, sizes nearly equal.
+    seed: of the split, which depends on the concepts present and nothing else
+      of the images.
+
+  Raises:
+    AlignetError: fewer than two folds, or folds of fewer than three concepts,
+      which make no triplet.
+  """
+  present = np.unique(labels.ids[labels.ids != UNLABELLED])
+  if not 2 <= n <= len(present) // 3:
+    raise AlignetError(
+        f"folds: expected 2 to {len(present) // 3} of the {len(present)}"
+        f" concepts that have images, found {n}"
+    )
+  order = np.random.default_rng([seed, _STREAM]).permutation(present)
+  for i, fold in enumerate(np.array_split(order, n), start=1):
+    held_out = np.zeros(len(labels.names), bool)
+    held_out[fold] = True
+    path = pathlib.Path(folder) / f"fold{i}"
+    path.mkdir(parents=True, exist_ok=True)
+    _write(path, labels, held_out, seed, overwrite=False)
+
+
 def write_split(
     folder: files.Path,
     labels: Labels,
@@ -69,9 +101,13 @@ def write_split(
     (concepts,) bool, as `hold_out`.
   """
   held_out = hold_out(labels, n, seed=seed)
+  _write(pathlib.Path(folder), labels, held_out, seed, overwrite=overwrite)
+  return held_out
+
+
+def _write(folder, labels, held_out, seed, *, overwrite) -> None:
   present = np.zeros(len(held_out), bool)
   present[labels.ids[labels.ids != UNLABELLED]] = True
-  folder = pathlib.Path(folder)
   files.save_npy(folder / ARRAY, held_out, overwrite=overwrite)
   files.write_json(
       folder / NAMES,
@@ -82,7 +118,6 @@ def write_split(
       },
       overwrite=overwrite,
   )
-  return held_out
 
 
 def read_held_out(path: files.Path, n_concepts: int) -> np.ndarray:

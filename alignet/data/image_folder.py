@@ -1,5 +1,7 @@
 """A folder of image files, flat or with a folder for each class."""
 
+import hashlib
+import json
 import os
 import pathlib
 
@@ -33,7 +35,7 @@ class FolderSource:
     self.levels = {"subordinate": np.array(classes)} if classes else {}
     number = {name: i for i, name in enumerate(classes)} | {"": -1}
     self._ids = [number[folder] for folder in folders]
-    self.meta = {"source": "folder"}
+    self.meta = {"source": "folder", "files_sha256": self._digest()}
 
   def __len__(self) -> int:
     return len(self._names)
@@ -48,6 +50,12 @@ class FolderSource:
       ) from e
     ids = {"subordinate": self._ids[i]} if self.levels else {}
     return records.Record(filename=name, image=image, ids=ids)
+
+  def _digest(self) -> str:
+    """sha256 of the files' names and sizes: tells one state from another."""
+    sizes = [os.stat(self._root / name).st_size for name in self._names]
+    listing = json.dumps([self._names, sizes])
+    return hashlib.sha256(listing.encode()).hexdigest()
 
 
 def _find(root: pathlib.Path) -> list[str]:

@@ -72,6 +72,19 @@ def write(
     files.write_json(folder / "meta.json", dict(store.meta))
 
 
+def take(store: ImageStore, rows: np.ndarray) -> ImageStore:
+  """Some of the images of a store, in the order of their numbers `rows`."""
+  return ImageStore(
+      images=store[rows],
+      filenames=store.filenames[rows],
+      labels={
+          level: dataclasses.replace(labels, ids=labels.ids[rows])
+          for level, labels in store.labels.items()
+      },
+      meta=store.meta,
+  )
+
+
 def open_store(path: files.Path) -> ImageStore:
   """Opens a folder written by `write`; images stay on disk until asked for.
 

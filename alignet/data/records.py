@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 import dataclasses
+import pathlib
 from typing import Any, Protocol
 
+from alignet import files
 from alignet import progress
 from alignet.data import decode
 from alignet.data import images as images_lib
@@ -52,7 +54,12 @@ class StoreSource:
 
   def __init__(self, path: Any):
     self._store = images_lib.open_store(path)
-    self.meta = {"source": "images", "images": dict(self._store.meta)}
+    names = files.sha256(pathlib.Path(path) / "filenames.npy")
+    self.meta = {
+        "source": "images",
+        "images": dict(self._store.meta),
+        "filenames_sha256": names,
+    }
     self.levels = {
         level: labels.names for level, labels in self._store.labels.items()
     }

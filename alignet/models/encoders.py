@@ -76,7 +76,9 @@ def open(  # pylint: disable=redefined-builtin
     )
   for name, value in (("pixel_range", pixel_range), ("pool", pool)):
     if value is not None:
-      raise AlignetError(f"{name} belongs to the model in {model}; leave it out")
+      raise AlignetError(
+          f"{name} belongs to the model in {model}; leave it out"
+      )
   module, params = checkpoints.load(model)
   return FlaxEncoder(
       module,

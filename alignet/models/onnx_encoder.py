@@ -79,7 +79,9 @@ class OnnxEncoder:
       )
     self.parallel = session.get_providers() == ["CPUExecutionProvider"]
     self.batch_size = (
-        batch_size or fixed_batch or (_CPU_BATCH if self.parallel else _GPU_BATCH)
+        batch_size
+        or fixed_batch
+        or (_CPU_BATCH if self.parallel else _GPU_BATCH)
     )
     self._pad = fixed_batch
     if self.batch_size < 1 or (fixed_batch and self.batch_size != fixed_batch):
@@ -113,8 +115,8 @@ class OnnxEncoder:
     if out.ndim != 2:
       raise AlignetError(
           f"output {self._layer} of {self._path}: expected one vector an image,"
-          f" found shape {out.shape}; choose another --layer, or --pool=first or"
-          " --pool=mean for an output of one vector a token"
+          f" found shape {out.shape}; choose another --layer, or pass"
+          " --pool=first or --pool=mean for an output of one vector a token"
       )
     return np.asarray(out, np.float32)
 
@@ -133,8 +135,9 @@ class OnnxEncoder:
     inputs = self._session.get_inputs()
     if len(inputs) != 1:
       raise AlignetError(
-          f"{self._path}: expected one input, a batch of images; found"
-          f" {', '.join(i.name for i in inputs)}: export the image encoder alone"
+          f"{self._path}: expected one input, a batch of images, found"
+          f" {', '.join(i.name for i in inputs)}; export the image encoder"
+          " alone"
       )
     (found,) = inputs
     shape = found.shape
@@ -150,9 +153,7 @@ class OnnxEncoder:
     sides = shape[2:] if shape[1] == 3 else shape[1:3]
     fixed = [side for side in sides if isinstance(side, int)]
     if len(set(fixed)) > 1:
-      raise AlignetError(
-          f"{self._path}: expected square images, found {sides}"
-      )
+      raise AlignetError(f"{self._path}: expected square images, found {sides}")
     batch = shape[0] if isinstance(shape[0], int) else None
     return found, batch, fixed[0] if fixed else None
 

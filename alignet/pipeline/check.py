@@ -8,10 +8,15 @@ def table(results: Mapping[str, Any]) -> str:
   """Agreement with the observers, a line a model, and its class accuracy."""
   models = [m for m, v in results.items() if "class_accuracy" in v]
   models.sort(key=lambda m: (m != "base", m == "aligned", m))
-  columns = [*results["trials"], "class_accuracy"]
-  lines = ["".join([f"{'':16}", *(f"{c:>16}" for c in columns)])]
+  heads = [f"{name}_head_dot" for name in results["trials"]]
+  heads = [c for c in heads if any(c in results[m] for m in models)]
+  columns = [*results["trials"], *heads, "class_accuracy"]
+  lines = ["".join([f"{'':16}", *(f"{c:>18}" for c in columns)])]
   for model in models:
-    scores = (f"{results[model][c]:16.3f}" for c in columns)
+    entry = results[model]
+    scores = (
+        f"{entry[c]:18.3f}" if c in entry else f"{'–':>18}" for c in columns
+    )
     lines.append("".join([f"{model:16}", *scores]))
   return "\n".join(lines)
 

@@ -24,6 +24,7 @@ def results(
     scores: Mapping[str, Mapping[str, np.ndarray]],
     teacher: Mapping[str, np.ndarray],
     trials: Mapping[str, trials_lib.Trials],
+    teacher_trials: Mapping[str, trials_lib.Trials],
     concepts: np.ndarray,
     left_out: Mapping[str, int],
     targets: Mapping[str, pathlib.Path],
@@ -31,50 +32,60 @@ def results(
 ) -> dict[str, Any]:
   """Every number of a comparison.
 
+  The scores of a model are its agreement on each set of trials, by the cosine
+  of pre_logits, and, where it has a triplet head, `{set}_head_dot`, by that
+  head's dot product. A model without a head is compared by its cosine.
+
   Args:
     scores: model -> per-trial scores, as the stage `evaluate` writes them.
     teacher: scores of teacher and raw representations.
     trials: set -> trials.
+    teacher_trials: set -> trials of the teacher's scores.
     concepts: (images,) concept of each image, for the bootstrap.
     left_out: set -> triplets passed over for want of a clear answer.
     targets: kind of responses -> AligNet npz.
     seed: seed of the bootstrap.
 
   Returns:
-    Model -> {set: modal agreement, "class_accuracy", "intervals", "se",
-    "expected", "head_dot", "difference_to_base"}; "teacher", "trials" and
-    "targets" beside the models.
+    Model -> {score: modal agreement, "class_accuracy", "intervals", "se",
+    "expected", "difference_to_base"}, for aligned also "minus", the difference
+    to each other model; "teacher", "teacher_intervals", "trials" and "targets"
+    beside the models.
   """
   of_trials = {name: concepts[t.indices] for name, t in trials.items()}
   draws = lambda: np.random.default_rng([seed, 2])
+  columns = {model: _columns(rows, trials) for model, rows in scores.items()}
   out = {}
   for model, rows in scores.items():
-    entry = {"intervals": {}, "se": {}, "expected": {}}
-    for name in trials:
-      found = bootstrap.interval(
-          rows[f"{name}/modal"], of_trials[name], rng=draws()
-      )
-      entry[name] = found.mean
-      entry["se"][name] = found.se
-      entry["intervals"][name] = [found.low, found.high]
-      entry["expected"][name] = float(rows[f"{name}/expected"].mean())
+    entry = {"intervals": {}, "se": {}}
+    for score, (name, values) in columns[model].items():
+      found = bootstrap.interval(values, of_trials[name], rng=draws())
+      entry[score] = found.mean
+      entry["se"][score] = found.se
+      entry["intervals"][score] = [found.low, found.high]
+    entry["expected"] = {
+        name: float(rows[f"{name}/expected"].mean()) for name in trials
+    }
     entry["class_accuracy"] = float(rows["knn"].mean())
     if model != "base":
-      entry["difference_to_base"] = {
-          name: _difference(rows, scores["base"], name, of_trials, draws())
-          for name in trials
+      entry["difference_to_base"] = _differences(
+          columns[model], columns["base"], of_trials, draws
+      )
+    if model == "aligned":
+      entry["minus"] = {
+          other: _differences(columns[model], columns[other], of_trials, draws)
+          for other in scores
+          if other not in ("aligned", "base")
       }
-    head = {
-        name: float(rows[f"{name}/head_dot"].mean())
-        for name in trials
-        if f"{name}/head_dot" in rows
-    }
-    if head:
-      entry["head_dot"] = head
     out[model] = entry
   out["teacher"] = {
       name: float(rows.mean()) for name, rows in sorted(teacher.items())
   }
+  out["teacher_intervals"] = {}
+  for name, rows in sorted(teacher.items()):
+    t = teacher_trials[name.partition("/")[0]]
+    found = bootstrap.interval(rows, concepts[t.indices], rng=draws())
+    out["teacher_intervals"][name] = [found.low, found.high]
   out["trials"] = {
       name: {
           "n": len(t.indices),
@@ -95,16 +106,29 @@ def results(
   return out
 
 
-def _difference(rows, base, name, of_trials, rng) -> dict[str, float]:
-  found = bootstrap.paired_difference(
-      rows[f"{name}/modal"], base[f"{name}/modal"], of_trials[name], rng=rng
-  )
-  return {
-      "value": found.mean,
-      "se": found.se,
-      "low": found.low,
-      "high": found.high,
-  }
+def _columns(rows, trials) -> dict[str, tuple[str, np.ndarray]]:
+  """Score -> its set of trials, and the scores of these."""
+  columns = {name: (name, rows[f"{name}/modal"]) for name in trials}
+  for name in trials:
+    if f"{name}/head_dot" in rows:
+      columns[f"{name}_head_dot"] = (name, rows[f"{name}/head_dot"])
+  return columns
+
+
+def _differences(model, other, of_trials, draws) -> dict[str, Any]:
+  """Score -> difference of two models, paired on the same trials."""
+  out = {}
+  for score, (name, values) in model.items():
+    found = bootstrap.paired_difference(
+        values, other.get(score, other[name])[1], of_trials[name], rng=draws()
+    )
+    out[score] = {
+        "value": found.mean,
+        "se": found.se,
+        "low": found.low,
+        "high": found.high,
+    }
+  return out
 
 
 def report_inputs(
@@ -149,8 +173,19 @@ def report_inputs(
       subtitle=texts["subtitle"],
       observers=texts["observers"],
       texts=texts,
-      sets={**set_names, "class_accuracy": "class accuracy (10-NN)"},
-      chance={name: 1 / 3 for name in set_names},
+      sets={
+          **set_names,
+          **{
+              f"{name}_head_dot": f"{text}, head's dot"
+              for name, text in set_names.items()
+          },
+          "class_accuracy": "class accuracy (10-NN)",
+      },
+      chance={
+          score: 1 / 3
+          for name in set_names
+          for score in (name, f"{name}_head_dot")
+      },
       **gallery,
       matrices={
           name: similarity.matrix(x[rows], kind="cosine")

@@ -70,30 +70,11 @@ def section(
           caption=caption,
       )
   ]
-  differences = {
-      name: results[model].get("difference_to_base") or {}
-      for model, name in models.items()
-  }
-  differences = {
-      name: {s: d for s in sets if (d := _difference(entry.get(s))) is not None}
-      for name, entry in differences.items()
-  }
-  compared = [s for s in sets if any(s in row for row in differences.values())]
-  if compared:
-    tables.append(
-        page.Table(
-            header=["model", *(inputs.sets[s] for s in compared)],
-            rows=[
-                [name, *(_cell(row.get(s), signed=True) for s in compared)]
-                for name, row in differences.items()
-                if row
-            ],
-            caption=(
-                "Difference to the base, paired on the same triplets; in"
-                f" brackets: {inputs.intervals}."
-            ),
-        )
-    )
+  tables += [
+      table
+      for rows_, caption in _comparisons(results, models)
+      if (table := _difference_table(rows_, caption, sets, inputs))
+  ]
   figure = figures.scores_with_intervals(
       rows,
       sets,
@@ -113,6 +94,45 @@ def section(
       text=inputs.texts.get("scores", ""),
       tables=tables,
       figures=((figure, dot_caption, alt),),
+  )
+
+
+def _comparisons(results, models):
+  """Differences between models, each with what they are."""
+  head = " By the head's dot, a model without a head enters by its cosine."
+  has_head = any(s.endswith("_head_dot") for m in models for s in results[m])
+  yield (
+      {
+          n: results[m].get("difference_to_base") or {}
+          for m, n in models.items()
+      },
+      "Difference to the base, paired on the same triplets; in brackets:"
+      " {intervals}." + head * has_head,
+  )
+  for model, name in models.items():
+    others = results[model].get("minus") or {}
+    yield (
+        {f"{name} − {models.get(m, m)}": d for m, d in others.items()},
+        f"Difference of {name} to the other models, paired likewise.",
+    )
+
+
+def _difference_table(rows, caption, sets, inputs) -> page.Table | None:
+  rows = {
+      name: {s: d for s in sets if (d := _difference(entry.get(s))) is not None}
+      for name, entry in rows.items()
+  }
+  compared = [s for s in sets if any(s in row for row in rows.values())]
+  if not compared:
+    return None
+  return page.Table(
+      header=["model", *(inputs.sets[s] for s in compared)],
+      rows=[
+          [name, *(_cell(row.get(s), signed=True) for s in compared)]
+          for name, row in rows.items()
+          if row
+      ],
+      caption=caption.format(intervals=inputs.intervals),
   )
 
 

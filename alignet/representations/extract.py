@@ -8,6 +8,7 @@ several processes, on one machine or many, may share the shards among them.
 
 from collections.abc import Iterator, Mapping
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -130,7 +131,8 @@ def to_directory(
       all, and the merge.
     merge_only: make no shard; a missing one is an error.
     workers: threads, all available cores if None.
-    overwrite: replace another directory of representations.
+    overwrite: replace another directory of representations, and discard the
+      shards of another extraction to `out`.
 
   Returns:
     What was done.
@@ -141,6 +143,8 @@ def to_directory(
       finite, a disk that is full, shards of other settings in `OUT.partial`.
   """
   _check(dtype, on_corrupt, shard_size)
+  if concepts is not None:
+    things.read_concepts(concepts)  # A mistake there shows before the work.
   out = pathlib.Path(out)
   n = len(source)
   if n < 1:
@@ -168,7 +172,7 @@ def to_directory(
         f"{out} already exists and was made with other settings or from other"
         " images; choose another path or pass --overwrite (overwrite=True)"
     )
-  _prepare(partial, plan)
+  _prepare(partial, plan, overwrite)
   total = -(-n // shard_size)
   first, end = shards or (0, total)
   if not 0 <= first < end <= total:
@@ -217,7 +221,9 @@ def _finished(out: pathlib.Path, plan: Mapping[str, Any]) -> Outcome | None:
   return Outcome(0, 0, meta["skipped"], meta["shape"][0])
 
 
-def _prepare(partial: pathlib.Path, plan: Mapping[str, Any]) -> None:
+def _prepare(
+    partial: pathlib.Path, plan: Mapping[str, Any], overwrite: bool
+) -> None:
   """Makes the folder of the shards, or checks that they are of this plan."""
   path = partial / _PLAN
   if path.exists():
@@ -228,12 +234,15 @@ def _prepare(partial: pathlib.Path, plan: Mapping[str, Any]) -> None:
         for key in found.keys() | wanted.keys()
         if found.get(key) != wanted.get(key)
     )
-    if differ:
+    if not differ:
+      return
+    if not overwrite and any(partial.glob("shard-*.npz")):
       raise AlignetError(
           f"{partial} holds shards of another extraction (other"
-          f" {', '.join(differ)}); finish that one, or remove the folder"
+          f" {', '.join(differ)}); finish that one, or pass --overwrite"
+          " (overwrite=True) to discard them"
       )
-    return
+    shutil.rmtree(partial)
   files.write_json(path, plan, overwrite=True)
 
 
@@ -249,7 +258,9 @@ def _make(
   batches = []
   for shard in wanted:
     start, stop = shard * shard_size, min((shard + 1) * shard_size, n)
-    batches += [(shard, i, min(i + size, stop)) for i in range(start, stop, size)]
+    batches += [
+        (shard, i, min(i + size, stop)) for i in range(start, stop, size)
+    ]
   # Decoding is done in threads; so is encoding, if it is meant to.
   encode = _encode if encoder.parallel else _decode
   parts, extracted = [], 0
@@ -352,7 +363,7 @@ def _merge(source, partial, out, total, plan, concepts) -> None:
   rows, filenames, ids, skipped, width = [], [], {}, {}, None
   for path in paths:
     with files.open_npz(path, required=("rows", "filenames")) as shard:
-      member = lambda key: files.read_member(shard, key, path)
+      member = functools.partial(files.read_member, shard, path=path)
       rows.append(member("rows"))
       filenames.append(member("filenames"))
       for level in source.levels:

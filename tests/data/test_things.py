@@ -143,3 +143,30 @@ def test_real_embedding(test_data):
   row = {name: i for i, name in enumerate(concepts.unique_id)}
   dog, cat, hammer = (embedding[row[n]] for n in ("dog", "cat", "hammer"))
   assert dog @ cat > 2 * max(dog @ hammer, cat @ hammer)
+
+
+def test_imagenet_classes_are_joined_by_wordnet_id(test_data):
+  concepts = things.read_concepts(test_data / "things" / "concepts.tsv")
+  path = test_data / "tfds/imagenet2012/5.1.0/label.labels.txt"
+  published = json.loads(
+      (test_data / "things" / "imagenet_to_things.json").read_text()
+  )
+  names = path.read_text().split()
+  assert things.of_imagenet(names, concepts) == published
+  labels = {
+      "subordinate": labels_lib.Labels(
+          ids=np.arange(1000), names=np.array(names)
+      )
+  }
+  found = things.label(labels, concepts)["concept"]
+  assert (found.ids >= 0).sum() == len(published) == 334
+  for i in np.flatnonzero(found.ids >= 0)[::50]:
+    assert found.names[found.ids[i]] == published[names[i]]
+
+
+def test_labels_without_any_concept(table):
+  concepts = things.read_concepts(table)
+  labels = {"subordinate": labels_lib.from_strings(["qwerty", "asdf"])}
+  for given, found in ((labels, "found asdf, qwerty"), ({}, "found no")):
+    with pytest.raises(AlignetError, match=found):
+      things.label(given, concepts)

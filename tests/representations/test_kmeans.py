@@ -193,3 +193,24 @@ def test_damaged_file(tmp_path, change, message):
   files.save_npz(tmp_path / "clusters.npz", arrays)
   with pytest.raises(AlignetError, match=message):
     kmeans.load(tmp_path / "clusters.npz")
+
+
+def test_silhouette_equals_the_formula():
+  rng = np.random.default_rng(0)
+  x = rng.standard_normal((40, 3)).astype(np.float32)
+  clusters = kmeans.fit(x, 4, seed=0)
+  labels = clusters.assignments
+  values = []
+  for i in range(40):
+    distance = np.sqrt(((x - x[i]) ** 2).sum(axis=1))
+    mean = [distance[labels == c].mean() for c in range(4)]
+    n = (labels == labels[i]).sum()
+    if n == 1:
+      values.append(0.0)
+      continue
+    a = distance[labels == labels[i]].sum() / (n - 1)
+    b = min(mean[c] for c in range(4) if c != labels[i])
+    values.append((b - a) / max(a, b))
+  found = kmeans.silhouette(x, clusters)
+  np.testing.assert_allclose(found, np.mean(values), rtol=1e-5)
+  assert kmeans.silhouette(x, kmeans.fit(x, 1)) == 0.0

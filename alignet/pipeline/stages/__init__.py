@@ -9,9 +9,11 @@ from alignet.pipeline.stages.dataset import respond
 from alignet.pipeline.stages.dataset import sample
 from alignet.pipeline.stages.evaluation import evaluate
 from alignet.pipeline.stages.evaluation import evaluate_teacher
+from alignet.pipeline.stages.evaluation import pool
 from alignet.pipeline.stages.evaluation import report
 from alignet.pipeline.stages.evaluation import trials_by_level
 from alignet.pipeline.stages.evaluation import trials_of_concepts
+from alignet.pipeline.stages.training import extract
 from alignet.pipeline.stages.training import override
 from alignet.pipeline.stages.training import represent
 from alignet.pipeline.stages.training import teach
@@ -24,7 +26,9 @@ __all__ = [
     "cluster",
     "evaluate",
     "evaluate_teacher",
+    "extract",
     "override",
+    "pool",
     "report",
     "represent",
     "respond",

@@ -8,6 +8,7 @@ from alignet import transforms
 from alignet import triplet_verify
 from alignet.errors import AlignetError
 from alignet.pipeline.runner import stage
+import numpy as np
 
 Path = pathlib.Path
 
@@ -44,13 +45,34 @@ def sample(
     n: int,
     seed: int,
     law: str = "groups",
+    representations: Path | None = None,
+    held_out: Path | None = None,
+    level: str = "concept",
 ) -> None:
-  """Triplets of images by a rule over clusters; writes triplets.npz."""
+  """Triplets of images by a rule over clusters; writes triplets.npz.
+
+  With `held_out` (classes,) bool, images whose class at `level` is held out are
+  in no triplet.
+  """
   # pylint: disable=g-import-not-at-top
   from alignet.representations import kmeans
+  from alignet.representations import store as store_lib
 
   labels = kmeans.load(clusters).assignments
-  sampling.write(out / "triplets.npz", labels, strategy, n, seed=seed, law=law)
+  exclude = None
+  if held_out is not None:
+    hidden = files.load_npy(held_out, what="held-out classes", shape=(None,))
+    ids = store_lib.open(representations).labels[level].ids
+    exclude = np.flatnonzero((ids >= 0) & hidden[np.maximum(ids, 0)])
+  sampling.write(
+      out / "triplets.npz",
+      labels,
+      strategy,
+      n,
+      seed=seed,
+      law=law,
+      exclude=exclude,
+  )
 
 
 @stage(version=1, resumable=True)

@@ -150,12 +150,18 @@ def evaluate(
 
 @stage(version=1)
 def evaluate_teacher(
-    out: Path, *, representations: Path, transform: Path, trials: Path
+    out: Path,
+    *,
+    representations: Path,
+    transform: Path,
+    trials: Path,
+    ridge: Path | None = None,
 ) -> None:
   """Scores of the teacher and of the raw representations on the trials.
 
   Writes scores.npz: `{set}/dot` and `{set}/cosine` of the transformed, and
-  `{set}/raw` (cosine) of the raw representations, each with `…_expected`.
+  `{set}/raw` (cosine) of the raw representations, each with `…_expected`; with
+  the transform `ridge` of a baseline also `{set}/ridge` (dot).
   """
   # pylint: disable=g-import-not-at-top
   from alignet.evals import trials as evals
@@ -163,13 +169,16 @@ def evaluate_teacher(
 
   raw = np.asarray(store_lib.open(representations).features, np.float32)
   aligned = transforms.load(transform)(raw)
+  compared = [
+      ("dot", aligned, "dot"),
+      ("cosine", aligned, "cosine"),
+      ("raw", raw, "cosine"),
+  ]
+  if ridge is not None:
+    compared.append(("ridge", transforms.load(ridge)(raw), "dot"))
   scores = {}
   for name, set_ in trials_lib.read_folder(trials).items():
-    for key, features, kind in (
-        ("dot", aligned, "dot"),
-        ("cosine", aligned, "cosine"),
-        ("raw", raw, "cosine"),
-    ):
+    for key, features, kind in compared:
       rows = evals.agreement(features, set_, kind)
       scores[f"{name}/{key}"] = rows["modal"]
       scores[f"{name}/{key}_expected"] = rows["expected"]
@@ -177,6 +186,47 @@ def evaluate_teacher(
 
 
 @stage(version=1)
+def pool(
+    out: Path,
+    *,
+    models: Mapping[str, Mapping[str, Path]],
+    trials: Mapping[str, Path],
+    images: Path,
+) -> None:
+  """Joins the folds of a cross-validation: trials, and scores of each model.
+
+  `trials` gives the folder of each fold, and `models` a folder with scores.npz
+  of each model and fold; the trials are of `images`. Writes the folder `trials`
+  and `{model}/scores.npz`; row r of the scores belongs to trial r. What is not
+  about trials (`knn`) is joined, too, so that its mean is that of the folds.
+  """
+  sets, left_out = {}, {}
+  for fold in sorted(trials):
+    for path in sorted(trials[fold].glob("*.npz")):
+      sets.setdefault(path.stem, []).append(triplet_io.open(path))
+    for name, n in files.read_json(trials[fold] / "left_out.json").items():
+      left_out[name] = left_out.get(name, 0) + n
+  names = images_lib.open_store(images).filenames
+  for name, parts in sets.items():
+    triplet_io.write(
+        out / "trials" / f"{name}.npz",
+        names,
+        np.concatenate([part.indices for part in parts]),
+        np.concatenate([part.similarities for part in parts]),
+    )
+  files.write_json(out / "trials" / "left_out.json", left_out)
+  for model, folders in models.items():
+    parts = [
+        files.load_npz(folders[fold] / "scores.npz", required=())
+        for fold in sorted(trials)
+    ]
+    files.save_npz(
+        out / model / "scores.npz",
+        {key: np.concatenate([p[key] for p in parts]) for key in parts[0]},
+    )
+
+
+@stage(version=2)
 def report(
     out: Path,
     *,
@@ -191,8 +241,16 @@ def report(
     seed: int,
     texts: Mapping[str, str],
     set_names: Mapping[str, str],
+    teacher_trials: Path | None = None,
+    shown: Mapping[str, Path] | None = None,
+    shown_trials: Path | None = None,
 ) -> None:
-  """All numbers and pictures: results.json, report_inputs.npz, report.html."""
+  """All numbers and pictures: results.json, report_inputs.npz, report.html.
+
+  Pictures are of the models `shown`, folders with features.npy of the test
+  images, on `shown_trials`; both are those of the numbers unless given. The
+  same holds for the trials of the teacher's scores.
+  """
   # pylint: disable=g-import-not-at-top
   from alignet.pipeline import summary
   from alignet.report import comparison
@@ -207,6 +265,7 @@ def report(
       },
       teacher=files.load_npz(teacher / "scores.npz", required=()),
       trials=sets,
+      teacher_trials=trials_lib.read_folder(teacher_trials or trials),
       concepts=store.labels[concept_level].ids,
       left_out=files.read_json(trials / "left_out.json"),
       targets=targets,
@@ -222,11 +281,11 @@ def report(
   inputs = summary.report_inputs(
       features={
           name: files.load_npy(path / "features.npy", what="features")
-          for name, path in models.items()
+          for name, path in (shown or models).items()
       },
       runs=runs,
       targets=targets,
-      trials=sets,
+      trials=trials_lib.read_folder(shown_trials or trials),
       store=store,
       concept_level=concept_level,
       group_level=group_level,

@@ -53,6 +53,48 @@ def override(cfg: Any, fields: Mapping[str, Any], where: str) -> None:
       cfg[key] = str(value) if isinstance(value, pathlib.Path) else value
 
 
+@stage(version=1, resumable=True)
+def extract(
+    out: Path,
+    *,
+    model: Path,
+    layer: str | None = None,
+    size: int | None = None,
+    pixel_range: str | None = None,
+    pool: str | None = None,
+    dtype: str = "float32",
+    on_corrupt: str = "error",
+    shard_size: int = 4096,
+    **images: Path,
+) -> None:
+  """Representations by an ONNX file or weights of ours, a folder a source.
+
+  Each of `images` is an image store, or a folder of image files.
+  """
+  # pylint: disable=g-import-not-at-top
+  from alignet.data import sources
+  from alignet.models import encoders
+  from alignet.representations import extract as extract_lib
+
+  encoder = encoders.open(
+      f"onnx:{model}" if model.suffix == ".onnx" else str(model),
+      layer=layer,
+      size=size,
+      pixel_range=pixel_range,
+      pool=pool,
+  )
+  for name, path in sorted(images.items()):
+    kind = "images" if (path / "images.npy").is_file() else "folder"
+    extract_lib.to_directory(
+        sources.open(f"{kind}:{path}"),
+        encoder,
+        out / name,
+        dtype=dtype,
+        on_corrupt=on_corrupt,
+        shard_size=shard_size,
+    )
+
+
 @stage(version=1)
 def represent(out: Path, *, weights: Path, tap: str, **stores: Path) -> None:
   """Representations of image stores by a model, a folder each."""
@@ -87,12 +129,14 @@ def teach(
     level: str,
     seed: int,
     per_concept: int = 0,
+    shuffle: bool = False,
     **settings: Any,
 ) -> None:
   """Uncertainty distillation on the images of the concepts not held out.
 
   Writes transform.npz. Targets are `soft_point`: the softmax of the embedding's
-  dot products. `per_concept` limits the images of a concept (0: all);
+  dot products. `per_concept` limits the images of a concept (0: all). `shuffle`
+  gives each concept the vector of another: the shuffled-human control.
   `settings` are fields of `uncertainty_distillation.config.Config`.
   """
   # pylint: disable=g-import-not-at-top
@@ -110,12 +154,15 @@ def teach(
   rows = np.flatnonzero((concepts >= 0) & kept[np.maximum(concepts, 0)])
   if per_concept:
     rows = _first_of_each(rows, concepts[rows], per_concept)
+  vectors = vectors[kept]
+  if shuffle:
+    vectors = vectors[np.random.default_rng(seed).permutation(len(vectors))]
   transform, report = fit.fit(
       np.asarray(reps.features[rows], np.float32),
       renumbered[concepts[rows]],
-      judgments.from_embedding(vectors[kept], seed=seed),
+      judgments.from_embedding(vectors, seed=seed),
       fit.Config(seed=seed, **settings),
-      embedding=vectors[kept],
+      embedding=vectors,
   )
   transforms.save(
       out / "transform.npz", dataclasses.replace(transform, meta=report)

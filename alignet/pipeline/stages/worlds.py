@@ -1,5 +1,6 @@
 """Images and observers: the embedded world, and real data brought along."""
 
+from collections.abc import Mapping
 import dataclasses
 import pathlib
 
@@ -40,49 +41,39 @@ def shapes(
   files.save_npy(out / "held_out.npy", world.held_out)
 
 
-@stage(version=1)
+@stage(version=2)
 def cifar100_things(
     out: Path,
     *,
     data_dir: Path,
     concepts: Path,
     embedding: Path,
-    train_features: Path,
-    test_features: Path,
-    model: str,
-    held_out: int,
+    per_class: Mapping[str, int],
+    folds: int,
     seed: int,
 ) -> None:
-  """CIFAR-100 with THINGS concepts, VICE, and given representations.
+  """CIFAR-100 with THINGS concepts, VICE, and disjoint folds of concepts.
 
-  Writes the image stores `train` and `test` (level "concept" is the row of
-  concepts.tsv), the representations `train_features` and `test_features`,
-  `embedding.npy` and `held_out.npy`.
+  Of each class the `per_class` images of a split are taken whose record `id`
+  comes first in sorted order. Writes the image stores `train` and `test` (level
+  "concept" is the row of concepts.tsv), `embedding.npy`, and for each fold,
+  from 1 on, the folder `fold{i}` with its held-out concepts.
   """
   # pylint: disable=g-import-not-at-top
   from alignet.data import concepts as concepts_lib
+  from alignet.data import records
   from alignet.data import tfds_images
   from alignet.data import things
-  from alignet.representations import given
 
   table = things.read_concepts(concepts)
-  features = dict(train=train_features, test=test_features)
   for split in ("train", "test"):
     store = tfds_images.read("cifar100", split, data_dir=data_dir)
-    classes = store.labels["subordinate"].names
-    labels = things.add_concepts(
-        store.labels, things.of_cifar100(classes, table), table
+    store = images_lib.take(
+        store, records.per_class(store, "subordinate", per_class[split])
     )
+    labels = things.label(store.labels, table)
     images_lib.write(out / split, dataclasses.replace(store, labels=labels))
-    given.import_features(
-        out / f"{split}_features",
-        features=features[split],
-        images=out / split,
-        model=model,
-        layer="pooled features",
-        source=f"cifar100:{split}",
-    )
-  concepts_lib.write_split(out, labels["concept"], held_out, seed=seed)
+  concepts_lib.write_folds(out, labels["concept"], folds, seed=seed)
   files.save_npy(
       out / "embedding.npy", things.read_embedding(embedding, concepts)
   )

@@ -1,0 +1,88 @@
+import os
+
+from alignet.data import image_folder
+from alignet.data import records
+from alignet.data import sources
+from alignet.errors import AlignetError
+import cv2
+import numpy as np
+import pytest
+
+
+def _write(path, value=0, h=6, w=6):
+  path.parent.mkdir(parents=True, exist_ok=True)
+  assert cv2.imwrite(str(path), np.full((h, w, 3), value, np.uint8))
+
+
+@pytest.fixture
+def folder(tmp_path):
+  root = tmp_path / "images"
+  for value, name in enumerate(
+      ("dog/b.png", "cat/x/a.png", "cat/a.PNG", "loose.png")
+  ):
+    _write(root / name.replace(".PNG", ".png"), 10 * value)
+    if name.endswith("PNG"):
+      os.rename(root / "cat/a.png", root / name)
+  (root / "notes.txt").write_text("no image")
+  _write(root / ".hidden" / "a.png")
+  _write(root / "cat" / ".hidden.png")
+  return root
+
+
+def test_files_are_sorted_and_labelled_by_folder(folder):
+  source = image_folder.FolderSource(folder)
+  assert [source[i].filename for i in range(len(source))] == [
+      *("cat/a.PNG", "cat/x/a.png", "dog/b.png", "loose.png"),
+  ]
+  assert source.levels["subordinate"].tolist() == ["cat", "dog"]
+  assert [source[i].ids["subordinate"] for i in range(4)] == [0, 0, 1, -1]
+  assert records.pixels(source[2])[0, 0].tolist() == [0, 0, 0]
+
+
+def test_a_flat_folder_has_no_labels(tmp_path):
+  _write(tmp_path / "a.jpg")
+  source = sources.open(f"folder:{tmp_path}")
+  assert source.levels == {} and source[0].ids == {}
+  store = records.read(source)
+  assert store.labels == {} and store.filenames.tolist() == ["a.jpg"]
+
+
+def test_links_are_followed_once(folder, tmp_path):
+  _write(tmp_path / "elsewhere" / "c.png")
+  os.symlink(tmp_path / "elsewhere", folder / "linked")
+  os.symlink(folder, folder / "dog" / "round")
+  source = image_folder.FolderSource(folder)
+  names = [source[i].filename for i in range(len(source))]
+  assert "linked/c.png" in names and len(names) == 5
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda p: None, "is no folder"),
+        (lambda p: p.mkdir(), "holds no images: no file below it ends in .jpg"),
+        (lambda p: p.write_text(""), "is no folder"),
+    ],
+)
+def test_no_images(tmp_path, make, message):
+  make(tmp_path / "x")
+  with pytest.raises(AlignetError, match=message):
+    image_folder.FolderSource(tmp_path / "x")
+
+
+def test_names_must_be_utf8(tmp_path):
+  path = os.fsencode(tmp_path) + b"/\xff.png"
+  try:
+    with open(path, "wb"):
+      pass
+  except OSError:
+    pytest.skip("this file system takes no such name")
+  with pytest.raises(AlignetError, match="no UTF-8"):
+    image_folder.FolderSource(tmp_path)
+
+
+def test_a_file_that_went_away(folder):
+  source = image_folder.FolderSource(folder)
+  (folder / "dog" / "b.png").unlink()
+  with pytest.raises(AlignetError, match="image dog/b.png .* cannot be read"):
+    source[2]

@@ -5,8 +5,8 @@ import pathlib
 import sys
 
 HELP = (
-    "run a pipeline config end to end: demo, cifar100_things, or a path;"
-    " --cfg.KEY=VALUE changes a field of it"
+    "run a pipeline config end to end: demo, image_folder, cifar100_things, or"
+    " a path; --cfg.KEY=VALUE changes a field of it"
 )
 
 
@@ -42,8 +42,8 @@ def run(args: argparse.Namespace) -> int:
   say = (lambda line: None) if args.quiet else _say
   runner.run(config, args.out, say=say)
   out = pathlib.Path(args.out)
-  for source in config.get("publish", ()):
-    say(str(out / source.rpartition("/")[2]))
+  for name in runner.published(config).values():
+    say(str(out / name))
   results = out / "results.json"
   if not results.is_file():
     return 0

@@ -13,7 +13,8 @@ the fingerprints of its inputs and the contents of its files. Its output lies in
 `OUT/stages/{name}-{fingerprint}`: a stage that is there is never run again, and
 pipelines with the same OUT share what is the same. A folder under work has
 `.partial` behind its name and is renamed when the stage has ended. At the end
-the files named in `publish` are copied to OUT.
+the files named in `publish` are copied to OUT, under their own names or, where
+`publish` is a mapping, under those it gives.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -91,10 +92,18 @@ def run(
     for number, name in enumerate(plans, start=1):
       title = f"[{number:2d}/{len(plans)}] {name}"
       folders[name] = _run_stage(plans[name], folders, out, title, say)
-    for source in config.get("publish", ()):
+    for source, target in published(config).items():
       name, _, inside = source.partition("/")
-      _publish(folders[name] / inside, out / pathlib.Path(inside).name)
+      _publish(folders[name] / inside, out / target)
   return out
+
+
+def published(config: ml_collections.ConfigDict) -> dict[str, str]:
+  """Files that are copied to OUT: "stage/file" to the name there."""
+  publish = config.get("publish", ())
+  if hasattr(publish, "items"):
+    return dict(publish.items())
+  return {source: source.rpartition("/")[2] for source in publish}
 
 
 def plan(config: ml_collections.ConfigDict) -> dict[str, dict[str, Any]]:

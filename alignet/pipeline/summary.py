@@ -5,17 +5,24 @@ import pathlib
 from typing import Any
 
 from alignet import similarity
+from alignet import transforms
 from alignet import triplet_io
+from alignet.data import decode
 from alignet.data import images as images_lib
 from alignet.data import trials as trials_lib
+from alignet.report import dataset as dataset_lib
 from alignet.report import inputs as inputs_lib
 from alignet.report import projection
+from alignet.representations import kmeans
+from alignet.representations import store as store_lib
 from alignet.scores import bootstrap
 from alignet.scores import odd_one_out
 from alignet.triplets import ODD
 import numpy as np
 
 _GALLERY = 12
+_THUMBNAIL = 96
+_ROWS, _ROW = 12, 8
 _MATRIX_IMAGES = 3
 
 
@@ -201,6 +208,109 @@ def report_inputs(
       curves=_curves(runs, set_names),
       entropies=_entropies(targets),
   )
+
+
+def dataset(
+    *,
+    images: pathlib.Path,
+    representations: pathlib.Path,
+    clusters: pathlib.Path,
+    responses: Mapping[str, pathlib.Path],
+    transform: pathlib.Path,
+    title: str,
+    note: str,
+    seed: int,
+) -> dataset_lib.Dataset:
+  """Counts and pictures of the answers for one's own images.
+
+  Args:
+    images: folder of the image files.
+    representations: of those images.
+    clusters: of the representations.
+    responses: "aligned" and "untransformed" -> AligNet npz, same triplets.
+    transform: the teacher.
+    title: of the page.
+    note: a caveat, or "".
+    seed: of what is shown.
+  """
+  rng = np.random.default_rng([seed, 4])
+  reps = store_lib.open(representations)
+  found = kmeans.load(clusters)
+  opened = {name: triplet_io.open(path) for name, path in responses.items()}
+  thumbnail = lambda i: decode.resize(
+      decode.decode(
+          (images / str(reps.filenames[i])).read_bytes(), str(reps.filenames[i])
+      ),
+      _THUMBNAIL,
+  )
+  sizes = np.bincount(found.assignments, minlength=len(found.centroids))
+  large = np.flatnonzero(sizes >= min(_ROW, sizes.max()))
+  shown = np.sort(_choose(large, _ROWS, rng))
+  rows = [
+      _choose(np.flatnonzero(found.assignments == c), _ROW, rng) for c in shown
+  ]
+  few = min(map(len, rows))
+  rows = np.stack([row[:few] for row in rows])
+  aligned = opened["aligned"]
+  choices = _choices_of_same_rows(opened)
+  differ = choices["untransformed"] != choices["aligned"]
+  picked = np.concatenate(
+      [
+          _choose(np.flatnonzero(differ), _GALLERY // 2, rng),
+          _choose(np.flatnonzero(~differ), _GALLERY // 2, rng),
+      ]
+  )
+  # In any place: canonical rows have the odd one last.
+  order = np.array([rng.permutation(3) for _ in picked])
+  where = np.argsort(order, axis=1)
+  triplets = np.take_along_axis(aligned.indices[picked], order, axis=1)
+  pairs = np.stack(
+      [order[:, a] + order[:, b] - 1 for a, b in ((0, 1), (0, 2), (1, 2))],
+      axis=1,
+  )
+  p = similarity.choice_probabilities(aligned.similarities[picked])
+  some = np.asarray(reps.features[rows.reshape(-1)], np.float32)
+  skipped = reps.meta.get("skipped", {})
+  counts = {
+      "images": len(reps),
+      "images left out, not decodable": len(skipped),
+      "clusters": len(sizes),
+      "clusters too small to sample from": len(found.meta["small_clusters"]),
+      "triplets": len(aligned),
+      "triplets on whose odd one the two disagree": int(differ.sum()),
+  }
+  return dataset_lib.Dataset(
+      title=title,
+      note=note,
+      counts={name: f"{n:,}" for name, n in counts.items()},
+      cluster_names=[f"cluster {c}: {sizes[c]} images" for c in shown],
+      cluster_images=np.array([[thumbnail(i) for i in row] for row in rows]),
+      triplets=np.array([[thumbnail(i) for i in row] for row in triplets]),
+      names=reps.filenames[triplets],
+      odd={
+          name: where[np.arange(len(picked)), odd[picked]]
+          for name, odd in choices.items()
+      },
+      probabilities=np.take_along_axis(p, pairs, axis=1),
+      matrices={
+          "before": similarity.matrix(some, kind="cosine"),
+          "after": similarity.matrix(
+              transforms.load(transform)(some), kind="cosine"
+          ),
+      },
+      matrix_groups=np.repeat(np.arange(len(shown)), few),
+      entropies=_entropies(responses),
+  )
+
+
+def _choices_of_same_rows(opened) -> dict[str, np.ndarray]:
+  """Position of each one's odd image in the rows of the aligned file."""
+  own = opened["aligned"].indices
+  choices = {}
+  for name, file in opened.items():
+    odd = file.indices[:, 2:]  # Canonical: the odd one is last.
+    choices[name] = (own == odd).argmax(axis=1)
+  return choices
 
 
 def _gallery(shown, trials, store, level, rng) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Gallery of triplets: what was shown and who called which image odd."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import math
 import textwrap
 
@@ -126,6 +126,53 @@ def triplet_gallery(
         else:
           _centred(ax, middle, y_pill + _PILL / 2, "·", _FAINT)
   ax.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
+  return fig
+
+
+@style.styled
+def montage(images: np.ndarray, names: Sequence[str]) -> Figure:
+  """Draws rows of images, each row with a name before it.
+
+  Args:
+    images: (rows, columns, h, w, 3) uint8.
+    names: name of each row.
+
+  Returns:
+    A figure about 8 inches wide.
+
+  Raises:
+    AlignetError: another shape or dtype, or not one name a row.
+  """
+  images = np.asarray(images)
+  if (
+      images.ndim != 5
+      or images.shape[4] != 3
+      or images.dtype != np.uint8
+      or not images.size
+      or len(images) != len(names)
+  ):
+    raise AlignetError(
+        "montage: expected uint8 images of shape (rows, columns, h, w, 3) and a"
+        f" name a row, found {images.dtype} of shape {images.shape} and"
+        f" {len(names)} names"
+    )
+  rows, columns, h, w, _ = images.shape
+  side, before = 0.75, 1.5
+  step = side + 0.06
+  width, height = before + columns * step, rows * (side * h / w + 0.06)
+  fig = style.figure(width, height, layout=None)
+  ax = fig.add_axes((0, 0, 1, 1))
+  ax.axis("off")
+  for row in range(rows):
+    y = row * (side * h / w + 0.06)
+    text = "\n".join(_wrap(str(names[row])))
+    ax.text(0.05, y + side * h / w / 2, text, va="center", fontsize=9)
+    for column in range(columns):
+      x = before + column * step
+      scale = side * style.DPI / w
+      _image(ax, images[row, column], x, y, side, side * h / w, scale)
+  ax.set_xlim(0, width)
+  ax.set_ylim(height, 0)
   return fig
 
 

@@ -5,6 +5,7 @@ parameters. What a file holds is said in the library function that writes it.
 """
 
 from alignet.pipeline.stages.dataset import cluster
+from alignet.pipeline.stages.dataset import dataset_report
 from alignet.pipeline.stages.dataset import respond
 from alignet.pipeline.stages.dataset import sample
 from alignet.pipeline.stages.evaluation import evaluate
@@ -24,6 +25,7 @@ from alignet.pipeline.stages.worlds import shapes
 __all__ = [
     "cifar100_things",
     "cluster",
+    "dataset_report",
     "evaluate",
     "evaluate_teacher",
     "extract",

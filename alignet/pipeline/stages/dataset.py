@@ -115,3 +115,35 @@ def respond(
   failed = [c.message for c in verification.checks if c.status == "fail"]
   if failed:
     raise AlignetError(f"the responses are not in order: {failed[0]}")
+
+
+@stage(version=1)
+def dataset_report(
+    out: Path,
+    *,
+    images: Path,
+    representations: Path,
+    clusters: Path,
+    aligned: Path,
+    untransformed: Path,
+    transform: Path,
+    title: str,
+    seed: int,
+    note: str = "",
+) -> None:
+  """Counts and pictures of the answers for a folder of images: report.html."""
+  # pylint: disable=g-import-not-at-top
+  from alignet.pipeline import summary
+  from alignet.report import dataset
+
+  found = summary.dataset(
+      images=images,
+      representations=representations,
+      clusters=clusters,
+      responses={"aligned": aligned, "untransformed": untransformed},
+      transform=transform,
+      title=title,
+      note=note,
+      seed=seed,
+  )
+  dataset.write(out / "report.html", found)

@@ -58,10 +58,10 @@ def extract(
     out: Path,
     *,
     model: Path,
-    layer: str | None = None,
-    size: int | None = None,
-    pixel_range: str | None = None,
-    pool: str | None = None,
+    layer: str = "",
+    size: int = 0,
+    pixel_range: str = "",
+    pool: str = "",
     dtype: str = "float32",
     on_corrupt: str = "error",
     shard_size: int = 4096,
@@ -69,7 +69,8 @@ def extract(
 ) -> None:
   """Representations by an ONNX file or weights of ours, a folder a source.
 
-  Each of `images` is an image store, or a folder of image files.
+  Each of `images` is an image store, or a folder of image files. A setting that
+  is empty or 0 is what the model says; see `alignet.models.encoders.open`.
   """
   # pylint: disable=g-import-not-at-top
   from alignet.data import sources
@@ -78,10 +79,10 @@ def extract(
 
   encoder = encoders.open(
       f"onnx:{model}" if model.suffix == ".onnx" else str(model),
-      layer=layer,
-      size=size,
-      pixel_range=pixel_range,
-      pool=pool,
+      layer=layer or None,
+      size=size or None,
+      pixel_range=pixel_range or None,
+      pool=pool or None,
   )
   for name, path in sorted(images.items()):
     kind = "images" if (path / "images.npy").is_file() else "folder"

@@ -34,7 +34,7 @@ format: environment-dev
 	$(VENV)/ruff check --fix .
 	$(VENV)/pyink --quiet .
 
-bench: environment
+bench: environment-dev
 	@set -e; for script in benchmarks/[!_]*.py; do \
 	  echo "$$script $(BENCH)"; $(VENV)/python $$script $(BENCH); \
 	done

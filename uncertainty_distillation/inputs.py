@@ -1,9 +1,12 @@
 """Reads what a teacher is fitted on, each array checked against the others."""
 
 import dataclasses
+import pathlib
 
 from alignet import files
+from alignet.data.labels import UNLABELLED
 from alignet.errors import AlignetError
+from alignet.representations import store
 import numpy as np
 from uncertainty_distillation import judgments as judgments_lib
 from uncertainty_distillation.judgments import Judgments
@@ -30,7 +33,9 @@ class Inputs:
 
 def load(
     *,
-    features: files.Path,
+    features: files.Path | None = None,
+    representations: files.Path | None = None,
+    level: str = "concept",
     embedding: files.Path | None = None,
     concepts: files.Path | None = None,
     triplets: files.Path | None = None,
@@ -38,10 +43,13 @@ def load(
     max_triplets: int = 1_000_000,
     seed: int = 0,
 ) -> Inputs:
-  """Reads npy files.
+  """Reads npy files, or a directory of representations with its labels.
 
   Args:
     features: (n, d) floats.
+    representations: directory, in the place of features and concepts: the
+      images that have a label at `level`.
+    level: the concepts there; row i of the embedding is the level's class i.
     embedding: (concepts, k) human embedding; may be left out where there are
       triplets.
     concepts: (n,) concept number of each row of the features; None where row
@@ -67,6 +75,13 @@ def load(
     raise AlignetError(
         "probabilities belong to triplets; pass --triplets=T.npy too"
     )
+  if (features is None) == (representations is None) or (
+      representations is not None and concepts is not None
+  ):
+    raise AlignetError(
+        "expected either --features=F.npy, with --concepts=C.npy where a row"
+        " is not one concept, or --representations=DIR, which has labels"
+    )
   given = {
       "features": (features, (None, None), "f"),
       "embedding": (embedding, (None, None), "f"),
@@ -79,12 +94,35 @@ def load(
       for name, (path, shape, kinds) in given.items()
       if path is not None
   }
-  return make(
-      **arrays,
-      max_triplets=max_triplets,
-      seed=seed,
-      sha256={name: files.sha256(given[name][0]) for name in arrays},
-  )
+  sha256 = {name: files.sha256(given[name][0]) for name in arrays}
+  if representations is not None:
+    sha256["representations"] = files.sha256(
+        pathlib.Path(representations) / store.FEATURES
+    )
+    arrays |= _labelled(representations, level, arrays.get("embedding"))
+  return make(**arrays, max_triplets=max_triplets, seed=seed, sha256=sha256)
+
+
+def _labelled(path, level, embedding) -> dict[str, np.ndarray]:
+  """Features and concepts of the images that have a label."""
+  reps = store.open(path)
+  if level not in reps.labels:
+    raise AlignetError(
+        f"{path} has no labels of level {level!r}, only"
+        f" {', '.join(reps.labels) or 'none'}; extract with"
+        " --concepts=concepts.tsv, or pass --level"
+    )
+  labels = reps.labels[level]
+  if embedding is not None and len(embedding) != len(labels.names):
+    raise AlignetError(
+        f"embedding: expected {len(labels.names)} rows, one a class of level"
+        f" {level} in {path}, found {len(embedding)}"
+    )
+  rows = np.flatnonzero(labels.ids != UNLABELLED)
+  return {
+      "features": np.asarray(reps.features[rows], np.float32),
+      "concepts": labels.ids[rows],
+  }
 
 
 def make(

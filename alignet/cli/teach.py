@@ -13,9 +13,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   inputs = parser.add_argument_group("inputs and output")
   inputs.add_argument(
       "--features",
-      required=True,
       metavar="F.npy",
       help="(n, d) representations; row i shows concept C[i]",
+  )
+  inputs.add_argument(
+      "--representations",
+      metavar="DIR",
+      help="instead: representations with labels, as `extract` writes them",
+  )
+  inputs.add_argument(
+      "--level",
+      default="concept",
+      help="labels in DIR; class i is row i of the embedding" + _DEFAULT,
   )
   inputs.add_argument(
       "--embedding",
@@ -117,6 +126,8 @@ def run(args: argparse.Namespace) -> None:
   )
   data = inputs.load(
       features=args.features,
+      representations=args.representations,
+      level=args.level,
       embedding=args.embedding,
       concepts=args.concepts,
       triplets=args.triplets,

@@ -14,7 +14,7 @@ the fingerprints of its inputs and the contents of its files. Its output lies in
 pipelines with the same OUT share what is the same. A folder under work has
 `.partial` behind its name and is renamed when the stage has ended. At the end
 the files named in `publish` are copied to OUT, under their own names or, where
-`publish` is a mapping, under those it gives.
+an entry is a pair, under the second of it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -100,10 +100,11 @@ def run(
 
 def published(config: ml_collections.ConfigDict) -> dict[str, str]:
   """Files that are copied to OUT: "stage/file" to the name there."""
-  publish = config.get("publish", ())
-  if hasattr(publish, "items"):
-    return dict(publish.items())
-  return {source: source.rpartition("/")[2] for source in publish}
+  pairs = [
+      (entry, entry.rpartition("/")[2]) if isinstance(entry, str) else entry
+      for entry in config.get("publish", ())
+  ]
+  return dict(pairs)
 
 
 def plan(config: ml_collections.ConfigDict) -> dict[str, dict[str, Any]]:

@@ -286,7 +286,9 @@ def dataset(
       cluster_names=[f"cluster {c}: {sizes[c]} images" for c in shown],
       cluster_images=np.array([[thumbnail(i) for i in row] for row in rows]),
       triplets=np.array([[thumbnail(i) for i in row] for row in triplets]),
-      names=reps.filenames[triplets],
+      names=np.vectorize(lambda name: pathlib.PurePosixPath(name).stem)(
+          reps.filenames[triplets]
+      ),
       odd={
           name: where[np.arange(len(picked)), odd[picked]]
           for name, odd in choices.items()

@@ -18,7 +18,7 @@ class Dataset:
   Attributes:
     title: of the page.
     counts: what was counted -> its number, shown as a table.
-    cluster_names: title of each cluster shown.
+    cluster_names: title of each cluster shown, "name: more".
     cluster_images: (clusters, images, h, w, 3) uint8, images of each.
     triplets: (n, 3, h, w, 3) uint8 images of some triplets.
     names: (n, 3) names of those images.
@@ -110,7 +110,7 @@ def write(
                   structure.similarity_matrices(
                       d.matrices,
                       d.matrix_groups,
-                      d.cluster_names,
+                      [name.partition(":")[0] for name in d.cluster_names],
                       shared_scale=False,
                   ),
                   "Colours span the 1st to the 99th percentile off the"

@@ -76,11 +76,11 @@ def get_config() -> ml_collections.ConfigDict:
       files=dict(images=path("images"), **transform),
       params=dict(title="AligNet of a folder of images", seed=field("seed")),
   )
-  config.publish = {
-      "report/report.html": "report.html",
-      "clusters/clusters.npz": "clusters.npz",
-      "aligned/alignet.npz": "aligned.npz",
-      "untransformed/alignet.npz": "untransformed.npz",
-      "matched/alignet.npz": "matched.npz",
-  }
+  config.publish = (
+      "report/report.html",
+      "clusters/clusters.npz",
+      ("aligned/alignet.npz", "aligned.npz"),
+      ("untransformed/alignet.npz", "untransformed.npz"),
+      ("matched/alignet.npz", "matched.npz"),
+  )
   return config

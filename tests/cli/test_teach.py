@@ -5,6 +5,8 @@ import json
 from alignet import similarity
 from alignet import transforms
 from alignet.cli import main
+from alignet.data import labels as labels_lib
+from alignet.representations import store
 from alignet.testing import teacher
 import numpy as np
 import pytest
@@ -153,3 +155,37 @@ def test_bad_input_is_one_sentence_and_nothing_written(
   error = capsys.readouterr().err
   assert message in error and error.count("\n") == 1
   assert sorted(folder.iterdir()) == before
+
+
+def test_representations_with_labels(folder, capsys):
+  x, concepts = (np.load(folder / f"{name}.npy") for name in "FC")
+  n = len(np.load(folder / "V.npy"))
+  # Some images without a concept, which are passed over.
+  x = np.concatenate([x, x[:3]])
+  ids = np.concatenate([concepts, [-1] * 3])
+  labels = labels_lib.Labels(
+      ids=ids, names=np.array([f"c{i}" for i in range(n)])
+  )
+  store.write(
+      folder / "R",
+      x.astype(np.float32),
+      [f"{i}.png" for i in range(len(x))],
+      {"concept": labels},
+      {},
+  )
+  assert _teach(folder, "@representations=R", "@embedding=V.npy") == 0
+  assert _teach(folder, *_EMBEDDING, out="plain.npz") == 0
+  a, b = (transforms.load(folder / f) for f in ("transform.npz", "plain.npz"))
+  np.testing.assert_allclose(a.weights, b.weights, rtol=1e-5, atol=1e-6)
+  capsys.readouterr()
+  for flags, message in (
+      (("@representations=R", "@embedding=F.npy"), "expected 40 rows, one a"),
+      (
+          ("@representations=R", "@embedding=V.npy", "--level=basic"),
+          "no labels",
+      ),
+      (("@representations=R", *_EMBEDDING), "either --features=F.npy"),
+      (("@embedding=V.npy",), "either --features=F.npy"),
+  ):
+    assert _teach(folder, *flags, out="none.npz") == 2
+    assert message in capsys.readouterr().err

@@ -80,6 +80,15 @@ def test_stages_run_in_order_and_are_published(tmp_path):
   assert _calls == ["number", "number", "total"]
 
 
+def test_published_under_another_name(tmp_path):
+  config = _config()
+  config.publish = (("sum/total.json", "sum.json"), "a/number.json")
+  runner.run(config, tmp_path, say=_quiet)
+  assert json.loads((tmp_path / "sum.json").read_text()) == 3
+  assert (tmp_path / "number.json").exists()
+  assert not (tmp_path / "total.json").exists()
+
+
 def test_nothing_is_done_twice_and_only_what_changed_again(tmp_path):
   runner.run(_config(), tmp_path, say=_quiet)
   _calls.clear()

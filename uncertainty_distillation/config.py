@@ -50,7 +50,16 @@ class Config:
         raise AlignetError(
             f"{name}: expected one of {', '.join(allowed)}, found {value!r}"
         )
-    objective.check_regulariser(self.optimisation.regulariser)
+    optimisation = self.optimisation
+    objective.check_regulariser(optimisation.regulariser)
+    if not 0 <= optimisation.alpha <= 1:
+      raise AlignetError(f"alpha: expected 0 to 1, found {optimisation.alpha}")
+    if optimisation.tau <= 0 or optimisation.local_batch < 2:
+      raise AlignetError(
+          "tau and local_batch: expected a positive temperature and at least"
+          f" two images, found {optimisation.tau} and"
+          f" {optimisation.local_batch}"
+      )
     every = self.optimisation.every
     if self.steps < 0 or self.steps % every:
       raise AlignetError(

@@ -8,6 +8,7 @@ num_workers=0)`.
 import dataclasses
 import functools
 
+from alignet import files
 from alignet import transforms
 from alignet.errors import AlignetError
 from alignet.testing import teacher as simulated
@@ -32,6 +33,8 @@ class TeacherData:
     concepts: npy (n,).
     triplets: npy (m, 3), the odd one last.
     probabilities: npy (m, 3).
+    local: npy (images, d), representations of any images for glocal; without
+      it the training concepts' own rows take that place.
     input_map: "none", "sqrt" or "l2".
     standardise: "scalar" or "per_dimension"; from rows of training concepts.
     folds: object-disjoint folds of the concepts; 0 trains on all of them.
@@ -45,6 +48,7 @@ class TeacherData:
   concepts: str = ""
   triplets: str = ""
   probabilities: str = ""
+  local: str = ""
   input_map: transforms.InputMap = "none"
   standardise: starts.Standardise = "scalar"
   folds: int = 4
@@ -137,6 +141,21 @@ class TeacherData:
         transforms.map_input(self.inputs.features, self.input_map) - mean
     ) / std
 
+  @functools.cached_property
+  def local_x(self) -> np.ndarray:
+    """(images, d) float32 local images, standardised like the others."""
+    if not self.local:
+      return self.x[~self.held_out[self.inputs.concepts]]
+    images = files.load_npy(
+        self.local,
+        what="local images",
+        shape=(None, self.inputs.features.shape[1]),
+        kinds="f",
+    )
+    files.check_finite(images, f"local images in {self.local}")
+    mean, std = self.moments
+    return (transforms.map_input(images, self.input_map) - mean) / std
+
   def draw_images(
       self, triplets: np.ndarray, rng: np.random.Generator
   ) -> np.ndarray:
@@ -158,9 +177,12 @@ class TeacherData:
 class TeacherBatches(grain.RandomAccessDataSource):
   """Element k is a whole batch: {"x": [b, 3, d], "targets": [b, 3]} float32.
 
+  With `local_batch` also "local": [m, d].
+
   Attributes:
     data: where judgments and features come from.
     batch_size: triplets a batch.
+    local_batch: local images a batch; 0 for none.
     num_batches: length of the source.
     seed: batch k depends on it and k only.
   """
@@ -169,6 +191,7 @@ class TeacherBatches(grain.RandomAccessDataSource):
   batch_size: int
   num_batches: int
   seed: int = 0
+  local_batch: int = 0
 
   def __len__(self) -> int:
     return self.num_batches
@@ -178,7 +201,12 @@ class TeacherBatches(grain.RandomAccessDataSource):
     judgments = self.data.training
     rows = rng.integers(0, len(judgments), self.batch_size)
     images = self.data.draw_images(judgments.triplets[rows], rng)
-    return {
+    batch = {
         "x": self.data.x[images],
         "targets": judgments.probabilities[rows],
     }
+    if self.local_batch:
+      local = self.data.local_x
+      m = min(self.local_batch, len(local))
+      batch["local"] = local[rng.choice(len(local), m, replace=False)]
+    return batch

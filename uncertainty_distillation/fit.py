@@ -24,6 +24,7 @@ import numpy as np
 from uncertainty_distillation import inputs
 from uncertainty_distillation import judgments as judgments_lib
 from uncertainty_distillation import loop
+from uncertainty_distillation import objective
 from uncertainty_distillation import starts
 from uncertainty_distillation.config import Config
 from uncertainty_distillation.judgments import Judgments
@@ -38,6 +39,7 @@ def fit(
     config: Config | None = None,
     *,
     embedding: np.ndarray | None = None,
+    local_images: np.ndarray | None = None,
 ) -> tuple[transforms.Transform, dict[str, Any]]:
   """Fits a teacher on all given concepts that have images and judgments.
 
@@ -50,6 +52,8 @@ def fit(
     embedding: (n_concepts, k) human embedding, where there is one: what the
       ridge regression predicts. Without it, `point.embedding` of the
       judgments takes its place.
+    local_images: (m, d) representations of any images, whose neighbourhoods
+      glocal keeps; needed where the config's alpha is above 0, and only there.
 
   Returns:
     The transform, and a JSON-serialisable report: the number of steps chosen
@@ -111,13 +115,37 @@ def fit(
     input_map = "none" if config.input_map == "auto" else config.input_map
     base, x = starts.plain(features, input_map, config.standardise)
   objects = loop.make_objects(x, concepts)
-  weights, bias, chosen = _distil(objects, local, config)
+  images = _local(local_images, features.shape[1], base, config)
+  weights, bias, chosen = _distil(objects, local, config, images)
   transform = transforms.fold(_compose(base, weights, bias))
   report |= chosen
   return dataclasses.replace(transform, meta=report), report
 
 
-def _distil(objects, judgments, config):
+def _local(images, d, base, config):
+  """Shuffled images for glocal's local term, or None."""
+  if (config.optimisation.alpha > 0) != (images is not None):
+    raise AlignetError(
+        "the local term needs both: images (--local=L.npy) and alpha above 0"
+        f" (--alpha); found alpha {config.optimisation.alpha} and"
+        f" {'no' if images is None else len(images)} images"
+    )
+  if images is None:
+    return None
+  images = files.check_array(images, "local images", shape=(None, d), kinds="f")
+  files.check_finite(images, "local images")
+  if len(images) < 2:
+    raise AlignetError(
+        f"local images: expected two or more, found {len(images)}"
+    )
+  order = np.random.default_rng([config.seed, 0x6C6F63]).permutation(
+      len(images)
+  )
+  images = np.asarray(images[order], np.float32)
+  return objective.Local(jnp.asarray(images), jnp.asarray(base(images)))
+
+
+def _distil(objects, judgments, config, local):
   """Weights, bias, and the report of the choice of the number of steps."""
   pool = loop.make_pool(judgments.triplets, judgments.probabilities)
   d = objects.x.shape[1]
@@ -139,6 +167,7 @@ def _distil(objects, judgments, config):
         steps=steps,
         seed=config.seed,
         optimisation=config.optimisation,
+        local=local,
     )
 
   steps, inner = config.steps, None

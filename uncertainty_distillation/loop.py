@@ -29,6 +29,9 @@ class Optimisation:
   Attributes:
     regulariser: "identity" or "l2", see `objective.regulariser`.
     regulariser_weight: its weight, lambda.
+    alpha: share of glocal's local term, 0 to 1; above 0 it needs images.
+    tau: temperature of the local term.
+    local_batch: images of it a step, consecutive ones of a shuffled order.
     learning_rate: of Adam, constant.
     clip: largest global norm of the gradient.
     batch: triplets a step.
@@ -37,6 +40,9 @@ class Optimisation:
 
   regulariser: objective.Regulariser = "identity"
   regulariser_weight: float = 0.03
+  alpha: float = 0.0
+  tau: float = 1.0
+  local_batch: int = 1024
   learning_rate: float = 3e-3
   clip: float = 1.0
   batch: int = 8192
@@ -122,6 +128,7 @@ def train(
     steps: int,
     seed: int,
     optimisation: Optimisation,
+    local: objective.Local | None = None,
 ) -> list[Params]:
   """Minimises the objective.
 
@@ -132,6 +139,7 @@ def train(
     steps: a multiple of `optimisation.every`.
     seed: of all draws.
     optimisation: how.
+    local: images of glocal's local term, shuffled; None where alpha is 0.
 
   Returns:
     The parameters after 0, `every`, 2 `every`, ... `steps` steps.
@@ -145,7 +153,7 @@ def train(
   views = _views(objects, 4)
   for start in range(0, steps, optimisation.every):
     state, losses = _chunk(
-        state, start, key, objects[:3], pool, optimisation, views
+        state, start, key, objects[:3], pool, local, optimisation, views
     )
     losses = np.asarray(losses)
     if not np.isfinite(losses).all():
@@ -204,6 +212,16 @@ def _draw(key, objects, views):
   return x[first + offset]
 
 
+def _some(local, key, number, size):
+  """Consecutive images from a random one on, around the end."""
+  if local is None:
+    return None
+  m = len(local.inputs)
+  key = jax.random.fold_in(jax.random.fold_in(key, 1), number)
+  rows = jax.random.randint(key, (), 0, m) + jnp.arange(min(size, m))
+  return jax.tree.map(lambda x: x[rows % m], local)
+
+
 @functools.partial(jax.jit, static_argnames=("views",))
 def _similarities(params, objects, triplets, key, views):
   x = _draw(key, objects, views)
@@ -212,7 +230,7 @@ def _similarities(params, objects, triplets, key, views):
 
 
 @functools.partial(jax.jit, static_argnames=("optimisation", "views"))
-def _chunk(state, start, key, objects, pool, optimisation, views):
+def _chunk(state, start, key, objects, pool, local, optimisation, views):
   """`every` steps; returns the state and the losses."""
   optimizer = optimisation.optimizer()
 
@@ -228,6 +246,9 @@ def _chunk(state, start, key, objects, pool, optimisation, views):
         pool.targets[rows],
         kind=optimisation.regulariser,
         weight=optimisation.regulariser_weight,
+        alpha=optimisation.alpha,
+        tau=optimisation.tau,
+        local=_some(local, key, number, optimisation.local_batch),
     )
     updates, moments = optimizer.update(gradient, moments)
     return (optax.apply_updates(params, updates), moments), value

@@ -20,6 +20,7 @@ class AffineTransform(nn.Module):
     scale: the weights start as this multiple of the identity (gLocal: 1e-3).
     bias: where the biases start (gLocal: 1e-3).
     x: key of the [*b, 3, d] standardised features.
+    local: key of the [m, d] standardised images of glocal's local term.
   """
 
   width: int | None = None
@@ -27,10 +28,18 @@ class AffineTransform(nn.Module):
   bias: float = 1e-3
 
   x: kontext.Key = "batch.x"
+  local: kontext.Key | None = None
 
   @nn.compact
-  def __call__(self, x: Float[Array, "*b 3 d"]) -> dict[str, jax.Array]:
-    """Returns "similarities": [*b, 3], the dot products [s01, s02, s12]."""
+  def __call__(
+      self,
+      x: Float[Array, "*b 3 d"],
+      local: Float[Array, "m d"] | None = None,
+  ) -> dict[str, jax.Array]:
+    """Returns "similarities": [*b, 3], the dot products [s01, s02, s12].
+
+    With local images also "local": [m, d'], what becomes of them.
+    """
     d = x.shape[-1]
     width = self.width or d
     weights = self.param(
@@ -39,7 +48,10 @@ class AffineTransform(nn.Module):
     )
     bias = self.param("bias", nn.initializers.constant(self.bias), (width,))
     z = x @ weights + bias
-    return {"similarities": similarity.pair_similarities(z)}
+    preds = {"similarities": similarity.pair_similarities(z)}
+    if local is not None:
+      preds["local"] = local @ weights + bias
+    return preds
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=True)
@@ -58,6 +70,27 @@ class TripletKL(kd.losses.Loss):
       self, similarities: Float[Array, "*b 3"], targets: Float[Array, "*b 3"]
   ) -> Float[Array, "*b"]:
     return objective.divergence(similarities, targets)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=True)
+class Locality(kd.losses.Loss):
+  """glocal's local term; alpha is its `weight`, 1 - alpha that of the KL.
+
+  Attributes:
+    tau: temperature.
+    original: key of the [m, p] representations.
+    transformed: key of the [m, d'] transformed ones.
+  """
+
+  tau: float = 1.0
+
+  original: kontext.Key = "batch.local"
+  transformed: kontext.Key = "preds.local"
+
+  def get_values(
+      self, original: Float[Array, "m p"], transformed: Float[Array, "m k"]
+  ) -> Float[Array, ""]:
+    return objective.locality(original, transformed, self.tau)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=True)

@@ -1,14 +1,17 @@
 """The teacher's objective, one implementation for every trainer.
 
-    mean over triplets of KL(pi || p)  +  weight * regulariser(W)
+    (1 - alpha) * mean over triplets of KL(pi || p)
+      + alpha * local term  +  weight * regulariser(W)
 
 pi are the human probabilities of the three pairs, p = softmax([s01, s02, s12])
 of the dot products of transformed representations z = x @ W + b (Muttenthaler
 et al. 2023, 2025). KL is cross-entropy minus the entropy of pi: for hard
-choices, pi = (1, 0, 0), it is the cross-entropy itself.
+choices, pi = (1, 0, 0), it is the cross-entropy itself. The local term keeps
+the neighbourhoods that images had before (gLocal, Muttenthaler et al. 2023);
+alpha 0 leaves it out.
 """
 
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from alignet import similarity
 from alignet.errors import AlignetError
@@ -16,6 +19,18 @@ import jax
 import jax.numpy as jnp
 
 Regulariser = Literal["identity", "l2"]
+
+
+class Local(NamedTuple):
+  """Images whose neighbourhoods a transform shall keep.
+
+  Attributes:
+    original: [m, p] representations that define the neighbourhoods.
+    inputs: [m, d] what the transform is applied to.
+  """
+
+  original: jax.Array
+  inputs: jax.Array
 
 
 def triplet_similarities(z: jax.Array, triplets: jax.Array) -> jax.Array:
@@ -88,6 +103,33 @@ def check_regulariser(kind: str) -> None:
     )
 
 
+def locality(
+    original: jax.Array, transformed: jax.Array, tau: float
+) -> jax.Array:
+  """Cross-entropy of neighbourhoods before and after a transform.
+
+  Each image's neighbourhood is the softmax of its cosine similarities to the
+  other images, over tau (gLocal, equation 5).
+
+  Args:
+    original: [m, p] representations.
+    transformed: [m, k] the same images, transformed.
+    tau: temperature, positive.
+
+  Returns:
+    A scalar in nats, at least the entropy of the original neighbourhoods.
+  """
+  p, q = (_neighbours(x, tau) for x in (original, transformed))
+  return -jnp.mean(jnp.sum(jnp.exp(p) * jnp.where(jnp.isinf(q), 0, q), axis=1))
+
+
+def _neighbours(x: jax.Array, tau: float) -> jax.Array:
+  """[m, m] log probabilities of the other images, -inf on the diagonal."""
+  s = similarity.matrix(x, kind="cosine") / tau
+  s = jnp.where(jnp.eye(len(x), dtype=bool), -jnp.inf, s)
+  return jax.nn.log_softmax(s, axis=1)
+
+
 def loss(
     params: dict[str, jax.Array],
     x: jax.Array,
@@ -96,6 +138,9 @@ def loss(
     *,
     kind: Regulariser,
     weight: float,
+    alpha: float = 0.0,
+    tau: float = 1.0,
+    local: Local | None = None,
 ) -> jax.Array:
   """The whole objective.
 
@@ -106,10 +151,16 @@ def loss(
     targets: [b, 3] human probabilities of the pairs.
     kind: which regulariser.
     weight: its weight, lambda.
+    alpha: share of the local term, 0 to 1.
+    tau: its temperature.
+    local: its images; None leaves the term out, and alpha must be 0.
 
   Returns:
     A scalar in nats.
   """
-  z = x @ params["weights"] + params["bias"]
-  fit = jnp.mean(divergence(triplet_similarities(z, triplets), targets))
+  apply = lambda inputs: inputs @ params["weights"] + params["bias"]
+  fit = jnp.mean(divergence(triplet_similarities(apply(x), triplets), targets))
+  if local is not None:
+    kept = locality(local.original, apply(local.inputs), tau)
+    fit = (1 - alpha) * fit + alpha * kept
   return fit + weight * regulariser(params["weights"], kind)

@@ -50,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       help="(m, 3) probabilities of the triplets' pairs s01, s02, s12",
   )
   inputs.add_argument(
+      "--local",
+      metavar="L.npy",
+      help="(m, d) representations of any images, for glocal; with --alpha",
+  )
+  inputs.add_argument(
       "--out", required=True, metavar="transform.npz", help="file to write"
   )
   inputs.add_argument(
@@ -87,6 +92,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   )
   for flag, kind, default, text in (
       ("--regulariser_weight", float, 0.03, "its weight, lambda"),
+      ("--alpha", float, 0.0, "share of glocal's local term; needs --local"),
+      ("--tau", float, 1.0, "temperature of the local term"),
+      ("--local_batch", int, 1024, "images of the local term a step"),
       ("--learning_rate", float, 3e-3, "of Adam"),
       ("--batch", int, 8192, "triplets a step"),
       ("--steps", int, 400, "most steps; a multiple of 50"),
@@ -119,6 +127,9 @@ def run(args: argparse.Namespace) -> None:
       optimisation=loop.Optimisation(
           regulariser=args.regulariser,
           regulariser_weight=args.regulariser_weight,
+          alpha=args.alpha,
+          tau=args.tau,
+          local_batch=args.local_batch,
           learning_rate=args.learning_rate,
           batch=args.batch,
       ),
@@ -135,12 +146,19 @@ def run(args: argparse.Namespace) -> None:
       max_triplets=args.max_triplets,
       seed=args.seed,
   )
+  local = None
+  if args.local:
+    local = files.load_npy(
+        args.local, what="local images", shape=(None, None), kinds="f"
+    )
+    data.sha256["local"] = files.sha256(args.local)
   transform, report = fit.fit(
       data.features,
       data.concepts,
       data.judgments,
       config,
       embedding=data.embedding,
+      local_images=local,
   )
   meta = {**report, "inputs": data.sha256, "versions": files.versions()}
   transforms.save(

@@ -119,3 +119,43 @@ def test_losses_are_those_of_the_objective(tmp_path):
       rtol=1e-6,
   )
   assert isinstance(penalty, kd.losses.Loss)
+
+
+def test_glocal_wiring_and_training(tmp_path):
+  cfg = config_files.load(
+      "glocal",
+      [
+          f"workdir={tmp_path}/run",
+          "num_train_steps=10",
+          "aux.batch_size=32",
+          "aux.eval_every=10",
+          "aux.alpha=0.25",
+          "aux.local_batch=20",
+      ],
+  )
+  cfg.checkpointer = None
+  trainer = konfig.resolve(cfg)
+  assert trainer.context_specs.batch["local"].shape == (20, 32)
+  assert trainer.context_specs.preds["local"].shape == (20, 32)
+  losses = trainer.train_losses
+  assert losses["kl"].weight == 0.75 and losses["local"].weight == 0.25
+  trainer.train()
+  assert transforms.load(tmp_path / "run" / "transform.npz").meta["step"] == 10
+
+
+def test_local_images_are_standardised_like_the_judged_ones(tmp_path):
+  images = np.random.default_rng(0).normal(size=(9, 32)).astype(np.float32)
+  np.save(tmp_path / "L.npy", images)
+  cfg = config_files.load(
+      "glocal", [f"workdir={tmp_path}", f"aux.local={tmp_path}/L.npy"]
+  )
+  source = konfig.resolve(cfg).train_ds.data_source
+  mean, std = source.data.moments
+  batch = source[3]["local"]
+  assert batch.shape == (9, 32)
+  np.testing.assert_allclose(
+      np.sort(batch, axis=0), np.sort((images - mean) / std, axis=0), rtol=1e-6
+  )
+  np.save(tmp_path / "L.npy", images[:, :5])
+  with pytest.raises(AlignetError, match="expected shape .any, 32"):
+    konfig.resolve(cfg).train_ds.data_source[0]

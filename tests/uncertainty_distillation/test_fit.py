@@ -13,6 +13,7 @@ from uncertainty_distillation import config as config_lib
 from uncertainty_distillation import fit
 from uncertainty_distillation import judgments as judgments_lib
 from uncertainty_distillation import loop
+from uncertainty_distillation import objective
 
 _FAST = config_lib.Config(
     steps=100, optimisation=loop.Optimisation(batch=1024), inner_folds=3
@@ -243,3 +244,45 @@ def test_imagenet_and_vice(test_data):
   # Raw features reach .40, ridge from L2-normalised ones about .52 here.
   assert scores["agreement"] > 0.52
   assert scores["cross_entropy"] < 1.06
+
+
+@pytest.mark.parametrize("start", ["ridge", "identity"])
+def test_glocal_keeps_neighbourhoods(world, start):
+  """More of the local term: closer to the neighbourhoods there were."""
+  x, concepts, embedding, held = world
+  images = np.random.default_rng(0).normal(size=(200, 32)).astype(np.float32)
+  kept = []
+  for alpha in (0.0, 0.9):
+    config = dataclasses.replace(
+        _FAST,
+        start=start,
+        inner_folds=0,
+        optimisation=dataclasses.replace(
+            _FAST.optimisation, alpha=alpha, tau=0.1, local_batch=64
+        ),
+    )
+    transform, _ = fit.fit(
+        x,
+        concepts,
+        judgments_lib.from_embedding(embedding),
+        config,
+        embedding=embedding,
+        local_images=images if alpha else None,
+    )
+    kept.append(float(objective.locality(images, transform(images), 0.1)))
+  assert kept[1] < kept[0] - 0.1
+
+
+@pytest.mark.parametrize("alpha, images", [(0.1, None), (0.0, np.eye(32))])
+def test_the_local_term_needs_images_and_a_share(world, alpha, images):
+  x, concepts, embedding, _ = world
+  config = config_lib.Config(optimisation=loop.Optimisation(alpha=alpha))
+  with pytest.raises(AlignetError, match="the local term needs both"):
+    fit.fit(
+        x,
+        concepts,
+        judgments_lib.from_embedding(embedding),
+        config,
+        embedding=embedding,
+        local_images=images,
+    )

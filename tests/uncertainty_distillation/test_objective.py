@@ -1,9 +1,11 @@
 """The objective against written-out NumPy float64 and independent arrays."""
 
 from alignet.errors import AlignetError
+from alignet.scores import odd_one_out
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from uncertainty_distillation import objective
 
@@ -117,6 +119,125 @@ def test_independent_implementation(
     _close(value, terms("glocal/reg"), tolerance)
     _close(weight * value, terms("global/reg_times_lambda"), tolerance)
     _close(gradient, terms("glocal/dreg_dW"), tolerance)
+
+
+@pytest.mark.parametrize("name, kind", [("eye", "identity"), ("l2", "l2")])
+@pytest.mark.parametrize(
+    "bits, dtype, tolerance", [(64, "float64", 1e-12), (32, "float32", 1e-5)]
+)
+def test_independent_implementation_of_glocal(
+    test_data, name, kind, bits, dtype, tolerance
+):
+  """The local term, the sum, their gradients, and neighbourhoods."""
+  case = np.load(test_data / "reference" / "glocal_case.npz")
+  terms = lambda key: case[f"f{bits}/{name}/glocal/{key}"]
+  with jax.enable_x64(bits == 64):
+    cast = lambda a: jnp.asarray(np.asarray(a), dtype)
+    params = {"weights": cast(case["W"]), "bias": cast(case["b"])}
+    images = cast(case["imagenet_features"])
+    tau = float(case["tau"])
+    local = objective.Local(images, images)
+
+    def kept(params):
+      z = images @ params["weights"] + params["bias"]
+      return objective.locality(images, z, tau)
+
+    value, gradient = jax.value_and_grad(kept)(params)
+    _close(value, terms("contrastive"), tolerance)
+    _close(gradient["weights"], terms("dcontrastive_dW"), tolerance)
+    _close(gradient["bias"], terms("dcontrastive_db"), tolerance)
+
+    triplets = case["triplets"]
+    value, gradient = jax.value_and_grad(objective.loss)(
+        params,
+        cast(case["features"])[None],
+        triplets,
+        cast(np.tile([1, 0, 0], (len(triplets), 1))),
+        kind=kind,
+        weight=float(case["lmbda"]),
+        alpha=float(case["alpha"]),
+        tau=tau,
+        local=local,
+    )
+    _close(value, terms("total"), tolerance)
+    _close(gradient["weights"], terms("dtotal_dW"), tolerance)
+    _close(gradient["bias"], terms("dtotal_db"), tolerance)
+
+    log_p = np.asarray(objective._neighbours(images, tau))
+    p = np.exp(log_p)[~np.eye(len(images), dtype=bool)].reshape(40, 39)
+    _close(p, case[f"f{bits}/teacher_distribution"], tolerance)
+
+
+@pytest.mark.parametrize(
+    "name, optimizer",
+    [("SGD", optax.sgd(0.01, momentum=0.9)), ("Adam", optax.adam(0.01))],
+)
+def test_trajectory_of_an_independent_implementation(
+    test_data, name, optimizer
+):
+  """Twenty steps of glocal on the whole batch."""
+  case = np.load(test_data / "reference" / "glocal_case.npz")
+  images = jnp.asarray(case["imagenet_features"])
+  triplets = case["triplets"]
+  params = {
+      "weights": jnp.asarray(case[f"traj/{name}/W0"]),
+      "bias": jnp.asarray(case[f"traj/{name}/b0"]),
+  }
+  value_and_grad = jax.jit(
+      jax.value_and_grad(
+          lambda p: objective.loss(
+              p,
+              jnp.asarray(case["features"])[None],
+              triplets,
+              jnp.tile(jnp.asarray([1.0, 0.0, 0.0]), (len(triplets), 1)),
+              kind="identity",
+              weight=float(case["lmbda"]),
+              alpha=float(case["alpha"]),
+              tau=float(case["tau"]),
+              local=objective.Local(images, images),
+          )
+      )
+  )
+  state, losses = optimizer.init(params), []
+  for _ in range(20):
+    value, gradient = value_and_grad(params)
+    losses.append(float(value))
+    updates, state = optimizer.update(gradient, state, params)
+    params = optax.apply_updates(params, updates)
+  _close(losses, case[f"traj/{name}/losses"], 1e-5)
+  _close(params["weights"], case[f"traj/{name}/W20"], 1e-5)
+  _close(params["bias"], case[f"traj/{name}/b20"], 1e-5)
+
+
+def test_ties_count_one_in_k_where_gLocal_rounds(test_data):
+  """gLocal rounds probabilities to two decimals and scores a tie as wrong.
+
+  Ours counts an exact tie as 1/k, and takes what is larger as larger.
+  """
+  case = np.load(test_data / "reference" / "glocal_case.npz")
+  dots, theirs = case["f64/dots"], case["f64/choices_break_ties"]
+  clear = theirs >= 0
+  np.testing.assert_array_equal(dots[clear].argmax(axis=1), theirs[clear])
+  assert (theirs == 0).mean() == case["f64/choice_accuracy"]
+  ours = odd_one_out.accuracy(dots)
+  np.testing.assert_array_equal(ours[clear], theirs[clear] == 0)
+  wanted = [
+      1 / 3 if len(set(row)) == 1 else float(row.argmax() == 0)
+      for row in dots[~clear]
+  ]
+  np.testing.assert_allclose(ours[~clear], wanted)
+  assert sorted(wanted) == [0, pytest.approx(1 / 3), 1]
+
+
+def test_locality_is_least_where_nothing_moves():
+  x = jnp.asarray(np.random.default_rng(0).normal(size=(12, 5)), jnp.float32)
+  least = objective.locality(x, x, 0.3)
+  p = np.exp(np.asarray(objective._neighbours(x, 0.3)))
+  entropy = -(p * np.log(np.where(p > 0, p, 1))).sum(axis=1).mean()
+  np.testing.assert_allclose(least, entropy, rtol=1e-5)
+  assert objective.locality(x, x[:, ::-1] ** 3, 0.3) > least
+  gradient = jax.grad(lambda z: objective.locality(x, z, 0.01))(0 * x)
+  assert np.isfinite(gradient).all()
 
 
 def test_hard_choice_is_cross_entropy():

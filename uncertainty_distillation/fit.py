@@ -56,9 +56,10 @@ def fit(
       glocal keeps; needed where the config's alpha is above 0, and only there.
 
   Returns:
-    The transform, and a JSON-serialisable report: the number of steps chosen
-    and, under "inner", the scores on inner held-out concepts (none of the
-    numbers needs a concept that was not given).
+    The transform, and a JSON-serialisable report: the number of steps chosen,
+    the temperature that suits inner held-out concepts (similarities are to be
+    divided by it; the transform is not) and, under "inner", the scores on
+    inner held-out concepts (no number needs a concept that was not given).
 
   Raises:
     AlignetError: lengths that differ, concepts out of range, a NaN, too few
@@ -174,7 +175,11 @@ def _distil(objects, judgments, config, local):
   if config.inner_folds:
     steps, inner = _choose_steps(objects, judgments, pool, train, config)
   params = train(pool, steps)[-1]
-  report = {"steps": steps, "inner": inner}
+  report = {
+      "steps": steps,
+      "inner": inner,
+      "temperature": inner["temperature"] if inner else 1.0,
+  }
   return np.asarray(params["weights"]), np.asarray(params["bias"]), report
 
 
@@ -188,7 +193,7 @@ def _choose_steps(objects, judgments, pool, train, config):
   folds = judgments_lib.folds(
       np.arange(n), min(config.inner_folds, n // 3), seed=config.seed + 1
   )
-  curves, best_scores = [], []
+  curves, best_scores, outcomes = [], [], []
   for fold in folds:
     held = np.isin(np.arange(n), fold)[judgments.triplets]
     training = np.flatnonzero(~held.any(axis=1))
@@ -196,10 +201,12 @@ def _choose_steps(objects, judgments, pool, train, config):
     if not (len(training) and len(validation)):
       continue
     outside = loop.restrict(pool, validation)
-    scores = []
-    for params in train(loop.restrict(pool, training), config.steps):
-      s, p = loop.evaluate(params, objects, outside, seed=config.seed)
-      scores.append(score(s, p))
+    outcome = [
+        loop.evaluate(params, objects, outside, seed=config.seed)
+        for params in train(loop.restrict(pool, training), config.steps)
+    ]
+    scores = [score(s, p) for s, p in outcome]
+    outcomes.append(outcome)
     curves.append([x["kl"] for x in scores])
     best_scores.append(scores)
   if not curves:
@@ -214,6 +221,10 @@ def _choose_steps(objects, judgments, pool, train, config):
   }
   inner["kl_curve"] = np.mean(curves, axis=0).tolist()
   inner["folds"] = len(curves)
+  # Of inner held-out concepts, so that no trial it is applied to shaped it.
+  inner["temperature"] = probabilistic.fit_temperature(
+      *(np.concatenate(x) for x in zip(*(o[best] for o in outcomes)))
+  )
   return best * config.optimisation.every, inner
 
 

@@ -144,6 +144,39 @@ def folds(concepts: np.ndarray, n_folds: int, *, seed: int) -> list[np.ndarray]:
   return [np.sort(fold) for fold in np.array_split(order, n_folds)]
 
 
+def blocked_folds(
+    concepts: np.ndarray, blocks: np.ndarray, n_folds: int, *, seed: int
+) -> list[np.ndarray]:
+  """Disjoint folds of concepts that keep each block in one fold.
+
+  Blocks, the large ones first and equal ones in a random order, go to the fold
+  that has the fewest concepts.
+
+  Args:
+    concepts: (n,) concept numbers.
+    blocks: (n,) category of each.
+    n_folds: number of folds.
+    seed: of the order.
+
+  Raises:
+    AlignetError: fewer blocks than folds.
+  """
+  names, place = np.unique(blocks, return_inverse=True)
+  if len(names) < n_folds:
+    raise AlignetError(
+        f"expected at least {n_folds} categories of concepts, one a fold, found"
+        f" {len(names)}"
+    )
+  rng = np.random.default_rng([seed, 0x626C6F63])
+  sizes, fold_of = np.zeros(n_folds, int), np.empty(len(names), int)
+  count = np.bincount(place)
+  # Large ones first, so that the folds come out nearly equal.
+  for block in sorted(rng.permutation(len(names)), key=lambda b: -count[b]):
+    fold_of[block] = sizes.argmin()
+    sizes[fold_of[block]] += count[block]
+  return [np.sort(concepts[fold_of[place] == f]) for f in range(n_folds)]
+
+
 def split(
     judgments: Judgments, held_out: np.ndarray
 ) -> tuple[Judgments, Judgments, int]:
@@ -159,6 +192,27 @@ def split(
   """
   train, held = within(judgments, ~held_out), within(judgments, held_out)
   return train, held, len(judgments) - len(train) - len(held)
+
+
+def sample_choices(judgments: Judgments, *, seed: int) -> Judgments:
+  """Hard choices drawn from the probabilities: what single people would say.
+
+  Args:
+    judgments: with probabilities.
+    seed: of the draw; row r depends on it and r only.
+
+  Returns:
+    As many rows, the pair chosen first and the odd one last.
+  """
+  rng = np.random.default_rng([seed, 0x63686F69])
+  cumulative = judgments.probabilities.astype(np.float64).cumsum(axis=1)
+  u = rng.random((len(judgments), 1)) * cumulative[:, -1:]
+  pair = (u >= cumulative).sum(axis=1).clip(0, 2)
+  order = np.array([(0, 1, 2), (0, 2, 1), (1, 2, 0)])[pair]
+  return from_choices(
+      np.take_along_axis(judgments.triplets, order, axis=1),
+      n_concepts=judgments.n_concepts,
+  )
 
 
 def _all_or_some(n: int, most: int, seed: int) -> np.ndarray:

@@ -60,6 +60,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   inputs.add_argument(
       "--overwrite", action="store_true", help="replace an existing file"
   )
+  check = parser.add_argument_group("cross-validation, before the fit on all")
+  check.add_argument(
+      "--cross_validate",
+      type=int,
+      default=0,
+      metavar="FOLDS",
+      help=(
+          "object-disjoint folds on which this teacher, ridge regression and"
+          " the raw representations are scored; 0: none" + _DEFAULT
+      ),
+  )
+  check.add_argument(
+      "--repeats", type=int, default=1, help="times, other folds" + _DEFAULT
+  )
+  check.add_argument(
+      "--blocks",
+      metavar="B.npy",
+      help="(concepts,) category of each: categories are held out whole",
+  )
+  check.add_argument(
+      "--report",
+      metavar="DIR",
+      help="folder for report.json and calibration.png (default: OUT.report)",
+  )
   settings = parser.add_argument_group("settings")
   settings.add_argument(
       "--input_map",
@@ -152,6 +176,9 @@ def run(args: argparse.Namespace) -> None:
         args.local, what="local images", shape=(None, None), kinds="f"
     )
     data.sha256["local"] = files.sha256(args.local)
+  found = None
+  if args.cross_validate:
+    found = _cross_validate(args, data, config, local)
   transform, report = fit.fit(
       data.features,
       data.concepts,
@@ -161,6 +188,8 @@ def run(args: argparse.Namespace) -> None:
       local_images=local,
   )
   meta = {**report, "inputs": data.sha256, "versions": files.versions()}
+  if found is not None:
+    meta["cross_validation"] = found["methods"]
   transforms.save(
       args.out,
       dataclasses.replace(transform, meta=meta),
@@ -168,6 +197,78 @@ def run(args: argparse.Namespace) -> None:
   )
   if not args.quiet:
     print(f"{args.out}: {_summary(transform, report)}")
+
+
+def _cross_validate(args, data, config, local):
+  """Scores on held-out concepts; written, printed and returned."""
+  # pylint: disable=g-import-not-at-top
+  from alignet import files
+  from alignet.report import figures
+  from alignet.report import style
+  from uncertainty_distillation import crossval
+
+  out = args.report or f"{args.out}.report"
+  files.check_output(out, overwrite=args.overwrite)
+  methods = crossval.standard_methods(config)
+  methods["ours"] = crossval.Method(config=config, local_images=local)
+  blocks = None
+  if args.blocks:
+    blocks = files.load_npy(
+        args.blocks, what="blocks", shape=(None,), kinds="iu"
+    )
+  report = crossval.report(
+      crossval.cross_validate(
+          data.features,
+          data.concepts,
+          data.judgments,
+          methods,
+          embedding=data.embedding,
+          folds=args.cross_validate,
+          seeds=range(args.seed, args.seed + args.repeats),
+          blocks=blocks,
+      ),
+      seed=args.seed,
+  )
+  curves = {
+      f"{name} (error {curve['error']:.3f})": (
+          curve["confidence"],
+          curve["outcome"],
+      )
+      for name, curve in report["calibration"].items()
+  }
+  with files.atomic_directory(out, overwrite=args.overwrite) as folder:
+    files.write_json(folder / "report.json", report)
+    with files.atomic_write(folder / "calibration.png") as f:
+      f.write(style.png(figures.calibration(curves)))
+  if not args.quiet:
+    print(_table(report))
+    print(f"{out}: report.json, calibration.png")
+  return report
+
+
+def _table(report) -> str:
+  """Scores on held-out concepts, a line a method, with intervals."""
+  scores = {
+      "agreement": "agreement",
+      "expected": "expected",
+      "cross_entropy": "cross-entropy",
+      "cross_entropy_fitted": "at fitted T",
+      "brier_fitted": "Brier at it",
+  }
+  rows = {**report["methods"], **report["differences"]}
+  lines = [
+      f"held-out concepts, {report['folds']} folds, {report['trials']} trials;"
+      f" people's own entropy {report['entropy_of_people']:.3f}, best expected"
+      f" {report['ceiling_expected']:.3f}",
+      f"{'':14}" + "".join(f"{text:>24}" for text in scores.values()),
+  ]
+  for name, row in rows.items():
+    cells = (
+        f"{row[s]['value']:.4f} ({row[s]['low']:.3f}, {row[s]['high']:.3f})"
+        for s in scores
+    )
+    lines.append(f"{name:14}" + "".join(f"{cell:>24}" for cell in cells))
+  return "\n".join(lines)
 
 
 def _summary(transform, report) -> str:

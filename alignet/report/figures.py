@@ -168,6 +168,41 @@ def learning_curves(
 
 
 @style.styled
+def calibration(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+) -> Figure:
+  """How often people agree with a pair, over how sure the model was of it.
+
+  Args:
+    curves: model, perhaps with its error -> confidences, outcomes.
+
+  Returns:
+    A figure; the diagonal is perfect calibration.
+  """
+  if not curves:
+    raise AlignetError("calibration: expected at least one curve, found none")
+  colors = style.model_colors(curves)
+  fig = style.figure(4.4, 4.0)
+  ax = fig.add_subplot()
+  ax.plot([1 / 3, 1], [1 / 3, 1], "--", color="#777777", lw=1)
+  for number, (name, (confidence, outcome)) in enumerate(curves.items()):
+    marker = style.MARKERS[number % len(style.MARKERS)]
+    ax.plot(
+        confidence,
+        outcome,
+        marker=marker,
+        markersize=5,
+        color=colors[name],
+        label=style.shorten(name, 40),
+    )
+  ax.set_xlabel("probability of the pair chosen")
+  ax.set_ylabel("people who choose that pair (proportion)")
+  ax.grid(True)
+  ax.legend(loc="upper left")
+  return fig
+
+
+@style.styled
 def cluster_curve(
     curve: Mapping[int, Mapping[str, float]],
 ) -> Figure:

@@ -189,3 +189,20 @@ def test_representations_with_labels(folder, capsys):
   ):
     assert _teach(folder, *flags, out="none.npz") == 2
     assert message in capsys.readouterr().err
+
+
+def test_cross_validation(folder, capsys):
+  flags = (*_EMBEDDING, "--cross_validate=3", "--repeats=2")
+  np.save(folder / "B.npy", np.arange(40) % 5)
+  assert _teach(folder, *flags, "@blocks=B.npy") == 0
+  out = capsys.readouterr().out
+  assert "ours - ridge" in out and "6 folds" in out
+  report = json.loads(
+      (folder / "transform.npz.report" / "report.json").read_text()
+  )
+  assert set(report["methods"]) == {"ours", "ridge", "raw"}
+  assert report["methods"]["ours"]["agreement"]["value"] > 0.6
+  picture = folder / "transform.npz.report" / "calibration.png"
+  assert picture.read_bytes().startswith(b"\x89PNG")
+  meta = transforms.load(folder / "transform.npz").meta
+  assert meta["cross_validation"]["raw"] == report["methods"]["raw"]

@@ -1,0 +1,318 @@
+"""Nested, object-disjoint cross-validation of teachers.
+
+The concepts are dealt out to folds. Each method is fitted on the concepts
+outside a fold, where everything it chooses, down to the temperature, is chosen
+on inner folds of these; then the fold's concepts are scored, once. A judgment
+that mixes the two is dropped, and counted.
+"""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+from typing import Any
+
+from alignet import files
+from alignet import similarity
+from alignet.errors import AlignetError
+from alignet.scores import bootstrap
+from alignet.scores import odd_one_out
+from alignet.scores import probabilistic
+import numpy as np
+from uncertainty_distillation import fit
+from uncertainty_distillation import inputs
+from uncertainty_distillation import judgments as judgments_lib
+from uncertainty_distillation.config import Config
+from uncertainty_distillation.judgments import Judgments
+
+SCORES = (
+    *("agreement", "expected"),
+    *("cross_entropy", "kl", "brier"),
+    *("cross_entropy_fitted", "kl_fitted", "brier_fitted"),
+)
+"""Scores of a trial; `_fitted` at the temperature fitted on training data."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Method:
+  """A way to a transform.
+
+  Attributes:
+    config: of the fit; None for the raw representations, compared by cosine.
+    judgments: to learn from, where they are not those it is scored on (hard
+      choices, for example); same numbers of concepts.
+    local_images: for glocal, see `fit.fit`.
+  """
+
+  config: Config | None = None
+  judgments: Judgments | None = None
+  local_images: np.ndarray | None = None
+
+
+def standard_methods(config: Config) -> dict[str, Method]:
+  """The config's teacher, the ridge regression it starts from, and raw."""
+  ridge = dataclasses.replace(config, start="ridge", steps=0)
+  return {
+      "ours": Method(config=config),
+      "ridge": Method(config=ridge),
+      "raw": Method(),
+  }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Result:
+  """Scores of each trial, all folds one after the other.
+
+  Attributes:
+    scores: method -> score -> (n,) float64.
+    log_p: method -> (n, 3) float64 at the fitted temperature.
+    probabilities: (n, 3) human probabilities of the pairs.
+    concepts: (n, 3) concepts of each trial.
+    fold: (n,) number of its fold, counted on over the seeds.
+    fits: method -> a report a fold: steps, temperature.
+    dropped: judgments that mixed training and held-out concepts, a fold.
+  """
+
+  scores: Mapping[str, Mapping[str, np.ndarray]]
+  log_p: Mapping[str, np.ndarray]
+  probabilities: np.ndarray
+  concepts: np.ndarray
+  fold: np.ndarray
+  fits: Mapping[str, Sequence[Mapping[str, Any]]]
+  dropped: Sequence[int]
+
+
+def cross_validate(
+    features: np.ndarray,
+    concepts: np.ndarray | None,
+    judgments: Judgments,
+    methods: Mapping[str, Method],
+    *,
+    embedding: np.ndarray | None = None,
+    folds: int = 5,
+    seeds: Sequence[int] = (0,),
+    blocks: np.ndarray | None = None,
+    trials: int = 5000,
+) -> Result:
+  """Scores methods on concepts they saw no judgment of.
+
+  Args:
+    features: (n, d); row i shows concept `concepts[i]`.
+    concepts: (n,) integers; None where row i shows concept i.
+    judgments: what people said; trials of held-out concepts come from here.
+    methods: name -> method, all scored on the same trials and images.
+    embedding: (concepts, k) human embedding for ridge regression; only rows of
+      training concepts are used.
+    folds: number of folds.
+    seeds: the folds are dealt out anew for each.
+    blocks: (concepts,) category of each concept; concepts of a category are
+      held out together. None deals concepts out one by one.
+    trials: at most so many of a fold, drawn at random; one random image of each
+      concept.
+
+  Returns:
+    Scores of all trials.
+
+  Raises:
+    AlignetError: too few concepts or judgments for the folds.
+  """
+  features, concepts = inputs.check_features(
+      features, concepts, judgments.n_concepts
+  )
+  parts, fits, dropped = [], {name: [] for name in methods}, []
+  for seed in seeds:
+    for held_out in _folds(concepts, judgments, folds, blocks, seed):
+      part = _fold(
+          *(features, concepts, judgments, methods),
+          *(embedding, held_out, seed, trials),
+      )
+      parts.append(part)
+      dropped.append(part["dropped"])
+      for name, report in part["fits"].items():
+        fits[name].append(report)
+  join = lambda get: np.concatenate([get(part) for part in parts])
+  sizes = [len(part["concepts"]) for part in parts]
+  return Result(
+      scores={
+          name: {
+              score: join(lambda p, n=name, s=score: p["scores"][n][s])
+              for score in SCORES
+          }
+          for name in methods
+      },
+      log_p={name: join(lambda p, n=name: p["log_p"][n]) for name in methods},
+      probabilities=join(lambda p: p["probabilities"]),
+      concepts=join(lambda p: p["concepts"]),
+      fold=np.repeat(np.arange(len(parts)), sizes),
+      fits=fits,
+      dropped=dropped,
+  )
+
+
+def _folds(concepts, judgments, n, blocks, seed) -> list[np.ndarray]:
+  """Boolean masks over the concepts, true for the held-out ones."""
+  seen = np.zeros(judgments.n_concepts, bool)
+  seen[concepts] = True
+  present = np.flatnonzero(seen)
+  if blocks is None:
+    parts = judgments_lib.folds(present, n, seed=seed)
+  else:
+    blocks = files.check_array(
+        blocks, "blocks", shape=(judgments.n_concepts,), kinds="iu"
+    )
+    parts = judgments_lib.blocked_folds(present, blocks[present], n, seed=seed)
+  masks = []
+  for part in parts:
+    mask = np.zeros(judgments.n_concepts, bool)
+    mask[part] = True
+    masks.append(mask)
+  return masks
+
+
+def _fold(
+    features, concepts, judgments, methods, embedding, held_out, seed, trials
+) -> dict[str, Any]:
+  rng = np.random.default_rng([seed, 0x63766664])
+  seen = np.zeros(judgments.n_concepts, bool)
+  seen[concepts] = True
+  usable = judgments_lib.within(judgments, seen)
+  training, held, dropped = judgments_lib.split(usable, held_out)
+  if not len(training) or not len(held):
+    raise AlignetError(
+        f"a fold has {len(training)} judgments to learn from and {len(held)} to"
+        " be scored on; expected some of each: use fewer folds"
+    )
+  rows = np.sort(rng.permutation(len(held))[:trials])
+  triplets, probabilities = held.triplets[rows], held.probabilities[rows]
+  images = draw_images(concepts, triplets, rng)
+  shown = np.unique(images)
+  places = np.searchsorted(shown, images)
+  inside = ~held_out[concepts]
+  x, c = features[inside], concepts[inside]
+  found = {"scores": {}, "log_p": {}, "fits": {}}
+  for name, method in methods.items():
+    if method.config is None:
+      z, kind = np.asarray(features[shown], np.float32), "cosine"
+      report = {"temperature": _raw_temperature(x, c, training, rng)}
+    else:
+      own = method.judgments
+      own = training if own is None else judgments_lib.within(own, ~held_out)
+      hidden = embedding
+      if embedding is not None:  # Whoever looks shall find nothing.
+        hidden = np.where(held_out[:, None], 0, embedding)
+      transform, report = fit.fit(
+          *(x, c, own, dataclasses.replace(method.config, seed=seed)),
+          embedding=hidden,
+          local_images=method.local_images,
+      )
+      z, kind = transform(features[shown]), "dot"
+    s = similarity.of_triplets(z, places, kind)
+    temperature = report["temperature"]
+    found["scores"][name] = score(s, probabilities, temperature)
+    found["log_p"][name] = probabilistic.log_probabilities(s, temperature)
+    found["fits"][name] = {
+        key: report[key] for key in ("steps", "temperature") if key in report
+    }
+  return {
+      **found,
+      "probabilities": probabilities,
+      "concepts": triplets,
+      "dropped": dropped,
+  }
+
+
+def draw_images(
+    concepts: np.ndarray, triplets: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+  """One random row of each concept of each triplet, (n, 3)."""
+  order = np.argsort(concepts, kind="stable")
+  count = np.bincount(concepts)
+  first = np.cumsum(count) - count
+  offset = (rng.random(triplets.shape) * count[triplets]).astype(np.int64)
+  return order[first[triplets] + offset]
+
+
+def _raw_temperature(x, concepts, training, rng) -> float:
+  rows = rng.permutation(len(training))[:8192]
+  images = draw_images(concepts, training.triplets[rows], rng)
+  s = similarity.of_triplets(np.asarray(x, np.float32), images, "cosine")
+  return probabilistic.fit_temperature(s, training.probabilities[rows])
+
+
+def score(
+    similarities: np.ndarray, probabilities: np.ndarray, temperature: float
+) -> dict[str, np.ndarray]:
+  """All of `SCORES`, a number a trial."""
+  out = {
+      "agreement": odd_one_out.modal(similarities, probabilities),
+      "expected": odd_one_out.expected(similarities, probabilities),
+  }
+  for suffix, t in (("", 1.0), ("_fitted", temperature)):
+    log_p = probabilistic.log_probabilities(similarities, t)
+    out["cross_entropy" + suffix] = probabilistic.cross_entropy(
+        log_p, probabilities
+    )
+    out["kl" + suffix] = probabilistic.kl_divergence(log_p, probabilities)
+    out["brier" + suffix] = probabilistic.brier(log_p, probabilities)
+  return out
+
+
+def report(
+    result: Result, *, seed: int = 0, resamples: int = 1000
+) -> dict[str, Any]:
+  """The numbers of a cross-validation, JSON-serialisable.
+
+  Args:
+    result: of `cross_validate`.
+    seed: of the bootstrap over concepts.
+    resamples: of the bootstrap.
+
+  Returns:
+    "methods": name -> score -> {"value", "low", "high"}, and "folds", the mean
+    of each; "calibration": name -> expected calibration error and curve at the
+    fitted temperature; "differences": ours minus each other method, paired;
+    "ceiling", "entropy" of the human probabilities; counts.
+  """
+  draws = lambda: np.random.default_rng([seed, 5])
+
+  def pooled(values):
+    found = bootstrap.interval(
+        values, result.concepts, rng=draws(), resamples=resamples
+    )
+    return {"value": found.mean, "low": found.low, "high": found.high}
+
+  def fold_means(values):
+    n = result.fold.max() + 1
+    return [float(values[result.fold == i].mean()) for i in range(n)]
+
+  methods, calibration = {}, {}
+  for name, scores in result.scores.items():
+    methods[name] = {score_: pooled(v) for score_, v in scores.items()}
+    methods[name]["folds"] = {s: fold_means(v) for s, v in scores.items()}
+    curve = probabilistic.calibration_curve(
+        result.log_p[name], result.probabilities
+    )
+    calibration[name] = {
+        "error": curve.expected_calibration_error,
+        "confidence": curve.confidence.tolist(),
+        "outcome": curve.outcome.tolist(),
+        "count": curve.count.tolist(),
+    }
+  first, *others = result.scores
+  p = result.probabilities.astype(np.float64)
+  log = np.log(np.where(p > 0, p, 1))
+  return {
+      "methods": methods,
+      "calibration": calibration,
+      "differences": {
+          f"{first} - {other}": {
+              s: pooled(result.scores[first][s] - result.scores[other][s])
+              for s in SCORES
+          }
+          for other in others
+      },
+      "fits": {name: list(fits) for name, fits in result.fits.items()},
+      "ceiling_expected": float(odd_one_out.ceiling(p).mean()),
+      "entropy_of_people": float(-(p * log).sum(axis=1).mean()),
+      "trials": len(result.concepts),
+      "folds": int(result.fold.max()) + 1,
+      "dropped_judgments": list(map(int, result.dropped)),
+  }

@@ -1,7 +1,10 @@
+import io
+
 from alignet.data import decode
 from alignet.errors import AlignetError
 import cv2
 import numpy as np
+from PIL import Image
 import pytest
 
 
@@ -26,6 +29,15 @@ def test_jpeg_is_close():
   image = _picture()
   found = decode.decode(_encode(image[..., ::-1], ".jpg"), "a")
   assert np.abs(found.astype(int) - image).mean() < 4
+
+
+def test_cmyk_becomes_rgb():
+  picture = Image.fromarray(np.full((24, 40, 3), (200, 40, 90), np.uint8))
+  data = io.BytesIO()
+  picture.convert("CMYK").save(data, "JPEG", quality=95)
+  found = decode.decode(data.getvalue(), "a").astype(int)
+  assert found.shape == (24, 40, 3)
+  assert np.abs(found - (200, 40, 90)).max() <= 3
 
 
 def test_grey_and_transparent_become_rgb():

@@ -15,6 +15,7 @@ from alignet.errors import AlignetError
 
 COMMANDS = (
     "run",
+    "fetch",
     "extract",
     "cluster",
     "sample",

@@ -1,0 +1,91 @@
+"""`alignet fetch`: published human data, with their checksums."""
+
+import argparse
+import pathlib
+
+HELP = "download published human judgments"
+
+_SHA256 = "sha256.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags of `alignet fetch`."""
+  parser.add_argument(
+      "name",
+      metavar="NAME",
+      help=(
+          "things: 4.7 million odd-one-out choices and the list of the 1,854"
+          " concepts, checksums known. vice: VICE's embedding and two tables of"
+          " names, final_embedding.npy, item_names.tsv and"
+          " things_concepts.tsv, checksums unknown: what is found is printed"
+          f" and written to {_SHA256}, to be compared later. With --url: the"
+          " name of any file there"
+      ),
+  )
+  parser.add_argument(
+      "--out", required=True, metavar="DIR", help="folder of the files"
+  )
+  parser.add_argument(
+      "--url",
+      metavar="BASE",
+      help="take the files from BASE/FILE, such as a mirror",
+  )
+  parser.add_argument(
+      "--sha256",
+      action="append",
+      default=[],
+      metavar="[FILE=]HEX",
+      help="checksum to expect, of FILE where there are several; repeatable",
+  )
+  parser.add_argument(
+      "--unpack",
+      action="store_true",
+      help="unpack zip and tar files beside themselves",
+  )
+  parser.add_argument(
+      "--overwrite",
+      action="store_true",
+      help="replace files that are not as expected, and unpacked folders",
+  )
+
+
+def run(args: argparse.Namespace) -> None:
+  """Says whose data they are, downloads, and says what is there."""
+  from alignet.data import fetch
+
+  sha256 = {}
+  for given in args.sha256:
+    name, _, value = given.rpartition("=")
+    sha256[name] = value
+  dataset = fetch.find(args.name, url=args.url, sha256=sha256)
+
+  def say(text):
+    if not args.quiet:
+      print(text, flush=True)
+
+  say(f"{dataset.name}: {dataset.homepage}")
+  say(f"licence: {dataset.licence}")
+  say(f"please cite: {dataset.citation}")
+  for file in dataset.files:
+    note = f" ({file.note})" if file.note and not args.url else ""
+    say(f"{file.name}: {file.url}{note}")
+  for file in fetch.fetch(dataset, args.out, overwrite=args.overwrite):
+    state = "downloaded" if file.downloaded else "already there"
+    checked = (
+        "as expected"
+        if file.checked
+        else f"not known before, written to {_SHA256}"
+    )
+    say(f"{file.path}: {state}, sha256 {file.sha256}, {checked}")
+    folder = _unpacked(file.path, fetch.ARCHIVES) if args.unpack else None
+    if folder and (args.overwrite or not folder.exists()):
+      fetch.unpack(file.path, folder, overwrite=args.overwrite)
+      say(f"{folder}: unpacked")
+
+
+def _unpacked(path: pathlib.Path, suffixes) -> pathlib.Path | None:
+  """Folder of an archive's content; None for what is no archive."""
+  for suffix in suffixes:
+    if path.name.endswith(suffix) and path.name != suffix:
+      return path.with_name(path.name.removesuffix(suffix))
+  return None

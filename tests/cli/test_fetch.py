@@ -1,0 +1,108 @@
+"""`alignet fetch`: what it prints, and what it refuses."""
+
+import hashlib
+import json
+import zipfile
+
+from alignet.cli import fetch as cli
+from alignet.cli import main
+from alignet.data import fetch
+import pytest
+from tests.data import test_fetch
+
+server = test_fetch.server
+
+
+@pytest.fixture
+def vice(server, monkeypatch):
+  """The catalogue's VICE, at the server of the tests."""
+  server.body = b"embedding"
+  monkeypatch.setattr(
+      fetch,
+      "CATALOGUE",
+      {"vice": fetch.find("vice", url=server.url)},
+  )
+  return hashlib.sha256(b"embedding").hexdigest()
+
+
+def test_says_licence_citation_and_checksum(vice, server, tmp_path, capsys):
+  assert main.main(["fetch", "vice", f"--out={tmp_path}"]) == 0
+  out = capsys.readouterr().out
+  first, licence, cite, *_ = lines = out.splitlines()
+  assert first == "vice: https://github.com/LukasMut/VICE"
+  assert licence.startswith("licence: GPL-3.0")
+  assert cite.startswith("please cite: Muttenthaler")
+  assert lines[-1] == (
+      f"{tmp_path}/things_concepts.tsv: downloaded, sha256 {vice}, not known"
+      " before, written to sha256.json"
+  )
+  record = json.loads((tmp_path / "sha256.json").read_text())
+  assert set(record) == {f.name for f in fetch.CATALOGUE["vice"].files}
+  assert {entry["sha256"] for entry in record.values()} == {vice}
+
+  assert main.main(["fetch", "vice", f"--out={tmp_path}"]) == 0
+  out = capsys.readouterr().out
+  assert f"already there, sha256 {vice}, as expected" in out
+  assert len(server.seen) == 3
+
+
+def test_licence_is_said_before_the_download(vice, server, tmp_path, capsys):
+  server.codes = [404]
+  assert main.main(["fetch", "vice", f"--out={tmp_path}"]) == 2
+  out, err = capsys.readouterr()
+  assert "licence: GPL-3.0" in out and "please cite" in out
+  assert err.startswith("alignet fetch: error: http://127.0.0.1")
+  assert "404" in err and err.count("\n") == 1
+
+
+def test_any_file_with_its_checksum(server, tmp_path, capsys):
+  sha256 = hashlib.sha256(server.body).hexdigest()
+  args = ["fetch", "x.bin", f"--out={tmp_path}", f"--url={server.url}/d/"]
+  assert main.main([*args, f"--sha256={'0' * 64}"]) == 2
+  assert "expected the sha256 0000" in capsys.readouterr().err
+  assert main.main([*args, f"--sha256=x.bin={sha256}", "--quiet"]) == 0
+  assert capsys.readouterr().out == ""
+  assert (tmp_path / "x.bin").read_bytes() == server.body
+  assert server.seen[-1][0] == "/d/x.bin"
+
+
+def test_unpack(server, tmp_path, capsys):
+  with zipfile.ZipFile(tmp_path / "x", "w") as z:
+    z.writestr("a.txt", "a")
+  server.body = (tmp_path / "x").read_bytes()
+  args = ["fetch", "d.zip", f"--out={tmp_path}", f"--url={server.url}"]
+  assert main.main([*args, "--unpack"]) == 0
+  assert f"{tmp_path}/d: unpacked" in capsys.readouterr().out
+  assert (tmp_path / "d" / "a.txt").read_text() == "a"
+  # Once is enough, until it is to be done again.
+  (tmp_path / "d" / "a.txt").write_text("mine")
+  assert main.main([*args, "--unpack"]) == 0
+  assert (tmp_path / "d" / "a.txt").read_text() == "mine"
+  assert main.main([*args, "--unpack", "--overwrite"]) == 0
+  assert (tmp_path / "d" / "a.txt").read_text() == "a"
+
+
+def test_unknown_dataset(tmp_path, capsys):
+  assert main.main(["fetch", "levels", f"--out={tmp_path / 'out'}"]) == 2
+  assert "expected things or vice" in capsys.readouterr().err
+  assert not (tmp_path / "out").exists()
+
+
+def test_help_names_the_datasets_and_what_is_unknown():
+  """The help is written by hand, so that printing it imports nothing."""
+
+  class Parser:
+    texts = []
+
+    def add_argument(self, *flags, help, **kwargs):  # pylint: disable=redefined-builtin
+      del flags, kwargs
+      self.texts.append(help)
+
+  cli.add_arguments(Parser())
+  text = Parser.texts[0]
+  for name, dataset in fetch.CATALOGUE.items():
+    (part,) = [p for p in text.split(". ") if f"{name}:" in p]
+    unknown = [f.name for f in dataset.files if f.sha256 is None]
+    assert ("checksums unknown" in part) == bool(unknown)
+    assert all(file in part for file in unknown)
+  assert fetch.RECORD in text

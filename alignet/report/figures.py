@@ -203,6 +203,44 @@ def calibration(
 
 
 @style.styled
+def budget(
+    lines: Mapping[int, tuple[Sequence[int], Sequence[float], Sequence[float]]],
+) -> Figure:
+  """Held-out agreement over the number of choices, a line a number of concepts.
+
+  Args:
+    lines: concepts -> numbers of choices, mean agreement, its spread (standard
+      deviation over the repeats).
+
+  Returns:
+    A figure.
+  """
+  if not lines:
+    raise AlignetError("budget: expected at least one line, found none")
+  fig = style.figure(5.6, 3.6)
+  ax = fig.add_subplot()
+  colors = style.group_colors(len(lines))
+  for number, (k, (choices, mean, spread)) in enumerate(sorted(lines.items())):
+    ax.errorbar(
+        choices,
+        mean,
+        yerr=spread,
+        marker=style.MARKERS[number % len(style.MARKERS)],
+        markersize=5,
+        capsize=2,
+        color=colors[number],
+        label=f"{k} concepts",
+    )
+  ax.axhline(1 / 3, linestyle="--", color="#777777", lw=1)
+  ax.set_xscale("log")
+  ax.set_xlabel("choices (log scale)")
+  ax.set_ylabel("agreement on held-out concepts")
+  ax.grid(True)
+  ax.legend()
+  return fig
+
+
+@style.styled
 def cluster_curve(
     curve: Mapping[int, Mapping[str, float]],
 ) -> Figure:

@@ -39,11 +39,13 @@ class Method:
     config: of the fit; None for the raw representations, compared by cosine.
     judgments: to learn from, where they are not those it is scored on (hard
       choices, for example); same numbers of concepts.
+    with_embedding: whether the fit may see the human embedding.
     local_images: for glocal, see `fit.fit`.
   """
 
   config: Config | None = None
   judgments: Judgments | None = None
+  with_embedding: bool = True
   local_images: np.ndarray | None = None
 
 
@@ -195,8 +197,9 @@ def _fold(
     else:
       own = method.judgments
       own = training if own is None else judgments_lib.within(own, ~held_out)
-      hidden = embedding
-      if embedding is not None:  # Whoever looks shall find nothing.
+      hidden = None
+      if embedding is not None and method.with_embedding:
+        # Whoever looks shall find nothing.
         hidden = np.where(held_out[:, None], 0, embedding)
       transform, report = fit.fit(
           *(x, c, own, dataclasses.replace(method.config, seed=seed)),

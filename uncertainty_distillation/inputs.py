@@ -2,13 +2,16 @@
 
 import dataclasses
 import pathlib
+from typing import Any
 
 from alignet import files
 from alignet.data.labels import UNLABELLED
 from alignet.errors import AlignetError
 from alignet.representations import store
 import numpy as np
+from uncertainty_distillation import human
 from uncertainty_distillation import judgments as judgments_lib
+from uncertainty_distillation import readers
 from uncertainty_distillation.judgments import Judgments
 
 
@@ -22,6 +25,9 @@ class Inputs:
     judgments: of the concepts.
     embedding: (concepts, k) or None.
     sha256: of each file read, by the name of its argument.
+    notes: JSON-serialisable, by the name of the argument: what was dropped or
+      repeated in choices, names of dropped rows of an embedding or posterior,
+      mean standard error of probabilities that are a mean over samples.
   """
 
   features: np.ndarray
@@ -29,6 +35,7 @@ class Inputs:
   judgments: Judgments
   embedding: np.ndarray | None
   sha256: dict[str, str]
+  notes: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
 
 def load(
@@ -36,74 +43,126 @@ def load(
     features: files.Path | None = None,
     representations: files.Path | None = None,
     level: str = "concept",
-    embedding: files.Path | None = None,
     concepts: files.Path | None = None,
+    concept_list: files.Path | None = None,
+    choices: files.Path | None = None,
+    choices_format: str = "things_csv",
+    choices_names: files.Path | None = None,
     triplets: files.Path | None = None,
     probabilities: files.Path | None = None,
+    embedding: files.Path | None = None,
+    posterior: files.Path | None = None,
+    embedding_names: files.Path | None = None,
+    embedding_order: str | None = None,
+    on_impossible: str = "error",
+    on_unknown: str = "error",
+    samples: int = 50,
     max_triplets: int = 1_000_000,
     seed: int = 0,
 ) -> Inputs:
-  """Reads npy files, or a directory of representations with its labels.
+  """Reads files of people's judgments and features, or representations.
 
   Args:
-    features: (n, d) floats.
+    features: npy, (n, d) floats.
     representations: directory, in the place of features and concepts: the
       images that have a label at `level`.
-    level: the concepts there; row i of the embedding is the level's class i.
-    embedding: (concepts, k) human embedding; may be left out where there are
-      triplets.
-    concepts: (n,) concept number of each row of the features; None where row
-      i shows concept i.
-    triplets: (m, 3) concept numbers, the odd one last.
-    probabilities: (m, 3) probabilities of the pairs; None for hard choices.
-    max_triplets: most triplets to take from an embedding.
-    seed: of their draw.
+    level: the concepts there; class i is concept i, and with a concept list
+      has its name.
+    concepts: npy, (n,) concept number of each row of the features; None where
+      row i shows concept i.
+    concept_list: names of the concepts, for `readers.read_names`, such as
+      `concepts.tsv`; None where nothing is to be joined by name.
+    choices: file of odd-one-out choices; needs the concept list.
+    choices_format: of `human.CHOICES_FORMATS`; see `readers.read_things_csv`
+      and `readers.read_triplets`.
+    choices_names: what the choices' numbers refer to, where it is not the
+      concept list.
+    triplets: npy, (m, 3) concept numbers, the odd one last, in the place of
+      choices.
+    probabilities: npy, (m, 3) probabilities of the triplets' pairs; None for
+      hard choices.
+    embedding: human embedding, may be left out where there are choices or
+      triplets. With a concept list it is joined by name, see
+      `readers.read_embedding`; without, npy (concepts, k), row i is concept i.
+    posterior: in its place a Gaussian posterior, see `readers.read_posterior`;
+      judgments are the posterior predictive, of the choices' or triplets' rows
+      where these are given.
+    embedding_names: the name of each row of the embedding or posterior.
+    embedding_order: in its place "things": row i is concept i of the list.
+    on_impossible: "error", or "drop" for choices that cannot be.
+    on_unknown: the same for choices, and rows of the embedding or posterior,
+      of what is none of the concepts.
+    samples: draws of the posterior.
+    max_triplets: most triplets to take from an embedding or posterior.
+    seed: of their draw, and of the samples.
 
   Returns:
-    The arrays, and judgments from the triplets or else from the embedding.
+    The arrays, and judgments from the posterior, or else from choices or
+    triplets, or else from the embedding. The embedding of a posterior is its
+    mean.
 
   Raises:
     AlignetError: a file that cannot be read, an array of another shape or
-      dtype, a NaN, lengths that differ, neither embedding nor triplets.
+      dtype, a NaN, lengths that differ, no judgments, files that exclude each
+      other or lack another one, and what the readers raise.
   """
-  if embedding is None and triplets is None:
-    raise AlignetError(
-        "neither an embedding nor triplets are given; pass --embedding=V.npy"
-        " or --triplets=T.npy"
-    )
-  if probabilities is not None and triplets is None:
-    raise AlignetError(
-        "probabilities belong to triplets; pass --triplets=T.npy too"
-    )
-  if (features is None) == (representations is None) or (
-      representations is not None and concepts is not None
+  paths = {
+      "features": features,
+      "representations": representations,
+      "concepts": concepts,
+      "concept_list": concept_list,
+      "choices": choices,
+      "choices_names": choices_names,
+      "triplets": triplets,
+      "probabilities": probabilities,
+      "embedding": embedding,
+      "posterior": posterior,
+      "embedding_names": embedding_names,
+  }
+  paths = {name: path for name, path in paths.items() if path is not None}
+  given = {*paths} | ({"embedding_order"} if embedding_order else set())
+  human.check_given(given)
+  if ("features" in given) == ("representations" in given) or (
+      given >= {"representations", "concepts"}
   ):
     raise AlignetError(
         "expected either --features=F.npy, with --concepts=C.npy where a row"
         " is not one concept, or --representations=DIR, which has labels"
     )
-  given = {
-      "features": (features, (None, None), "f"),
-      "embedding": (embedding, (None, None), "f"),
-      "concepts": (concepts, (None,), "iu"),
-      "triplets": (triplets, (None, 3), "iu"),
-      "probabilities": (probabilities, (None, 3), "fiu"),
-  }
-  arrays = {
-      name: files.load_npy(path, what=name, shape=shape, kinds=kinds)
-      for name, (path, shape, kinds) in given.items()
-      if path is not None
-  }
-  sha256 = {name: files.sha256(given[name][0]) for name in arrays}
-  if representations is not None:
-    sha256["representations"] = files.sha256(
-        pathlib.Path(representations) / store.FEATURES
+  names = None if concept_list is None else readers.read_names(concept_list)
+  arrays = {}
+  if features is not None:
+    arrays["features"] = files.load_npy(
+        features, what="features", shape=(None, None), kinds="f"
     )
-    arrays |= _labelled(representations, level, arrays.get("embedding"))
-  return make(**arrays, max_triplets=max_triplets, seed=seed, sha256=sha256)
+  if concepts is not None:
+    arrays["concepts"] = files.load_npy(
+        concepts, what="concepts", shape=(None,), kinds="iu"
+    )
+  found, notes = human.read(
+      paths,
+      names,
+      choices_format=choices_format,
+      embedding_order=embedding_order,
+      on_impossible=on_impossible,
+      on_unknown=on_unknown,
+  )
+  if representations is not None:
+    arrays = _labelled(representations, level, names, found)
+    paths["representations"] = pathlib.Path(representations) / store.FEATURES
+  return make(
+      **arrays,
+      **found,
+      n_concepts=None if names is None else len(names),
+      samples=samples,
+      max_triplets=max_triplets,
+      seed=seed,
+      sha256={name: files.sha256(path) for name, path in paths.items()},
+      notes=notes,
+  )
 
 
-def _labelled(path, level, embedding) -> dict[str, np.ndarray]:
+def _labelled(path, level, names, arrays) -> dict[str, np.ndarray]:
   """Features and concepts of the images that have a label."""
   reps = store.open(path)
   if level not in reps.labels:
@@ -113,11 +172,19 @@ def _labelled(path, level, embedding) -> dict[str, np.ndarray]:
         " --concepts=concepts.tsv, or pass --level"
     )
   labels = reps.labels[level]
-  if embedding is not None and len(embedding) != len(labels.names):
+  if names is not None and labels.names.tolist() != names.tolist():
     raise AlignetError(
-        f"embedding: expected {len(labels.names)} rows, one a class of level"
-        f" {level} in {path}, found {len(embedding)}"
+        f"{path}: expected the classes of level {level} to be the concepts of"
+        f" --concept_list in their order, found {_difference(labels, names)};"
+        " give the list that the images were labelled with"
     )
+  for name, array in arrays.items():
+    rows = len(getattr(array, "mu", array))
+    if name in ("embedding", "posterior") and rows != len(labels.names):
+      raise AlignetError(
+          f"{name}: expected {len(labels.names)} rows, one a class of level"
+          f" {level} in {path}, found {rows}"
+      )
   rows = np.flatnonzero(labels.ids != UNLABELLED)
   return {
       "features": np.asarray(reps.features[rows], np.float32),
@@ -125,26 +192,60 @@ def _labelled(path, level, embedding) -> dict[str, np.ndarray]:
   }
 
 
+def _difference(labels, names) -> str:
+  for i, (found, expected) in enumerate(zip(labels.names, names)):
+    if found != expected:
+      return f"class {i} {str(found)!r} and concept {i} {str(expected)!r}"
+  return f"{len(labels.names)} classes and {len(names)} concepts"
+
+
 def make(
     *,
     features: np.ndarray,
     embedding: np.ndarray | None = None,
+    posterior: readers.Posterior | None = None,
     concepts: np.ndarray | None = None,
+    n_concepts: int | None = None,
     triplets: np.ndarray | None = None,
     probabilities: np.ndarray | None = None,
+    samples: int = 50,
     max_triplets: int = 1_000_000,
     seed: int = 0,
     sha256: dict[str, str] | None = None,
+    notes: dict[str, dict[str, Any]] | None = None,
 ) -> Inputs:
-  """The same from arrays."""
-  if embedding is not None:
+  """The same from arrays.
+
+  `n_concepts` is counted where it is not given: rows of the embedding or
+  posterior, or else of what `concepts` names or the features.
+  """
+  notes = dict(notes or {})
+  if posterior is not None:
+    embedding = posterior.mean
+  if n_concepts is not None:
+    n = n_concepts
+  elif embedding is not None:
     n = len(embedding)
   elif concepts is not None and len(concepts):
     n = int(concepts.max()) + 1
   else:
     n = len(features)
   features, concepts = check_features(features, concepts, n)
-  if triplets is not None:
+  if posterior is not None:
+    judgments, error = human.predict(
+        posterior,
+        triplets,
+        concepts=concepts,
+        max_triplets=max_triplets,
+        samples=samples,
+        seed=seed,
+    )
+    notes["posterior"] = {
+        **notes.get("posterior", {}),
+        "samples": samples,
+        "standard_error": error,
+    }
+  elif triplets is not None:
     judgments = judgments_lib.from_choices(
         triplets, probabilities, n_concepts=n
     )
@@ -160,6 +261,7 @@ def make(
       judgments=judgments,
       embedding=embedding,
       sha256=sha256 or {},
+      notes=notes,
   )
 
 

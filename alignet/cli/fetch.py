@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
   """Says whose data they are, downloads, and says what is there."""
   from alignet.data import fetch
+  from alignet.data import unpack
 
   sha256 = {}
   for given in args.sha256:
@@ -77,9 +78,9 @@ def run(args: argparse.Namespace) -> None:
         else f"not known before, written to {_SHA256}"
     )
     say(f"{file.path}: {state}, sha256 {file.sha256}, {checked}")
-    folder = _unpacked(file.path, fetch.ARCHIVES) if args.unpack else None
+    folder = _unpacked(file.path, unpack.ARCHIVES) if args.unpack else None
     if folder and (args.overwrite or not folder.exists()):
-      fetch.unpack(file.path, folder, overwrite=args.overwrite)
+      unpack.unpack(file.path, folder, overwrite=args.overwrite)
       say(f"{folder}: unpacked")
 
 

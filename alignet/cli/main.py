@@ -21,6 +21,7 @@ COMMANDS = (
     "sample",
     "respond",
     "verify",
+    "vice",
     "teach",
     "train",
     "evaluate",

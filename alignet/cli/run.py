@@ -48,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
   if not results.is_file():
     return 0
   results = files.read_json(results)
+  if "trials" not in results:  # No comparison of models.
+    return 0
   say(check.table(results))
   if "check" not in config:
     return 0

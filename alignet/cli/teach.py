@@ -3,6 +3,8 @@
 import argparse
 import dataclasses
 
+from alignet.cli import judgments
+
 HELP = "train a teacher transform from human judgments"
 
 _DEFAULT = " (default: %(default)s)"
@@ -24,30 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   inputs.add_argument(
       "--level",
       default="concept",
-      help="labels in DIR; class i is row i of the embedding" + _DEFAULT,
-  )
-  inputs.add_argument(
-      "--embedding",
-      metavar="V.npy",
-      help=(
-          "(concepts, k) human embedding; targets are the softmax of its dot"
-          " products, unless --triplets are given"
-      ),
+      help="labels in DIR; class i is concept i" + _DEFAULT,
   )
   inputs.add_argument(
       "--concepts",
       metavar="C.npy",
       help="(n,) concept number of each row of the features (default: i)",
-  )
-  inputs.add_argument(
-      "--triplets",
-      metavar="T.npy",
-      help="(m, 3) concept numbers, the odd one last: human choices",
-  )
-  inputs.add_argument(
-      "--probabilities",
-      metavar="P.npy",
-      help="(m, 3) probabilities of the triplets' pairs s01, s02, s12",
   )
   inputs.add_argument(
       "--local",
@@ -60,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   inputs.add_argument(
       "--overwrite", action="store_true", help="replace an existing file"
   )
+  judgments.add_arguments(parser)
   check = parser.add_argument_group("cross-validation, before the fit on all")
   check.add_argument(
       "--cross_validate",
@@ -163,13 +148,13 @@ def run(args: argparse.Namespace) -> None:
       features=args.features,
       representations=args.representations,
       level=args.level,
-      embedding=args.embedding,
       concepts=args.concepts,
-      triplets=args.triplets,
-      probabilities=args.probabilities,
+      **judgments.given(args),
       max_triplets=args.max_triplets,
       seed=args.seed,
   )
+  if not args.quiet and (line := judgments.summary(data.notes)):
+    print(line, flush=True)
   local = None
   if args.local:
     local = files.load_npy(
@@ -187,7 +172,12 @@ def run(args: argparse.Namespace) -> None:
       embedding=data.embedding,
       local_images=local,
   )
-  meta = {**report, "inputs": data.sha256, "versions": files.versions()}
+  meta = {
+      **report,
+      "inputs": data.sha256,
+      "notes": data.notes,
+      "versions": files.versions(),
+  }
   if found is not None:
     meta["cross_validation"] = found["methods"]
   transforms.save(

@@ -1,45 +1,22 @@
-"""Downloads of published human data: a catalogue, resume, checksums.
+"""Published human data: a catalogue, downloads, checksums.
 
 The catalogue holds no address and no checksum that is not written down in
-public by somebody who uses it; `File.note` says where it is from. A file is
-received under a temporary name, `NAME.part`, checked, and renamed; what was
-found is kept in `sha256.json` beside it. A connection that breaks goes on from
-where it was, as far as the server allows.
+public by somebody who uses it; `File.note` says where it is from. What was
+found is kept in `sha256.json` beside the files.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 import dataclasses
-import errno
-import http.client
-import lzma
-import os
 import pathlib
 import re
-import shutil
-import stat
-import tarfile
-import time
-from typing import BinaryIO
-import urllib.error
 import urllib.parse
-import urllib.request
-import zipfile
-import zlib
 
-from alignet import __version__
 from alignet import files
-from alignet import progress
+from alignet.data import download
 from alignet.errors import AlignetError
 
 RECORD = "sha256.json"
 """File beside the downloads: sha256, size and address of each."""
-
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-
-_CHUNK = 2**16
-_TIMEOUT = 60  # seconds without a byte
-_LONGEST_WAIT = 30  # seconds between two attempts
-_PASSING = (408, 425, 429, 500, 502, 503, 504)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -231,7 +208,7 @@ def find(
       address = f"{url.rstrip('/')}/{urllib.parse.quote(file.name)}"
       file = dataclasses.replace(file, url=address)
     if file.url is not None:
-      _check_url(file.url)
+      download.check_url(file.url)
     if file.name in sha256:
       digest = sha256[file.name].lower()
       file = dataclasses.replace(file, sha256=digest, size=None)
@@ -264,8 +241,8 @@ def fetch(
     Where each file lies and what it is.
 
   Raises:
-    AlignetError: as `download`; no address is known; a file with another
-      checksum is there.
+    AlignetError: as `download.download`; no address is known; a file with
+      another checksum is there.
   """
   folder = pathlib.Path(folder)
   folder.mkdir(parents=True, exist_ok=True)
@@ -298,7 +275,7 @@ def fetch(
             f"no address of {file.name} is known; see {dataset.homepage} and"
             " pass --url=BASE"
         )
-      found = download(
+      found = download.download(
           file.url,
           path,
           sha256=expected,
@@ -324,317 +301,9 @@ def fetch(
   return done
 
 
-def download(
-    url: str,
-    path: files.Path,
-    *,
-    sha256: str | None = None,
-    size: int | None = None,
-    attempts: int = 5,
-    wait: float = 1,
-) -> str:
-  """Downloads one file; an existing one is replaced when all went well.
-
-  Bytes go to `PATH.part`. A later attempt or call asks for the rest, on the
-  condition (If-Range) that the file is still the one that was begun: by its
-  strong ETag or else its date of change. Without either it starts again, unless
-  the sha256 will tell. A server that sends the whole file is taken at its word.
-
-  Args:
-    url: http or https.
-    path: the final name; its folder exists.
-    sha256: expected, hexadecimal; None accepts what comes.
-    size: expected, in bytes.
-    attempts: in a row without a further byte.
-    wait: seconds after the first failure, doubled with each, 30 at most.
-
-  Returns:
-    The sha256 of the file.
-
-  Raises:
-    AlignetError: no connection or one that keeps breaking, an error of the
-      server, a web page in the place of the file, another size or sha256 (the
-      bytes are removed), a full disk (they stay and the next call goes on).
-  """
-  _check_url(url)
-  path = pathlib.Path(path)
-  part, state = (path.with_name(path.name + s) for s in (".part", ".part.json"))
-  furthest = failures = 0
-  while True:
-    try:
-      _receive(url, part, state, path.name, resume=sha256 is not None)
-      break
-    except _BrokenError as e:
-      have = _size(part)
-      failures = 1 if have > furthest else failures + 1
-      furthest = max(furthest, have)
-      if failures >= attempts:
-        raise AlignetError(
-            f"{url}: {e} ({attempts} attempts); check the network or pass"
-            " another address with --url=BASE; the same command goes on from"
-            f" the {have} bytes that are there"
-        ) from e
-      time.sleep(min(wait * 2 ** (failures - 1), _LONGEST_WAIT))
-  found, n = files.sha256(part), _size(part)
-  if (size is not None and n != size) or sha256 not in (None, found):
-    part.unlink()
-    state.unlink(missing_ok=True)
-    wanted = f"{size} bytes" if sha256 is None else f"the sha256 {sha256}"
-    raise AlignetError(
-        f"{url}: expected {wanted}, found {n} bytes with the sha256 {found};"
-        " nothing was kept: the file has changed or was damaged on the way;"
-        f" pass --sha256={path.name}=HEX only with one from a source you trust"
-    )
-  os.replace(part, path)
-  state.unlink(missing_ok=True)
-  return found
-
-
-def unpack(
-    archive: files.Path,
-    folder: files.Path,
-    *,
-    max_bytes: int = 2**36,
-    max_files: int = 200_000,
-    overwrite: bool = False,
-) -> None:
-  """Unpacks a zip or tar that may be hostile.
-
-  Args:
-    archive: zip, or tar with any compression.
-    folder: written as a whole or not at all.
-    max_bytes: of all files together, as they come out.
-    max_files: most members.
-    overwrite: replace an existing folder.
-
-  Raises:
-    OutputExistsError: the folder exists.
-    AlignetError: a member with an absolute path, with `..`, or that is neither
-      file nor folder, two of one name, a password, more bytes or members than
-      allowed, a damaged archive, a full disk.
-  """
-  with files.atomic_directory(folder, overwrite=overwrite) as root:
-    try:
-      for i, (name, source) in enumerate(_members(archive)):
-        target = _inside(archive, root, name)
-        if i >= max_files:
-          raise AlignetError(
-              f"{archive} has more than {max_files} members; unpack it yourself"
-              " if it is to have so many"
-          )
-        if source is None:
-          target.mkdir(parents=True, exist_ok=True)
-          continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with source, open(target, "xb") as f:
-          while chunk := source.read(_CHUNK):
-            max_bytes -= len(chunk)
-            if max_bytes < 0:
-              raise AlignetError(
-                  f"{archive} holds more bytes than allowed; unpack it yourself"
-                  " if it is to be so large"
-              )
-            f.write(chunk)
-    except (FileExistsError, NotADirectoryError, IsADirectoryError) as e:
-      raise AlignetError(
-          f"{archive} has two members of one name, {name!r}; it is damaged"
-      ) from e
-    except (
-        *(EOFError, NotImplementedError, OSError, RuntimeError),
-        *(lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, zlib.error),
-    ) as e:
-      if isinstance(e, OSError) and e.errno is not None:
-        raise  # Of the file system, not of the archive.
-      raise AlignetError(
-          f"{archive} cannot be unpacked: it is damaged, needs a password or is"
-          f" neither zip nor tar ({e})"
-      ) from e
-
-
-class _BrokenError(Exception):
-  """A failure that another attempt may mend."""
-
-
-def _receive(url, part, state, name, *, resume) -> None:
-  """One attempt: appends to `part`, or starts it again."""
-  have = _size(part)
-  validator = _validator(state, url) if have else None
-  headers = {
-      "Accept-Encoding": "identity",
-      "User-Agent": f"alignet/{__version__}",
-  }
-  if have and (validator or resume):
-    headers["Range"] = f"bytes={have}-"
-    if validator:
-      headers["If-Range"] = validator
-  try:
-    request = urllib.request.Request(url, headers=headers)
-    response = _opener().open(request, timeout=_TIMEOUT)
-  except urllib.error.HTTPError as e:
-    with e:
-      if e.code == 416 and "Range" in headers:
-        # Nothing is left to send; or what is there is not of this file.
-        if e.headers.get("Content-Range") == f"bytes */{have}":
-          return
-        part.unlink()
-        raise _BrokenError("what was there is longer than the file") from e
-      reason = f"the server answers {e.code} {e.reason}"
-      if e.code in _PASSING:
-        raise _BrokenError(reason) from e
-      raise AlignetError(
-          f"{url}: {reason}; the file may have moved: see the dataset's page"
-          " and pass its address with --url=BASE"
-      ) from e
-  except (OSError, http.client.HTTPException) as e:
-    reason = getattr(e, "reason", e)
-    raise _BrokenError(f"no connection ({reason})") from e
-  with response:
-    _check_content(response, url, name)
-    given = response.headers.get("Content-Range", "")
-    if response.status != 206:
-      have = 0
-    elif not given.startswith(f"bytes {have}-") or (
-        validator and _validator_of(response.headers) not in (None, validator)
-    ):
-      part.unlink()
-      raise _BrokenError("the server sent a part of another file")
-    left = response.length
-    _check_space(part, left)
-    with open(part, "ab" if have else "wb") as f:
-      if not have:  # The old bytes are gone before the new state is written.
-        _write_state(state, url, response.headers)
-      n = _copy(response, f, name, have, left)
-      os.fsync(f.fileno())
-  if left is not None and n < left:
-    raise _BrokenError(f"the connection ended {left - n} bytes too early")
-
-
-def _copy(response, f, name, have, left) -> int:
-  """Number of bytes copied, less than `left` where the connection ended."""
-  n = 0
-  total = None if left is None else have + left
-  with progress.bar(desc=name, total=total, unit="B") as bar:
-    bar.update(have)
-    while True:
-      try:
-        chunk = response.read(_CHUNK)
-      except (OSError, http.client.HTTPException) as e:
-        raise _BrokenError(f"the connection broke ({e})") from e
-      if not chunk:
-        return n
-      try:
-        f.write(chunk)
-        f.flush()
-      except OSError as e:
-        if e.errno in (errno.ENOSPC, errno.EDQUOT):
-          raise _disk_full(f.name) from e
-        raise
-      n += len(chunk)
-      bar.update(len(chunk))
-
-
-def _opener() -> urllib.request.OpenerDirector:
-  """Speaks http and https and nothing else, and follows redirects."""
-  opener = urllib.request.OpenerDirector()
-  for handler in (
-      urllib.request.ProxyHandler,
-      urllib.request.UnknownHandler,
-      urllib.request.HTTPHandler,
-      urllib.request.HTTPSHandler,
-      urllib.request.HTTPDefaultErrorHandler,
-      urllib.request.HTTPRedirectHandler,
-      urllib.request.HTTPErrorProcessor,
-  ):
-    opener.add_handler(handler())
-  return opener
-
-
-def _write_state(state, url, headers) -> None:
-  value = {"url": url, "validator": _validator_of(headers)}
-  files.write_json(state, value, overwrite=True)
-
-
-def _validator_of(headers) -> str | None:
-  """What If-Range may name: a strong ETag, or the date of the last change."""
-  etag = headers.get("ETag", "")
-  return etag if etag.startswith('"') else headers.get("Last-Modified")
-
-
-def _validator(state, url) -> str | None:
-  try:
-    known = files.read_json(state)
-    return known["validator"] if known["url"] == url else None
-  except (AlignetError, KeyError, TypeError):
-    return None
-
-
-def _check_content(response, url, name) -> None:
-  page = response.headers.get_content_type() == "text/html"
-  if page and pathlib.PurePath(name).suffix.lower() not in (".html", ".htm"):
-    raise AlignetError(
-        f"{url}: the server sent a web page in the place of {name}; open the"
-        " address in a browser to see what it says"
-    )
-
-
-def _check_space(part, left) -> None:
-  if left is not None and shutil.disk_usage(part.parent).free < left:
-    raise _disk_full(part)
-
-
-def _disk_full(path) -> AlignetError:
-  return AlignetError(
-      f"no space left for {path}; free some, then run the same command again:"
-      " it goes on from there"
-  )
-
-
-def _check_url(url: str) -> None:
-  parts = urllib.parse.urlsplit(url)
-  if parts.scheme not in ("http", "https") or not parts.netloc:
-    raise AlignetError(
-        f"expected an address with http:// or https://, found {url!r}"
-    )
-
-
 def _check_name(name: str) -> None:
   if name in ("", ".", "..", RECORD) or re.search(r"[/\\:\0]", name):
     raise AlignetError(
         f"expected the name of a file without folders, found {name!r}; folders"
         " belong to --url=BASE"
     )
-
-
-def _size(path: pathlib.Path) -> int:
-  return path.stat().st_size if path.exists() else 0
-
-
-def _members(archive) -> Iterator[tuple[str, BinaryIO | None]]:
-  """Name and content of each file, None for the content of a folder."""
-  if zipfile.is_zipfile(archive):
-    with zipfile.ZipFile(archive) as z:
-      for info in z.infolist():
-        kind = stat.S_IFMT(info.external_attr >> 16)
-        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-          raise _refused(archive, info.filename, "is neither file nor folder")
-        yield info.filename, None if info.is_dir() else z.open(info)
-  else:
-    with tarfile.open(archive) as t:
-      for member in t:
-        if not (member.isreg() or member.isdir()):
-          raise _refused(archive, member.name, "is neither file nor folder")
-        yield member.name, t.extractfile(member) if member.isreg() else None
-
-
-def _inside(archive, root: pathlib.Path, name: str) -> pathlib.Path:
-  parts = pathlib.PurePosixPath(name).parts
-  if name.startswith("/") or ".." in parts or re.search(r"[\\:\0]", name):
-    raise _refused(archive, name, "has a path that leads out of the folder")
-  return root.joinpath(*parts)
-
-
-def _refused(archive, name: str, why: str) -> AlignetError:
-  return AlignetError(
-      f"{archive}: the member {name!r} {why}; nothing was unpacked: an archive"
-      " like this is damaged or hostile"
-  )

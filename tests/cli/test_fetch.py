@@ -8,9 +8,9 @@ from alignet.cli import fetch as cli
 from alignet.cli import main
 from alignet.data import fetch
 import pytest
-from tests.data import test_fetch
+from tests.data import file_server
 
-server = test_fetch.server
+server = file_server.server
 
 
 @pytest.fixture

@@ -1,15 +1,20 @@
 """`alignet teach`, called in this process."""
 
+import argparse
+import inspect
 import json
 
 from alignet import similarity
 from alignet import transforms
+from alignet.cli import judgments as flags_lib
 from alignet.cli import main
 from alignet.data import labels as labels_lib
 from alignet.representations import store
 from alignet.testing import teacher
 import numpy as np
 import pytest
+from uncertainty_distillation import human
+from uncertainty_distillation import inputs
 from uncertainty_distillation import judgments as judgments_lib
 
 _FAST = ("--steps=50", "--batch=512", "--inner_folds=3")
@@ -17,7 +22,11 @@ _FAST = ("--steps=50", "--batch=512", "--inner_folds=3")
 
 @pytest.fixture
 def folder(tmp_path):
-  """F.npy, V.npy, C.npy of a simulated problem; T.npy and P.npy from V."""
+  """F.npy, V.npy, C.npy of a simulated problem; T.npy and P.npy from V.
+
+  Also names.txt, the concepts' names; W.npy, V in the order of order.txt; and
+  t.csv, choices of most of T, two of them repeated, and three impossible ones.
+  """
   x, concepts, embedding = teacher.linear_world(40, 2, seed=0)
   soft = judgments_lib.from_embedding(embedding)
   for name, array in {
@@ -28,6 +37,17 @@ def folder(tmp_path):
       "P": soft.probabilities,
   }.items():
     np.save(tmp_path / f"{name}.npy", array)
+  names = np.array([f"c{i}" for i in range(len(embedding))])
+  order = np.random.default_rng(0).permutation(len(names))
+  (tmp_path / "names.txt").write_text("\n".join(names))
+  (tmp_path / "order.txt").write_text("\n".join(names[order]))
+  np.save(tmp_path / "W.npy", embedding[order])
+  choices = judgments_lib.sample_choices(soft, seed=0).triplets
+  # As many good rows as T has, so that what is compiled fits all tests.
+  rows = [*choices[:-2], *choices[:2], *[[3, 3, 4]] * 3]
+  lines = ["subject_id\timage1\timage2\timage3\tchoice"]
+  lines += [f"A\t{i + 1}\t{j + 1}\t{k + 1}\t3" for i, j, k in rows]
+  (tmp_path / "t.csv").write_text("\n".join(lines))
   return tmp_path
 
 
@@ -45,17 +65,20 @@ def _teach(folder, *flags, out="transform.npz"):
 _EMBEDDING = ("@features=F.npy", "@embedding=V.npy", "@concepts=C.npy")
 
 
+def _agreement(folder, transform):
+  z = transform(np.load(folder / "F.npy")[::2])
+  s = similarity.of_triplets(z, np.load(folder / "T.npy"))
+  likeliest = np.load(folder / "P.npy").argmax(axis=1)
+  return (s.argmax(axis=1) == likeliest).mean()
+
+
 def test_embedding(folder, capsys):
   assert _teach(folder, *_EMBEDDING) == 0
   line = capsys.readouterr().out
   assert "32 -> 6 dimensions" in line and "agreement" in line
   assert line.count("\n") == 1
   transform = transforms.load(folder / "transform.npz")
-  z = transform(np.load(folder / "F.npy")[::2])
-  trial = judgments_lib.from_embedding(np.load(folder / "V.npy"))
-  s = similarity.of_triplets(z, trial.triplets)
-  likeliest = trial.probabilities.argmax(axis=1)
-  assert (s.argmax(axis=1) == likeliest).mean() > 0.8
+  assert _agreement(folder, transform) > 0.8
   meta = transform.meta
   assert meta["concepts"] == 40 and meta["images"] == 80
   assert set(meta["inputs"]) == {"features", "embedding", "concepts"}
@@ -76,6 +99,58 @@ def test_choices_alone(folder, capsys):
   assert _teach(folder, *flags) == 0
   assert capsys.readouterr().out == ""
   assert transforms.load(folder / "transform.npz").weights.shape == (32, 32)
+
+
+_LISTED = ("@features=F.npy", "@concepts=C.npy", "@concept_list=names.txt")
+
+
+def test_files_as_published(folder, capsys):
+  """Choices with impossible rows, an embedding in another order."""
+  flags = (
+      *(*_LISTED, "@choices=t.csv", "--on_impossible=drop"),
+      *("@embedding=W.npy", "@embedding_names=order.txt"),
+  )
+  assert _teach(folder, *flags) == 0
+  said, _ = capsys.readouterr().out.splitlines()
+  n = len(np.load(folder / "T.npy"))
+  assert said == (
+      f"{n + 3} choices read: 3 impossible and 0 of unknown concepts dropped,"
+      " 2 of the others repeated"
+  )
+  transform = transforms.load(folder / "transform.npz")
+  assert transform.meta["notes"]["choices"]["impossible"] == 3
+  assert transform.meta["triplets"] == n
+  assert {"choices", "concept_list", "embedding_names"} <= set(
+      transform.meta["inputs"]
+  )
+  assert _agreement(folder, transform) > 0.8
+
+
+def test_posterior(folder, capsys):
+  v = np.load(folder / "W.npy")
+  np.savez(folder / "vice.npz", mu=v, sigma=np.full_like(v, 0.1))
+  flags = ("@posterior=vice.npz", "@embedding_names=order.txt", "--samples=5")
+  assert _teach(folder, *_LISTED, *flags) == 0
+  said, _ = capsys.readouterr().out.splitlines()
+  assert said.startswith("standard error of the targets 0.0")
+  assert said.endswith("with 5 samples")
+  transform = transforms.load(folder / "transform.npz")
+  assert _agreement(folder, transform) > 0.8
+  assert transform.meta["notes"]["posterior"]["samples"] == 5
+  assert "posterior" in transform.meta["inputs"]
+
+
+def test_flags_say_what_load_takes():
+  """They are written by hand, so that --help imports nothing."""
+  parser = argparse.ArgumentParser()
+  flags_lib.add_arguments(parser)
+  given = flags_lib.given(parser.parse_args([]))
+  parameters = inspect.signature(inputs.load).parameters
+  assert given == {name: parameters[name].default for name in given}
+  (choices,) = (
+      a.choices for a in parser._actions if a.dest == "choices_format"
+  )
+  assert choices == human.CHOICES_FORMATS
 
 
 def test_row_i_is_concept_i_without_concepts(folder):
@@ -143,6 +218,14 @@ def _set(row, value):
             "probabilities: expected",
         ),
         ((*_EMBEDDING, "--width=7"), None, "width: expected at most 6"),
+        (
+            ("@features=F.npy", "@concepts=C.npy", "@choices=t.csv"),
+            None,
+            "--choices needs --concept_list",
+        ),
+        ((*_LISTED, "@choices=t.csv"), None, "--on_impossible=drop"),
+        ((*_LISTED, "@embedding=W.npy"), None, "--embedding_order=things"),
+        ((*_LISTED, "@posterior=V.npy"), None, "expected an npz with mu"),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_written(

@@ -9,7 +9,7 @@ from alignet.pipeline import runner
 from alignet.pipeline import stages
 import pytest
 
-_WITHOUT_TRAINING = {"pipeline/image_folder"}
+_WITHOUT_TRAINING = {"pipeline/choices", "pipeline/image_folder"}
 _NAMES = [n for n in config_files.names() if n.startswith("pipeline/")]
 
 

@@ -14,6 +14,12 @@ from alignet.pipeline.stages.evaluation import pool
 from alignet.pipeline.stages.evaluation import report
 from alignet.pipeline.stages.evaluation import trials_by_level
 from alignet.pipeline.stages.evaluation import trials_of_concepts
+from alignet.pipeline.stages.teaching import choices
+from alignet.pipeline.stages.teaching import choices_report
+from alignet.pipeline.stages.teaching import concept_folds
+from alignet.pipeline.stages.teaching import evaluate_choices
+from alignet.pipeline.stages.teaching import teach_posterior
+from alignet.pipeline.stages.teaching import vice
 from alignet.pipeline.stages.training import extract
 from alignet.pipeline.stages.training import override
 from alignet.pipeline.stages.training import represent
@@ -23,10 +29,14 @@ from alignet.pipeline.stages.worlds import cifar100_things
 from alignet.pipeline.stages.worlds import shapes
 
 __all__ = [
+    "choices",
+    "choices_report",
     "cifar100_things",
     "cluster",
+    "concept_folds",
     "dataset_report",
     "evaluate",
+    "evaluate_choices",
     "evaluate_teacher",
     "extract",
     "override",
@@ -37,7 +47,9 @@ __all__ = [
     "sample",
     "shapes",
     "teach",
+    "teach_posterior",
     "train",
     "trials_by_level",
     "trials_of_concepts",
+    "vice",
 ]

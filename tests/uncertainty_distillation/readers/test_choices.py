@@ -1,4 +1,4 @@
-"""Tests of uncertainty_distillation.readers."""
+"""Tests of uncertainty_distillation.readers.choices and its collector."""
 
 import gzip
 import itertools
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 from uncertainty_distillation import readers
+from uncertainty_distillation.readers import collector
 
 _CONCEPTS = ["ape", "bee", "cat", "dog", "elk"]
 _HEADER = (
@@ -72,7 +73,7 @@ def test_columns_in_another_order_and_none_but_those_needed(tmp_path):
 def test_blocks_make_no_difference(tmp_path, monkeypatch):
   path = _csv(tmp_path / "t.csv", _ROWS)
   whole = readers.read_things_csv(path, _CONCEPTS)
-  monkeypatch.setattr(readers, "_BLOCK", 4)
+  monkeypatch.setattr(collector, "_BLOCK", 4)
   parts = readers.read_things_csv(path, _CONCEPTS)
   np.testing.assert_array_equal(whole.triplets, parts.triplets)
   np.testing.assert_array_equal(whole.participant, parts.participant)
@@ -256,255 +257,6 @@ def test_what_is_kept_and_counted_adds_up(rows):
       unknown=0,
       repeated=len(possible) - len(answers),
   )
-
-
-def _names_file(tmp_path, kind, names):
-  path = tmp_path / f"names{kind}"
-  if kind == ".npy":
-    np.save(path, np.array(names))
-  elif kind == ".txt":
-    path.write_text("\n".join(names) + "\n")
-  else:
-    lines = [f"{i}\t{name}\t" for i, name in enumerate(names)]
-    path.write_text("\n".join(["n\tuniqueID\tmore", *lines]) + "\n")
-  return path
-
-
-@pytest.mark.parametrize("kind", [".npy", ".txt", ".tsv"])
-def test_names(tmp_path, kind):
-  path = _names_file(tmp_path, kind, _CONCEPTS)
-  assert readers.read_names(path).tolist() == _CONCEPTS
-  for names in (["ape", "bee", "ape"], ["ape", "bee", "", "cat"]):
-    path = _names_file(tmp_path, kind, names)
-    with pytest.raises(AlignetError, match="row 2 has the name '(ape|)'"):
-      readers.read_names(path)
-
-
-def test_table_without_names(tmp_path):
-  (tmp_path / "n.tsv").write_text("ape\nbee\n")
-  with pytest.raises(AlignetError, match="unique_id or uniqueID, found ape"):
-    readers.read_names(tmp_path / "n.tsv")
-
-
-def _values(rows=5, k=3, seed=0):
-  rng = np.random.default_rng(seed)
-  return rng.gamma(1, size=(rows, k)).astype(np.float32)
-
-
-@pytest.mark.parametrize("kind", [".npy", ".txt", ".tsv"])
-def test_embedding_is_joined_by_name(tmp_path, kind):
-  names = ["dog", "ape", "elk", "bee", "cat"]
-  np.save(tmp_path / "v.npy", _values())
-  np.savetxt(tmp_path / "v.txt", _values(), fmt="%.9g")
-  path = _names_file(tmp_path, kind, names)
-  for file in ("v.npy", "v.txt"):
-    got = readers.read_embedding(tmp_path / file, _CONCEPTS, names=path)
-    assert got.values.dtype == np.float32 and got.unknown == ()
-    for name, row in zip(_CONCEPTS, got.values):
-      np.testing.assert_array_equal(row, _values()[names.index(name)])
-
-
-def test_embedding_of_more_or_fewer_concepts(tmp_path):
-  path = tmp_path / "v.npy"
-  np.save(path, _values())
-  some = ["elk", "bee"]
-  with pytest.raises(AlignetError, match=r"rows of ape, cat, dog, none of"):
-    readers.read_embedding(path, some, names=_CONCEPTS)
-  got = readers.read_embedding(path, some, names=_CONCEPTS, on_unknown="drop")
-  np.testing.assert_array_equal(got.values, _values()[[4, 1]])
-  assert got.unknown == ("ape", "cat", "dog")
-  with pytest.raises(AlignetError, match="no row of yak of the 2 concepts"):
-    readers.read_embedding(
-        path, ["yak", "ape"], names=_CONCEPTS, on_unknown="drop"
-    )
-
-
-@pytest.mark.parametrize(
-    "change, message",
-    [
-        ({}, 'names=FILE.*order="things".*VICE as published'),
-        ({"order": "things", "names": _CONCEPTS}, "expected either"),
-        ({"order": "alphabetical"}, "found 'alphabetical'"),
-        ({"names": _CONCEPTS[:4]}, "expected 4 rows, one a name, found 5"),
-        (
-            {"order": "things", "values": _values(3, 5)},
-            "expected 5 rows, one a concept, found 3; transpose it",
-        ),
-        (
-            {"order": "things", "values": np.where(_values() > 3, 0, np.nan)},
-            "row 0 holds a NaN",
-        ),
-        (
-            {"order": "things", "values": np.full((5, 2), 1e300)},
-            "row 0 holds a NaN or inf",
-        ),
-        ({"order": "things", "values": np.ones((5, 2), int)}, "floats"),
-    ],
-)
-def test_bad_embedding(tmp_path, change, message):
-  change = dict(change)
-  np.save(tmp_path / "v.npy", change.pop("values", _values()))
-  with pytest.raises(AlignetError, match=message):
-    readers.read_embedding(tmp_path / "v.npy", _CONCEPTS, **change)
-
-
-@pytest.mark.parametrize("text", ["1 2\n3\n", "1 a\n", "", "# nothing\n"])
-def test_bad_text_embedding(tmp_path, text):
-  (tmp_path / "v.txt").write_text(text)
-  with pytest.raises(AlignetError, match="v.txt: expected (a line|5 rows)"):
-    readers.read_embedding(tmp_path / "v.txt", _CONCEPTS, order="things")
-
-
-def _posterior(tmp_path, name="p.npz", **changes):
-  arrays = {"mu": _values() - 1, "sigma": _values(seed=1) + 0.1, **changes}
-  np.savez(
-      tmp_path / name, **{k: v for k, v in arrays.items() if v is not None}
-  )
-  return tmp_path / name
-
-
-def test_posterior(tmp_path):
-  names = np.array(["dog", "ape", "elk", "bee", "cat"])
-  rows = [names.tolist().index(name) for name in _CONCEPTS]
-  mu, sigma = _values() - 1, _values(seed=1) + np.float32(0.1)
-  np.save(tmp_path / "mu.npy", mu)
-  np.save(tmp_path / "sigma.npy", sigma)
-  both = {"mu": None, "sigma": None, "pruned_loc": mu, "pruned_scale": sigma}
-  for path, more in (
-      (_posterior(tmp_path), {"names": names}),
-      (_posterior(tmp_path, "named.npz", names=names), {}),
-      (_posterior(tmp_path, "vice.npz", **both), {"names": names}),
-      (
-          tmp_path / "mu.npy",
-          {"names": names, "sigma": tmp_path / "sigma.npy"},
-      ),
-  ):
-    got = readers.read_posterior(path, _CONCEPTS, **more)
-    np.testing.assert_array_equal(got.mu, mu[rows])
-    np.testing.assert_allclose(got.sigma, sigma[rows], rtol=1e-6)
-  # What is said goes before what the file says.
-  path = _posterior(tmp_path, names=names)
-  got = readers.read_posterior(path, _CONCEPTS, order="things")
-  np.testing.assert_array_equal(got.mu, mu)
-
-
-@pytest.mark.parametrize(
-    "change, message",
-    [
-        ({"sigma": 1 - np.eye(5, 3, -1)}, "row 1 has the value 0.0;"),
-        ({"sigma": -_values()}, "above zero"),
-        ({"sigma": np.full((5, 3), np.inf)}, "sigma in .*: row 0 holds a NaN"),
-        ({"sigma": _values(5, 2)}, r"shape of mu, \(5, 3\), found \(5, 2\)"),
-        ({"sigma": None}, "lacks the keys mu and sigma; found mu"),
-        ({"mu": np.full((5, 3), np.nan)}, "mu in .*: row 0 holds a NaN"),
-        ({"names": np.array(_CONCEPTS[:3])}, "expected 3 rows, one a name"),
-        ({}, "names=FILE"),
-    ],
-)
-def test_bad_posterior(tmp_path, change, message):
-  path = _posterior(tmp_path, **change)
-  more = {} if "names" in change or not change else {"order": "things"}
-  with pytest.raises(AlignetError, match=message):
-    readers.read_posterior(path, _CONCEPTS, **more)
-
-
-def test_posterior_in_one_or_two_files(tmp_path):
-  np.save(tmp_path / "mu.npy", _values())
-  with pytest.raises(AlignetError, match="another of sigma"):
-    readers.read_posterior(tmp_path / "mu.npy", _CONCEPTS, order="things")
-  with pytest.raises(AlignetError, match="another of sigma"):
-    readers.read_posterior(
-        _posterior(tmp_path),
-        _CONCEPTS,
-        sigma=tmp_path / "mu.npy",
-        order="things",
-    )
-
-
-def _images(folder, *paths):
-  for path in paths:
-    (folder / path).parent.mkdir(parents=True, exist_ok=True)
-    (folder / path).write_bytes(b"image")
-  return folder
-
-
-def test_reference_images(tmp_path):
-  folder = _images(
-      tmp_path,
-      *("ape.jpg", "bee/bee_02s.jpg", "bee/bee_01b.JPG", "cat/anything.png"),
-      *("README.txt", ".hidden.jpg", ".cache/x.jpg", "empty/notes.txt"),
-      *("dog.PNG", "elk.jpeg"),
-  )
-  found = readers.find_reference_images(folder, _CONCEPTS)
-  shown = [p.relative_to(folder).as_posix() for p in found.paths]
-  assert shown == [
-      *("ape.jpg", "bee/bee_01b.JPG", "cat/anything.png"),
-      *("dog.PNG", "elk.jpeg"),
-  ]
-  assert found.unknown == found.missing == ()
-
-
-def test_unknown_and_missing_images(tmp_path):
-  folder = _images(tmp_path, "ape.jpg", "yak.jpg", "zebra/zebra.jpg", "elk.jpg")
-  with pytest.raises(AlignetError, match="images of yak, zebra, none of the 5"):
-    readers.find_reference_images(folder, _CONCEPTS)
-  with pytest.raises(AlignetError, match="no image of bee, cat, dog of the 5"):
-    readers.find_reference_images(folder, _CONCEPTS, on_unknown="drop")
-  found = readers.find_reference_images(
-      folder, _CONCEPTS, on_unknown="drop", on_missing="drop"
-  )
-  assert [p and p.name for p in found.paths] == [
-      *("ape.jpg", None, None, None, "elk.jpg")
-  ]
-  assert found.unknown == ("yak", "zebra")
-  assert found.missing == ("bee", "cat", "dog")
-
-
-@pytest.mark.parametrize(
-    "paths, message",
-    [
-        (["ape.jpg", "ape.png"], "both ape.jpg and ape.png for 'ape'"),
-        (["ape.jpg", "ape/1.jpg"], "for 'ape'"),
-        (["ape/1.jpg", "ape/2.jpg"], "holds 2 images; expected one"),
-        (["ape/a_01b.jpg", "ape/b_01b.jpg"], "holds 2 images"),
-    ],
-)
-def test_two_images_of_a_concept(tmp_path, paths, message):
-  with pytest.raises(AlignetError, match=message):
-    readers.find_reference_images(_images(tmp_path, *paths), ["ape"])
-
-
-def test_no_folder_of_images(tmp_path):
-  with pytest.raises(AlignetError, match="no folder"):
-    readers.find_reference_images(tmp_path / "none", _CONCEPTS)
-
-
-def test_vice_as_published_is_put_in_order(test_data, tmp_path):
-  """Its rows are in another order than the concepts: 20 of them differ."""
-  folder = test_data / "things"
-  concepts = things.read_concepts(folder / "concepts.tsv")
-  right = np.load(folder / "vice_embedding.npy")
-  order = np.arange(len(concepts))
-  moved = np.random.default_rng(0).choice(len(order), 20, replace=False)
-  order[moved] = order[np.roll(moved, 1)]
-  np.save(tmp_path / "published.npy", right[order])
-  names = _names_file(tmp_path, ".tsv", concepts.unique_id[order].tolist())
-
-  with pytest.raises(AlignetError, match="1854 rows .*names=FILE"):
-    readers.read_embedding(tmp_path / "published.npy", concepts)
-  by_name = readers.read_embedding(
-      tmp_path / "published.npy", concepts, names=names
-  )
-  np.testing.assert_array_equal(by_name.values, right)
-  by_position = readers.read_embedding(
-      tmp_path / "published.npy", concepts, order="things"
-  )
-  assert (by_position.values != right).any(axis=1).sum() == 20
-  # The shared file is in order, and says so when it is asked.
-  as_shared = readers.read_embedding(
-      folder / "vice_embedding.npy", concepts, names=folder / "concepts.tsv"
-  )
-  np.testing.assert_array_equal(as_shared.values, right)
 
 
 def test_choices_agree_with_vice_only_where_the_odd_one_is(test_data, tmp_path):

@@ -1,0 +1,121 @@
+"""Flags that say what people judged: choices, triplets, embeddings."""
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+_DEFAULT = " (default: %(default)s)"
+_NAMES = "names.txt"
+
+# Defaults and choices are those of inputs.load, not imported for --help.
+_FLAGS: Mapping[str, Mapping[str, Any]] = {
+    "concept_list": {
+        "metavar": _NAMES,
+        "help": (
+            "names of the concepts, concept i in row i: THINGS' concepts.tsv,"
+            " .npy, or text with a name a line; what follows is joined to it"
+            " by name"
+        ),
+    },
+    "choices": {
+        "metavar": "FILE",
+        "help": "odd-one-out choices, plain or gzip; needs --concept_list",
+    },
+    "choices_format": {
+        "default": "things_csv",
+        "choices": ("things_csv", "odd_last", "odd_first"),
+        "help": (
+            "the csv of THINGS, or three numbers a row from 0 on (.npy, text)"
+            " with the odd one last or first" + _DEFAULT
+        ),
+    },
+    "choices_names": {
+        "metavar": _NAMES,
+        "help": "what FILE numbers, where it is another list of names",
+    },
+    "triplets": {
+        "metavar": "T.npy",
+        "help": "instead: (m, 3) concept numbers, the odd one last",
+    },
+    "probabilities": {
+        "metavar": "P.npy",
+        "help": "(m, 3) probabilities of the triplets' pairs s01, s02, s12",
+    },
+    "embedding": {
+        "metavar": "V.npy",
+        "help": (
+            "(concepts, k) human embedding; targets are the softmax of its dot"
+            " products, unless choices or triplets are given. Row i is concept"
+            " i; with --concept_list one of the next two is needed"
+        ),
+    },
+    "embedding_names": {
+        "metavar": _NAMES,
+        "help": "name of each row of the embedding or posterior",
+    },
+    "embedding_order": {
+        "choices": ("things",),
+        "help": "things: its row i is row i of --concept_list",
+    },
+    "posterior": {
+        "metavar": "vice.npz",
+        "help": (
+            "instead of the embedding: mu and sigma, (concepts, k); targets are"
+            " the posterior predictive, of the choices' or triplets' rows where"
+            " they are given: uncertainty distillation"
+        ),
+    },
+    "samples": {
+        "type": int,
+        "default": 50,
+        "help": "draws of the posterior" + _DEFAULT,
+    },
+    "on_impossible": {
+        "default": "error",
+        "choices": ("error", "drop"),
+        "help": "choices that cannot be, such as a repeated concept" + _DEFAULT,
+    },
+    "on_unknown": {
+        "default": "error",
+        "choices": ("error", "drop"),
+        "help": "choices and rows of what is none of the concepts" + _DEFAULT,
+    },
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags, in a group."""
+  group = parser.add_argument_group("human judgments")
+  for name, options in _FLAGS.items():
+    group.add_argument(f"--{name}", **options)
+
+
+def given(args: argparse.Namespace) -> dict[str, Any]:
+  """The flags' values, arguments of `inputs.load`."""
+  return {name: getattr(args, name) for name in _FLAGS}
+
+
+def summary(notes: Mapping[str, Mapping[str, Any]]) -> str:
+  """One line on what was dropped or repeated, "" where nothing can be.
+
+  Args:
+    notes: of `inputs.Inputs`.
+  """
+  found = []
+  if choices := notes.get("choices"):
+    found.append(
+        f"{choices['rows']} choices read: {choices['impossible']} impossible"
+        f" and {choices['unknown']} of unknown concepts dropped,"
+        f" {choices['repeated']} of the others repeated"
+    )
+  for name in ("embedding", "posterior"):
+    note = notes.get(name, {})
+    if unknown := note.get("unknown"):
+      shown = ", ".join(unknown[:3]) + ", …" * (len(unknown) > 3)
+      found.append(f"{len(unknown)} rows of the {name} dropped ({shown})")
+    if note.get("standard_error") is not None:
+      found.append(
+          f"standard error of the targets {note['standard_error']:.4f} with"
+          f" {note['samples']} samples"
+      )
+  return "; ".join(found)

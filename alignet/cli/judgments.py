@@ -1,4 +1,4 @@
-"""Flags that say what people judged: choices, triplets, embeddings."""
+"""Flags of what a teacher learns from: representations and judgments."""
 
 import argparse
 from collections.abc import Mapping
@@ -6,6 +6,25 @@ from typing import Any
 
 _DEFAULT = " (default: %(default)s)"
 _NAMES = "names.txt"
+
+_OBJECTS: Mapping[str, Mapping[str, Any]] = {
+    "features": {
+        "metavar": "F.npy",
+        "help": "(n, d) representations; row i shows concept C[i]",
+    },
+    "representations": {
+        "metavar": "DIR",
+        "help": "instead: representations with labels, of `alignet extract`",
+    },
+    "level": {
+        "default": "concept",
+        "help": "labels in DIR; class i is concept i" + _DEFAULT,
+    },
+    "concepts": {
+        "metavar": "C.npy",
+        "help": "(n,) concept number of each row of the features (default: i)",
+    },
+}
 
 # Defaults and choices are those of inputs.load, not imported for --help.
 _FLAGS: Mapping[str, Mapping[str, Any]] = {
@@ -84,15 +103,37 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the flags, in a group."""
-  group = parser.add_argument_group("human judgments")
-  for name, options in _FLAGS.items():
-    group.add_argument(f"--{name}", **options)
+  """Adds the flags, in two groups."""
+  for title, flags in (
+      ("representations", _OBJECTS),
+      ("human judgments", _FLAGS),
+  ):
+    group = parser.add_argument_group(title)
+    for name, options in flags.items():
+      group.add_argument(f"--{name}", **options)
 
 
 def given(args: argparse.Namespace) -> dict[str, Any]:
   """The flags' values, arguments of `inputs.load`."""
-  return {name: getattr(args, name) for name in _FLAGS}
+  return {name: getattr(args, name) for name in (*_OBJECTS, *_FLAGS)}
+
+
+def load(args: argparse.Namespace):
+  """Reads what the flags name, see `inputs.load`; says what was dropped.
+
+  Args:
+    args: parsed flags, with `max_triplets`, `seed` and `quiet`.
+  """
+  from uncertainty_distillation import inputs
+
+  data = inputs.load(
+      **given(args),
+      max_triplets=args.max_triplets,
+      seed=args.seed,
+  )
+  if not args.quiet and (line := summary(data.notes)):
+    print(line, flush=True)
+  return data
 
 
 def summary(notes: Mapping[str, Mapping[str, Any]]) -> str:

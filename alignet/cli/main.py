@@ -23,6 +23,7 @@ COMMANDS = (
     "verify",
     "vice",
     "teach",
+    "budget",
     "train",
     "evaluate",
     "report",

@@ -12,27 +12,8 @@ _DEFAULT = " (default: %(default)s)"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the inputs, the output and the settings."""
-  inputs = parser.add_argument_group("inputs and output")
-  inputs.add_argument(
-      "--features",
-      metavar="F.npy",
-      help="(n, d) representations; row i shows concept C[i]",
-  )
-  inputs.add_argument(
-      "--representations",
-      metavar="DIR",
-      help="instead: representations with labels, as `extract` writes them",
-  )
-  inputs.add_argument(
-      "--level",
-      default="concept",
-      help="labels in DIR; class i is concept i" + _DEFAULT,
-  )
-  inputs.add_argument(
-      "--concepts",
-      metavar="C.npy",
-      help="(n,) concept number of each row of the features (default: i)",
-  )
+  judgments.add_arguments(parser)
+  inputs = parser.add_argument_group("other inputs, and output")
   inputs.add_argument(
       "--local",
       metavar="L.npy",
@@ -44,7 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   inputs.add_argument(
       "--overwrite", action="store_true", help="replace an existing file"
   )
-  judgments.add_arguments(parser)
   check = parser.add_argument_group("cross-validation, before the fit on all")
   check.add_argument(
       "--cross_validate",
@@ -122,7 +102,6 @@ def run(args: argparse.Namespace) -> None:
   from alignet import files
   from alignet import transforms
   from uncertainty_distillation import fit
-  from uncertainty_distillation import inputs
   from uncertainty_distillation import loop
 
   files.check_output(args.out, overwrite=args.overwrite)
@@ -144,17 +123,7 @@ def run(args: argparse.Namespace) -> None:
       ),
       seed=args.seed,
   )
-  data = inputs.load(
-      features=args.features,
-      representations=args.representations,
-      level=args.level,
-      concepts=args.concepts,
-      **judgments.given(args),
-      max_triplets=args.max_triplets,
-      seed=args.seed,
-  )
-  if not args.quiet and (line := judgments.summary(data.notes)):
-    print(line, flush=True)
+  data = judgments.load(args)
   local = None
   if args.local:
     local = files.load_npy(

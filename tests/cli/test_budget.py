@@ -1,0 +1,46 @@
+"""`alignet budget`, called in this process."""
+
+import json
+
+from alignet.cli import main
+from alignet.testing import teacher
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def folder(tmp_path):
+  x, concepts, embedding = teacher.linear_world(40, 2, seed=0)
+  for name, array in (("F", x), ("C", concepts), ("V", embedding)):
+    np.save(tmp_path / f"{name}.npy", array)
+  return tmp_path
+
+
+def _budget(folder, *flags):
+  paths = [
+      f"--{name}={folder / file}.npy"
+      for name, file in (
+          ("features", "F"),
+          ("concepts", "C"),
+          ("embedding", "V"),
+      )
+  ]
+  return main.main(["budget", *paths, f"--out={folder / 'b'}", *flags])
+
+
+def test_table_and_picture(folder, capsys):
+  flags = ("--n_concepts=16", "--n_choices=50,400", "--repeats=1")
+  assert _budget(folder, *flags) == 0
+  out = capsys.readouterr().out
+  assert "16 concepts        50 choices" in out and "400 choices" in out
+  points = json.loads((folder / "b" / "budget.json").read_text())
+  assert [p["choices"] for p in points] == [50, 400]
+  assert (folder / "b" / "budget.png").read_bytes().startswith(b"\x89PNG")
+  assert _budget(folder, *flags) == 2
+  assert "already exists" in capsys.readouterr().err
+
+
+def test_too_many(folder, capsys):
+  assert _budget(folder, "--n_concepts=40", "--n_choices=9") == 2
+  assert "at most 32 concepts" in capsys.readouterr().err
+  assert not (folder / "b").exists()

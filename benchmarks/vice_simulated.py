@@ -117,12 +117,13 @@ def killed(folder: pathlib.Path, n: int, config, kills: int) -> dict:
   rng = np.random.default_rng(0)
   for _ in range(kills):
     process = subprocess.Popen(command(out), cwd=_ROOT)
-    before = state.stat().st_mtime_ns if state.exists() else 0
-    while process.poll() is None:
+    # Killed at any moment after one to six more checks.
+    checks, before = rng.integers(1, 7), _written(state)
+    while process.poll() is None and checks:
       time.sleep(0.02)
-      if state.exists() and state.stat().st_mtime_ns != before:
-        break
-    time.sleep(rng.uniform(0, 0.5))
+      if (now := _written(state)) != before:
+        checks, before = checks - 1, now
+    time.sleep(rng.uniform(0, 0.3))
     process.send_signal(signal.SIGKILL)
     process.wait()
     if state.exists():
@@ -137,6 +138,10 @@ def killed(folder: pathlib.Path, n: int, config, kills: int) -> dict:
           if path.name not in ("T.npy", whole.name, out.name)
       ),
   }
+
+
+def _written(path: pathlib.Path) -> int:
+  return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def targets(weights: np.ndarray, m: int, draws: int, seed: int) -> dict:

@@ -341,7 +341,7 @@ def test_a_loss_that_explodes_is_an_error(judgments, tmp_path):
 
 def test_too_few_judgments():
   few = judgments_lib.from_choices(np.array([[0, 1, 2]]), n_concepts=20)
-  config = dataclasses.replace(_FAST, steps=100)
+  config = dataclasses.replace(_FAST, steps=100, anneal=0)
   with pytest.raises(AlignetError, match="no dimension has more than 5"):
     vice.fit(few, config)
   with pytest.raises(AlignetError, match="none to learn from"):
@@ -360,6 +360,7 @@ def test_too_few_judgments():
         ({"steps": 130}, r"steps: expected a multiple of 250 \(check\)"),
         ({"decay": 10}, r"decay: expected a multiple of 250 \(check\)"),
         ({"samples": 0}, "samples: expected at least 1"),
+        ({"steps": 2000}, r"steps: expected at least 3000 \(anneal\)"),
     ],
 )
 def test_bad_settings(change, message):

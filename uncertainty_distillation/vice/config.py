@@ -13,9 +13,10 @@ class Config:
   about the optimisation are ours, to find the number of dimensions in thousands
   of steps. Two dimensions that share one meaning merge slowly, or never: so the
   divergence from the prior weighs more at first, and dimensions come one by
-  one while its weight falls to 1 (`anneal_from=1` leaves that out). The
-  learning rate is high, which helps them to merge, and falls to zero at the
-  end, which takes its noise out of the result.
+  one while its weight falls to 1 (of 300 objects with 6 dimensions 8 to 13 were
+  found without that, 6 with it; `anneal_from=1` leaves it out). The learning
+  rate is high, which helps them to merge, and falls to zero at the end, which
+  takes its noise out of the result.
 
   Attributes:
     width: dimensions at the start; more than will be kept.
@@ -27,7 +28,8 @@ class Config:
     anneal_from: weight of the divergence from the prior in the first step; it
       falls to 1 geometrically.
     anneal: steps until that weight is 1.
-    steps: most steps before the final decay; a multiple of `check`.
+    steps: most steps before the final decay; a multiple of `check`, at least
+      `anneal`.
     check: steps between two counts of the dimensions that would be kept.
     window: the final decay begins when the number has been the same for so
       many checks after the first one, all of them after `anneal`. All
@@ -86,6 +88,8 @@ class Config:
       value = getattr(self, name)
       if value < least or value % self.check:
         _fail(name, f"a multiple of {self.check} (check)", value)
+    if self.steps < self.anneal and self.anneal_from != 1:
+      _fail("steps", f"at least {self.anneal} (anneal)", self.steps)
 
 
 def _fail(name: str, expected: str, found: float) -> None:

@@ -18,6 +18,7 @@ from uncertainty_distillation.vice import embedding as embedding_lib
 from uncertainty_distillation.vice import objective
 from uncertainty_distillation.vice import posterior
 from uncertainty_distillation.vice import train
+from uncertainty_distillation.vice.checkpoint import Checkpoint
 from uncertainty_distillation.vice.config import Config
 from uncertainty_distillation.vice.embedding import Embedding
 
@@ -56,11 +57,13 @@ def fit(
   """
   config = config or Config()
   plan = _plan(judgments, config)
-  kept_state = checkpoint and train.Checkpoint(
-      folder=pathlib.Path(checkpoint), plan=plan, overwrite=overwrite
-  )
+  state = None
+  if checkpoint is not None:
+    state = Checkpoint(
+        folder=pathlib.Path(checkpoint), plan=plan, overwrite=overwrite
+    )
   training, validation = _split(judgments, config)
-  result = train.train(training, config, kept_state or None)
+  result = train.train(training, config, state)
   objects = objective.objects_per_dimension(
       result.mu, result.sigma, alpha=config.alpha
   )

@@ -8,14 +8,11 @@ on a GPU XLA adds in no fixed order, unless it is told to
 (XLA_FLAGS=--xla_gpu_deterministic_ops=true).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 import dataclasses
 import functools
-import json
-import pathlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from alignet import files
 from alignet import progress
 from alignet.errors import AlignetError
 import jax
@@ -24,86 +21,13 @@ import numpy as np
 import optax
 from uncertainty_distillation.judgments import Judgments
 from uncertainty_distillation.vice import objective
+from uncertainty_distillation.vice.checkpoint import Checkpoint
 from uncertainty_distillation.vice.config import Config
 
 _NOT_YET = 1 << 30
 _ADAM = optax.scale_by_adam()
 _START = 0.1  # Of mu, its scale, and of sigma.
 _OUTSIDE = ("window", "alpha", "min_objects", "validation", "samples", "seed")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Checkpoint:
-  """Where the state of a training is kept until it is done.
-
-  Attributes:
-    folder: holds one npz, replaced at every check; made by the first.
-    plan: JSON-serialisable: what the result depends on.
-    overwrite: discard the state of another plan; otherwise it is an error.
-  """
-
-  folder: pathlib.Path
-  plan: Mapping[str, Any]
-  overwrite: bool = False
-
-  @property
-  def path(self) -> pathlib.Path:
-    """The npz."""
-    return self.folder / "state.npz"
-
-  def restore(self, state: Any) -> tuple[Any, list[int]] | None:
-    """The state and the curve that were saved last, if they were.
-
-    Args:
-      state: one of the same structure.
-
-    Raises:
-      AlignetError: the file cannot be read, or is of another plan.
-    """
-    if not self.path.exists():
-      return None
-    leaves, tree = jax.tree.flatten(state)
-    names = [f"leaf{i}" for i in range(len(leaves))]
-    try:
-      arrays = files.load_npz(self.path, required=(*names, "curve", "plan"))
-      plan = files.parse_json_array(arrays["plan"], f"plan in {self.path}")
-      wanted = json.loads(json.dumps(self.plan))
-      differ = [
-          key
-          for key in sorted(plan.keys() | wanted.keys())
-          if plan.get(key) != wanted.get(key)
-      ]
-      if differ:
-        raise AlignetError(
-            f"{self.path} is the state of another training (other"
-            f" {', '.join(differ)})"
-        )
-      for name, leaf in zip(names, leaves):
-        files.check_array(
-            arrays[name], f"{name} in {self.path}", shape=leaf.shape
-        )
-    except AlignetError as e:
-      if self.overwrite:
-        return None
-      raise AlignetError(
-          f"{e}; run the command that it belongs to, or pass --overwrite"
-          " (overwrite=True) to discard it"
-      ) from e
-    found = tree.unflatten([jnp.asarray(arrays[name]) for name in names])
-    return found, arrays["curve"].tolist()
-
-  def save(self, state: Any, curve: Sequence[int]) -> None:
-    """Replaces the file, whole or not at all."""
-    leaves = jax.tree.leaves(state)
-    files.save_npz(
-        self.path,
-        {
-            **{f"leaf{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)},
-            "curve": np.asarray(curve, np.int64),
-            "plan": files.json_array(self.plan),
-        },
-        overwrite=True,
-    )
 
 
 class Result(NamedTuple):
@@ -150,7 +74,7 @@ def train(
   key = jax.random.key(config.seed)
   # What does not enter a step is no reason to compile it again.
   compiled = dataclasses.replace(
-      config, **{f: getattr(Config, f) for f in _OUTSIDE}, steps=config.check
+      config, **{name: getattr(Config, name) for name in _OUTSIDE}
   )
   bar = progress.bar(
       desc="vice", total=config.steps + config.decay, unit="step"

@@ -198,7 +198,7 @@ def test_deterministic_by_seed(judgments, embedding):
 
 def test_without_validation_and_with_probabilities(truth):
   soft = judgments_lib.from_embedding(truth, max_triplets=9000)
-  config = dataclasses.replace(_FAST, validation=0, steps=300, anneal=0)
+  config = dataclasses.replace(_FAST, validation=0, steps=600)
   embedding = vice.fit(soft, config)
   assert embedding.meta["validation"] is None
   assert embedding.meta["n_training"] == len(soft)
@@ -267,7 +267,7 @@ print(os.listdir(folder / "r"))
 def test_kill_9_and_the_same_command(judgments, tmp_path):
   np.save(tmp_path / "T.npy", judgments.triplets)
   config = dataclasses.replace(
-      _FAST, steps=300, anneal=100, check=50, window=9, validation=0.0
+      _FAST, steps=300, anneal=100, decay=100, validation=0.0
   )
   whole = tmp_path / "whole.npz"
   vice.to_file(
@@ -293,7 +293,7 @@ def test_kill_9_and_the_same_command(judgments, tmp_path):
 
 
 def test_a_state_goes_on_where_it_was(judgments, tmp_path, monkeypatch):
-  config = dataclasses.replace(_FAST, steps=400, anneal=100)
+  config = dataclasses.replace(_FAST, steps=600)
   path = tmp_path / "state"
   whole = vice.fit(judgments, config)
   steps = []
@@ -318,7 +318,7 @@ def test_a_state_goes_on_where_it_was(judgments, tmp_path, monkeypatch):
   assert again.meta == whole.meta
 
   # The state of another fit is not taken.
-  other = dataclasses.replace(config, learning_rate=0.02)
+  other = dataclasses.replace(config, seed=1)
   with pytest.raises(AlignetError, match=r"\(other config\).*--overwrite"):
     vice.fit(judgments, other, checkpoint=path)
   fewer = judgments_lib.from_choices(judgments.triplets[1:], n_concepts=_N)
@@ -341,7 +341,7 @@ def test_a_loss_that_explodes_is_an_error(judgments, tmp_path):
 
 def test_too_few_judgments():
   few = judgments_lib.from_choices(np.array([[0, 1, 2]]), n_concepts=20)
-  config = dataclasses.replace(_FAST, steps=100, anneal=0)
+  config = dataclasses.replace(_FAST, steps=600)
   with pytest.raises(AlignetError, match="no dimension has more than 5"):
     vice.fit(few, config)
   with pytest.raises(AlignetError, match="none to learn from"):

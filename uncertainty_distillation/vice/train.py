@@ -74,7 +74,9 @@ def train(
   key = jax.random.key(config.seed)
   # What does not enter a step is no reason to compile it again.
   compiled = dataclasses.replace(
-      config, **{name: getattr(Config, name) for name in _OUTSIDE}
+      config,
+      steps=config.check * max(config.anneal, 1),
+      **{name: getattr(Config, name) for name in _OUTSIDE},
   )
   bar = progress.bar(
       desc="vice", total=config.steps + config.decay, unit="step"

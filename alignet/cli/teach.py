@@ -219,14 +219,14 @@ def _table(report) -> str:
       f"held-out concepts, {report['folds']} folds, {report['trials']} trials;"
       f" people's own entropy {report['entropy_of_people']:.3f}, best expected"
       f" {report['ceiling_expected']:.3f}",
-      f"{'':14}" + "".join(f"{text:>24}" for text in scores.values()),
+      f"{'':14}" + "".join(f"{text:>27}" for text in scores.values()),
   ]
   for name, row in rows.items():
     cells = (
         f"{row[s]['value']:.4f} ({row[s]['low']:.3f}, {row[s]['high']:.3f})"
         for s in scores
     )
-    lines.append(f"{name:14}" + "".join(f"{cell:>24}" for cell in cells))
+    lines.append(f"{name:14}" + "".join(f"{cell:>27}" for cell in cells))
   return "\n".join(lines)
 
 

@@ -70,4 +70,4 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
   resized = cv2.resize(
       image.astype(np.uint16), (size, size), interpolation=cv2.INTER_CUBIC
   )
-  return np.minimum(resized, 255).astype(np.uint8)
+  return cv2.convertScaleAbs(resized)  # Of unsigned: 255 at most, no more.

@@ -14,7 +14,7 @@ _DTYPES = {
 }
 
 # Small batches stay in the cache of the one core that works on them.
-_CPU_BATCH, _GPU_BATCH = 8, 128
+_CPU_BATCH, _GPU_BATCH = 4, 128
 
 
 class OnnxEncoder:
@@ -31,7 +31,7 @@ class OnnxEncoder:
     size: side of the images; None where the file fixes it.
     pixel_range: see `alignet.models.pixels`; an ONNX file does not say it.
     pool: "first" (class token) or "mean", for outputs (n, tokens, d).
-    batch_size: images of a call; None for 8 on a CPU, 128 on a GPU, or the one
+    batch_size: images of a call; None for 4 on a CPU, 128 on a GPU, or the one
       that the file fixes.
 
   Raises:
@@ -121,15 +121,18 @@ class OnnxEncoder:
     return np.asarray(out, np.float32)
 
   def _convert(self, images: np.ndarray) -> np.ndarray:
-    dtype = _DTYPES[self._input.type]
-    first = self._input.shape[1] == 3
+    """Images in the layout, dtype and pixel range that the network takes."""
+    import cv2  # pylint: disable=g-import-not-at-top
+
     n, h, w, _ = images.shape
-    batch = np.empty((n, 3, h, w) if first else images.shape, dtype)
-    for channel in range(3):
-      out = batch[:, channel] if first else batch[..., channel]
-      values = self._table[channel].astype(dtype)
-      out[...] = values.take(images[..., channel])
-    return batch
+    batch = np.empty((n, 3, h, w), self._table.dtype)
+    for image, out in zip(images, batch):
+      for channel, values, plane in zip(cv2.split(image), self._table, out):
+        cv2.LUT(channel, values, plane)
+    batch = batch.astype(_DTYPES[self._input.type], copy=False)
+    if self._input.shape[1] == 3:
+      return batch
+    return np.ascontiguousarray(batch.transpose(0, 2, 3, 1))
 
   def _find_input(self):
     inputs = self._session.get_inputs()

@@ -13,10 +13,10 @@ class Config:
   about the optimisation are ours, to find the number of dimensions in thousands
   of steps. Two dimensions that share one meaning merge slowly, or never: so the
   divergence from the prior weighs more at first, and dimensions come one by
-  one while its weight falls to 1 (of 300 objects with 6 dimensions 8 to 13 were
-  found without that, 6 with it; `anneal_from=1` leaves it out). The learning
-  rate is high, which helps them to merge, and falls to zero at the end, which
-  takes its noise out of the result.
+  one while its weight falls to 1 (of 300 simulated objects with 6 dimensions 8
+  were found without that, 6 with it; `anneal_from=1` leaves it out). The
+  learning rate is high, which helps them to merge, and falls to zero at the
+  end, which takes its noise out of the result.
 
   Attributes:
     width: dimensions at the start; more than will be kept.

@@ -182,11 +182,11 @@ def report_inputs(
       texts=texts,
       sets={
           **set_names,
+          "class_accuracy": "class accuracy (10-NN)",
           **{
               f"{name}_head_dot": f"{text}, head's dot"
               for name, text in set_names.items()
           },
-          "class_accuracy": "class accuracy (10-NN)",
       },
       chance={
           score: 1 / 3

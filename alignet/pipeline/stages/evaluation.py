@@ -226,7 +226,7 @@ def pool(
     )
 
 
-@stage(version=2)
+@stage(version=3)
 def report(
     out: Path,
     *,

@@ -10,7 +10,8 @@ fitted on the concepts outside a fold and scored on the same trials inside it:
   hard    the same from hard choices sampled from the same probabilities, one a
           triplet; it sees no embedding
   glocal  gLocal's: the whole map from 1e-3 of the identity, identity shrinking,
-          the local term on the training images; soft_point targets
+          the local term on the training images; soft_point targets; its
+          learning rate and steps are not tuned
   ridge   ridge regression onto the embedding, penalty, scale and input map by
           inner cross-validation
   raw     cosine of the representations as they are

@@ -9,11 +9,21 @@ import importlib
 
 _SUBMODULES = (
     "bootstrap",
+    "ceilings",
+    "few_shot",
     "knn",
+    "linear_probe",
     "odd_one_out",
+    "pairs",
     "probabilistic",
+    "rank_correlation",
+    "response_times",
+    "retrieval",
     "rsa",
+    "rsa_partial",
+    "rsa_reweighted",
     "summary",
+    "triplet_rsa",
 )
 
 __all__ = list(_SUBMODULES)

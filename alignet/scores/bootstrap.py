@@ -1,4 +1,4 @@
-"""Bootstrap over concepts for scores of triplets.
+"""Bootstrap over concepts, and over people, for scores of triplets.
 
 Triplets share concepts, so they are no independent sample: the concepts are.
 Each resample draws as many concepts as there are, with replacement, and a
@@ -14,11 +14,17 @@ rightly, but variance s^2 that is each triplet's own enters as about 7 s^2 / n
 where it should be s^2 / n (a product of three multiplicities has variance
 2^3 - 1; 2^2 - 1 with two distinct concepts, 1 with one). Many triplets a
 concept make that small; 1,500 triplets of 40 concepts do not.
+
+With participants, people are drawn as well, independently of the concepts, and
+a trial counts the product of both multiplicities: the interval then speaks of
+other people judging other things.
 """
 
+from collections.abc import Iterator, Sequence
 import dataclasses
 
 from alignet import files
+from alignet import progress
 from alignet.errors import AlignetError
 import numpy as np
 
@@ -49,19 +55,21 @@ def interval(
     concepts: np.ndarray,
     *,
     rng: np.random.Generator,
+    participants: np.ndarray | None = None,
     resamples: int = 1000,
     level: float = 0.95,
 ) -> Interval:
   """Percentile interval of a mean over triplets, resampling concepts.
 
-  The draws depend on `rng`, on `resamples` and on which concepts occur only:
-  equal generators give the same resamples for every model scored on the same
-  triplets.
+  The draws depend on `rng`, on `resamples` and on which concepts and
+  participants occur only: equal generators give the same resamples for every
+  model scored on the same triplets.
 
   Args:
     values: (n,) score of each triplet.
     concepts: (n, 3) integers, the concepts of each triplet.
     rng: source of the draws.
+    participants: (n,) integers, who answered; they are drawn too.
     resamples: number of draws, two or more.
     level: coverage of the interval, between 0 and 1.
 
@@ -72,8 +80,48 @@ def interval(
     AlignetError: lengths that differ, NaN, fewer than two usable resamples.
   """
   values = files.check_array(values, "values", shape=(None,))
+  (found,) = intervals(
+      values[:, None],
+      concepts,
+      rng=rng,
+      participants=participants,
+      resamples=resamples,
+      level=level,
+  )
+  return found
+
+
+def intervals(
+    values: np.ndarray,
+    concepts: np.ndarray,
+    *,
+    rng: np.random.Generator,
+    participants: np.ndarray | None = None,
+    resamples: int = 1000,
+    level: float = 0.95,
+) -> Sequence[Interval]:
+  """Intervals of several scores of the same triplets, from the same resamples.
+
+  As `interval` of each column, at little more than the cost of one. A column
+  that holds differences of two models gives their paired comparison.
+
+  Args:
+    values: (n, k) k scores of each triplet.
+    concepts: as in `interval`.
+    rng: as in `interval`.
+    participants: as in `interval`.
+    resamples: as in `interval`.
+    level: as in `interval`.
+
+  Returns:
+    k intervals.
+
+  Raises:
+    AlignetError: as `interval`.
+  """
+  values = files.check_array(values, "values", shape=(None, None))
   files.check_finite(values, "values")
-  values = values.astype(np.float64)
+  values = np.asarray(values, np.float64)
   concepts = files.check_array(
       concepts, "concepts", shape=(None, 3), kinds="iu"
   )
@@ -82,40 +130,42 @@ def interval(
         "bootstrap: expected one row of concepts a value and at least one,"
         f" found {len(concepts)} rows and {len(values)} values"
     )
+  if participants is not None:
+    files.check_array(
+        participants, "participants", shape=(len(values),), kinds="iu"
+    )
   if resamples < 2 or not 0 < level < 1:
     raise AlignetError(
         "bootstrap: expected 2 resamples or more and a level between 0 and 1,"
         f" found {resamples} and {level}"
     )
-  n, factors = _factors(concepts)
+  columns = np.ascontiguousarray(values.T)
   means, skipped = [], 0
-  # The multiplicity at n, the place of a repeated concept, stays 1.
-  multiplicity = np.ones(n + 1)
-  for _ in range(resamples):
-    multiplicity[:n] = np.bincount(rng.integers(n, size=n), minlength=n)
-    weights = multiplicity.take(factors[0])
-    weights *= multiplicity.take(factors[1])
-    weights *= multiplicity.take(factors[2])
+  for weights in _weights(concepts, participants, rng, resamples):
     total = weights.sum()
     if total:
-      means.append(weights @ values / total)
+      means.append(columns @ weights / total)
     else:
       skipped += 1
   if len(means) < 2:
     raise AlignetError(
-        f"bootstrap: {skipped} of {resamples} resamples of {n} concepts contain"
-        " no triplet; use more resamples or more concepts"
+        f"bootstrap: {skipped} of {resamples} resamples of"
+        f" {len(np.unique(concepts))} concepts contain no triplet; use more"
+        " resamples or more concepts"
     )
   tail = (1 - level) / 2
-  low, high = np.quantile(means, [tail, 1 - tail])
-  return Interval(
-      mean=float(values.mean()),
-      se=float(np.std(means, ddof=1)),
-      low=float(low),
-      high=float(high),
-      resamples=len(means),
-      skipped=skipped,
-  )
+  low, high = np.quantile(means, [tail, 1 - tail], axis=0)
+  return [
+      Interval(
+          mean=float(values[:, i].mean()),
+          se=float(se),
+          low=float(low[i]),
+          high=float(high[i]),
+          resamples=len(means),
+          skipped=skipped,
+      )
+      for i, se in enumerate(np.std(means, axis=0, ddof=1))
+  ]
 
 
 def paired_difference(
@@ -124,6 +174,7 @@ def paired_difference(
     concepts: np.ndarray,
     *,
     rng: np.random.Generator,
+    participants: np.ndarray | None = None,
     resamples: int = 1000,
     level: float = 0.95,
 ) -> Interval:
@@ -137,6 +188,7 @@ def paired_difference(
     values_b: (n,) scores of the other, same triplets.
     concepts: (n, 3) integers.
     rng: source of the draws.
+    participants: (n,) integers, who answered; they are drawn too.
     resamples: number of draws.
     level: coverage.
 
@@ -154,8 +206,34 @@ def paired_difference(
     )
   difference = values_a.astype(np.float64) - values_b.astype(np.float64)
   return interval(
-      difference, concepts, rng=rng, resamples=resamples, level=level
+      difference,
+      concepts,
+      rng=rng,
+      participants=participants,
+      resamples=resamples,
+      level=level,
   )
+
+
+def _weights(concepts, participants, rng, resamples) -> Iterator[np.ndarray]:
+  """How often each resample contains each row; one array, written again."""
+  n, factors = _factors(concepts)
+  # The multiplicity at n, the place of a repeated concept, stays 1.
+  multiplicity = np.ones(n + 1)
+  weights, factor = np.empty(len(concepts)), np.empty(len(concepts))
+  if participants is not None:
+    names, people = np.unique(participants, return_inverse=True)
+  for _ in progress.bar(range(resamples), desc="bootstrap", unit="resample"):
+    multiplicity[:n] = np.bincount(rng.integers(n, size=n), minlength=n)
+    # mode="clip" writes straight to `out`; all places are in range.
+    multiplicity.take(factors[0], out=weights, mode="clip")
+    for places in factors[1:]:
+      weights *= multiplicity.take(places, out=factor, mode="clip")
+    if participants is not None:
+      drawn = rng.integers(len(names), size=len(names))
+      drawn = np.bincount(drawn, minlength=len(names)).astype(np.float64)
+      weights *= drawn.take(people, out=factor, mode="clip")
+    yield weights
 
 
 def _factors(concepts: np.ndarray) -> tuple[int, np.ndarray]:

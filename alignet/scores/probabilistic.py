@@ -11,6 +11,7 @@ that gives probabilities itself passes their logarithms.
 import dataclasses
 from typing import Literal
 
+from alignet import files
 from alignet import similarity
 from alignet.errors import AlignetError
 from alignet.scores import checks
@@ -263,6 +264,56 @@ def cross_fitted_temperatures(
   for f in range(folds):
     rest = fold != f
     temperatures[~rest] = fit_temperature(similarities[rest], target[rest])
+  return temperatures
+
+
+def group_temperatures(
+    similarities: np.ndarray,
+    groups: np.ndarray,
+    probabilities: np.ndarray | None = None,
+    *,
+    rng: np.random.Generator,
+    folds: int = 2,
+    minimum: int = 20,
+) -> np.ndarray:
+  """A temperature a row, fitted on other rows of the same group.
+
+  With people as groups: how decided each person is (a temperature of their
+  own), which a model cannot know but a likelihood can allow for. Groups with
+  fewer than `minimum` rows share the temperature of all rows together, cross-
+  fitted as in `cross_fitted_temperatures`.
+
+  Args:
+    similarities: (n, 3) [s01, s02, s12].
+    groups: (n,) integers, such as participants.
+    probabilities: (n, 3) targets, or None for the choice in column 0.
+    rng: deals the rows out to the folds at random.
+    folds: number of folds, 2 or more.
+    minimum: rows of a group that has its own, at least as many as folds.
+
+  Returns:
+    (n,) float64 temperatures.
+
+  Raises:
+    AlignetError: as `cross_fitted_temperatures`; lengths that differ.
+  """
+  similarities = checks.similarities(similarities)
+  groups = files.check_array(
+      groups, "groups", shape=(len(similarities),), kinds="iu"
+  )
+  temperatures = cross_fitted_temperatures(
+      similarities, probabilities, rng=rng, folds=folds
+  )
+  order = np.argsort(groups, kind="stable")
+  _, starts = np.unique(groups[order], return_index=True)
+  for rows in np.split(order, starts[1:]):
+    if len(rows) >= max(minimum, folds):
+      temperatures[rows] = cross_fitted_temperatures(
+          similarities[rows],
+          None if probabilities is None else probabilities[rows],
+          rng=rng,
+          folds=folds,
+      )
   return temperatures
 
 

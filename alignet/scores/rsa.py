@@ -9,16 +9,14 @@ for representational similarity analysis, PLOS Computational Biology 10(4)).
 """
 
 import dataclasses
-from typing import Literal
 
 from alignet import files
 from alignet import progress
 from alignet import similarity as similarities
 from alignet.errors import AlignetError
+from alignet.scores import rank_correlation
 import numpy as np
 from scipy import stats
-
-Method = Literal["spearman", "pearson"]
 
 
 def rdm(
@@ -104,39 +102,25 @@ def upper(matrix: np.ndarray) -> np.ndarray:
   return np.asarray(matrix)[..., i, j]
 
 
-def correlate(a: np.ndarray, b: np.ndarray, method: Method) -> float:
-  """Correlation of two vectors of dissimilarities (SciPy).
-
-  Raises:
-    AlignetError: it is undefined because one of them is constant.
-  """
-  a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-  if np.ptp(a) == 0 or np.ptp(b) == 0:
-    which = "first" if np.ptp(a) == 0 else "second"
-    raise AlignetError(
-        "the correlation of two RDMs is undefined: all dissimilarities of the"
-        f" {which} one are {(a if which == 'first' else b)[0]:g}"
-    )
-  if method == "spearman":
-    a, b = stats.rankdata(a), stats.rankdata(b)
-  return float(stats.pearsonr(a, b).statistic)
-
-
 def per_subject(
-    model: np.ndarray, human: np.ndarray, method: Method = "spearman"
+    model: np.ndarray,
+    human: np.ndarray,
+    method: rank_correlation.Method = "spearman",
 ) -> np.ndarray:
   """Correlation of the model's RDM with each subject's.
 
   Args:
     model: (n, n).
     human: (subjects, n, n).
-    method: "spearman" or "pearson".
+    method: "spearman", "pearson" or "tau-a".
 
   Returns:
     (subjects,) float64.
   """
   x = upper(model)
-  return np.array([correlate(x, upper(h), method) for h in human])
+  return np.array(
+      [rank_correlation.correlate(x, upper(h), method) for h in human]
+  )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -153,18 +137,22 @@ class Ceiling:
   upper: float
 
 
-def noise_ceiling(human: np.ndarray, method: Method = "spearman") -> Ceiling:
+def noise_ceiling(
+    human: np.ndarray, method: rank_correlation.Method = "spearman"
+) -> Ceiling:
   """Noise ceiling of Nili et al. 2014, of the mean of `per_subject`.
 
   Before averaging, each subject's upper triangle is replaced by its ranks
-  (spearman; ties share the mean rank) or by its z-scores (pearson). The mean
-  over subjects of these vectors correlates best with the subjects on average:
-  the upper bound is exact for pearson, and for spearman, where the correlation
-  ranks the mean of ranks once more, very nearly so.
+  (spearman and tau-a; ties share the mean rank) or by its z-scores (pearson).
+  The mean over subjects of these vectors correlates best with the subjects on
+  average: the upper bound is exact for pearson, and for spearman, where the
+  correlation ranks the mean of ranks once more, very nearly so. For tau-a the
+  mean rank is Nili's start of a search that is not done here: the upper bound
+  may be a little low.
 
   Args:
     human: (subjects, n, n), two subjects or more.
-    method: "spearman" or "pearson".
+    method: "spearman", "pearson" or "tau-a".
 
   Returns:
     The lower and the upper bound.
@@ -179,7 +167,7 @@ def noise_ceiling(human: np.ndarray, method: Method = "spearman") -> Ceiling:
         f" {np.shape(human)}"
     )
   values = upper(human).astype(np.float64)
-  if method == "spearman":
+  if method != "pearson":
     values = stats.rankdata(values, axis=1)
   else:
     spread = values.std(axis=1, keepdims=True)
@@ -187,8 +175,16 @@ def noise_ceiling(human: np.ndarray, method: Method = "spearman") -> Ceiling:
     values = values / np.where(spread > 0, spread, 1)
   total = values.sum(axis=0)
   return Ceiling(
-      lower=float(np.mean([correlate(v, total - v, method) for v in values])),
-      upper=float(np.mean([correlate(v, total, method) for v in values])),
+      lower=float(
+          np.mean(
+              [rank_correlation.correlate(v, total - v, method) for v in values]
+          )
+      ),
+      upper=float(
+          np.mean(
+              [rank_correlation.correlate(v, total, method) for v in values]
+          )
+      ),
   )
 
 
@@ -214,7 +210,7 @@ class StimulusInterval:
 def bootstrap(
     model: np.ndarray,
     human: np.ndarray,
-    method: Method = "spearman",
+    method: rank_correlation.Method = "spearman",
     *,
     rng: np.random.Generator,
     resamples: int = 1000,
@@ -230,7 +226,7 @@ def bootstrap(
   Args:
     model: (n, n).
     human: (n, n), for instance the mean over subjects.
-    method: "spearman" or "pearson".
+    method: "spearman" or "pearson"; "tau-a" forms the enlarged matrices.
     rng: source of the draws.
     resamples: number of draws, two or more.
     level: coverage of the interval.
@@ -253,10 +249,13 @@ def bootstrap(
   found = []
   for _ in progress.bar(range(resamples), desc="bootstrap over stimuli"):
     drawn = np.bincount(rng.integers(n, size=n), minlength=n)
-    weights = (drawn[i] * drawn[j]).astype(np.float64)
-    if ranks:
-      a, b = (rank(weights) for rank in ranks)
-    r = _weighted_pearson(a, b, weights)
+    weights = drawn[i] * drawn[j]
+    if method == "tau-a":
+      r = _repeated(a, b, weights)
+    else:
+      if ranks:
+        a, b = (rank(weights.astype(np.float64)) for rank in ranks)
+      r = _weighted_pearson(a, b, weights.astype(np.float64))
     if r is not None:
       found.append(r)
   if len(found) < 2:
@@ -294,6 +293,14 @@ class _WeightedRanks:
     tied = np.add.reduceat(weights[self._order], self._starts)
     ranks = np.cumsum(tied) - tied + (tied + 1) / 2
     return ranks[self._group]
+
+
+def _repeated(a: np.ndarray, b: np.ndarray, weights: np.ndarray):
+  """tau-a of values repeated `weights` times; None where it is undefined."""
+  a, b = np.repeat(a, weights), np.repeat(b, weights)
+  if not len(a) or np.ptp(a) == 0 or np.ptp(b) == 0:
+    return None
+  return rank_correlation.correlate(a, b, "tau-a")
 
 
 def _weighted_pearson(

@@ -11,6 +11,7 @@ from alignet import triplets as triplet_layout
 from alignet.errors import AlignetError
 from alignet.scores import odd_one_out
 from alignet.scores import probabilistic
+from alignet.scores import rank_correlation
 from alignet.scores import rsa
 import numpy as np
 
@@ -102,8 +103,8 @@ def of_rdm(
   human = rsa.check(human, len(model))
   mean = human.mean(axis=0)
   pairs, mean_pairs = rsa.upper(model), rsa.upper(mean)
-  spearman = rsa.correlate(pairs, mean_pairs, "spearman")
-  pearson = rsa.correlate(pairs, mean_pairs, "pearson")
+  spearman = rank_correlation.correlate(pairs, mean_pairs, "spearman")
+  pearson = rank_correlation.correlate(pairs, mean_pairs, "pearson")
   values = rsa.per_subject(model, human)
   ceiling = rsa.noise_ceiling(human) if len(human) > 1 else None
   ci = rsa.bootstrap(

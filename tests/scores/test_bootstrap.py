@@ -131,3 +131,81 @@ def test_bad_input(case):
     bootstrap.interval(values, concepts / 2, rng=rng)
   with pytest.raises(AlignetError, match="same triplets"):
     bootstrap.paired_difference(values, values[1:], concepts, rng=rng)
+
+
+def test_participants_are_drawn_too(case):
+  values, concepts = case
+  rng = np.random.default_rng(1)
+  people = rng.integers(0, 5, len(values)) * 3
+  found = bootstrap.interval(
+      values,
+      concepts,
+      rng=np.random.default_rng(5),
+      participants=people,
+      resamples=50,
+  )
+  rng = np.random.default_rng(5)
+  names = sorted(set(concepts.ravel().tolist()))
+  persons = sorted(set(people.tolist()))
+  means = []
+  for _ in range(50):
+    drawn = [names[i] for i in rng.integers(len(names), size=len(names))]
+    who = [persons[i] for i in rng.integers(len(persons), size=len(persons))]
+    weights = [
+        who.count(person) * np.prod([drawn.count(c) for c in set(row)])
+        for person, row in zip(people.tolist(), concepts.tolist())
+    ]
+    means.append(np.average(values, weights=weights))
+  assert found.se == pytest.approx(np.std(means, ddof=1), rel=1e-10)
+  assert (found.low, found.high) == pytest.approx(
+      np.quantile(means, [0.025, 0.975]), rel=1e-10
+  )
+
+
+def test_several_scores_share_their_resamples(case):
+  values, concepts = case
+  other = values**2
+  both = bootstrap.intervals(
+      np.stack([values, other, values - other], axis=1),
+      concepts,
+      rng=np.random.default_rng(5),
+      resamples=50,
+  )
+  for found, column in zip(both, (values, other, values - other)):
+    wanted = bootstrap.interval(
+        column, concepts, rng=np.random.default_rng(5), resamples=50
+    )
+    assert found.low == pytest.approx(wanted.low, rel=1e-12)
+    assert found.se == pytest.approx(wanted.se, rel=1e-12)
+    assert found.mean == wanted.mean
+
+
+def test_people_who_differ_widen_the_interval():
+  rng = np.random.default_rng(0)
+  people = np.repeat(np.arange(10), 200)
+  concepts = np.stack([rng.permutation(200)[:3] for _ in people])
+  values = rng.random(10)[people] + 0.01 * rng.random(len(people))
+  narrow, wide = (
+      bootstrap.interval(
+          values,
+          concepts,
+          rng=np.random.default_rng(0),
+          resamples=200,
+          participants=who,
+      )
+      for who in (None, people)
+  )
+  spread = np.std([values[people == p].mean() for p in range(10)], ddof=1)
+  assert narrow.se < wide.se / 2
+  assert wide.se == pytest.approx(spread / np.sqrt(10), rel=0.25)
+
+
+def test_participants_of_another_length(case):
+  values, concepts = case
+  with pytest.raises(AlignetError, match="participants: expected shape"):
+    bootstrap.interval(
+        values,
+        concepts,
+        rng=np.random.default_rng(0),
+        participants=np.zeros(3, int),
+    )

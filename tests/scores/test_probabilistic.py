@@ -240,3 +240,43 @@ def test_cross_fitting_uses_the_other_half_only():
   np.testing.assert_array_equal(again, t)
   with pytest.raises(AlignetError, match="2 folds and 1 row"):
     probabilistic.cross_fitted_temperatures(s[:1], rng=np.random.default_rng(0))
+
+
+def test_each_person_gets_a_temperature():
+  rng = np.random.default_rng(0)
+  n, truth = 4000, np.array([0.5, 2.0, 8.0])
+  people = np.repeat([4, 9, 11], n)
+  z = rng.normal(size=(3 * n, 3)) * 4
+  p = np.exp(probabilistic.log_probabilities(z, np.repeat(truth, n)))
+  choice = (rng.random((3 * n, 1)) > p.cumsum(axis=1)).sum(axis=1)
+  # Odd one last: the pair that was chosen moves to column 0.
+  s = np.take_along_axis(z, (choice[:, None] + [0, 1, 2]) % 3, axis=1)
+  found = probabilistic.group_temperatures(
+      s, people, rng=np.random.default_rng(1)
+  )
+  for person, t in zip((4, 9, 11), truth):
+    rows = found[people == person]
+    assert len(np.unique(rows)) == 2
+    np.testing.assert_allclose(rows, t, rtol=0.12)
+  pooled = probabilistic.cross_fitted_temperatures(
+      s, rng=np.random.default_rng(1)
+  )
+  own, shared = (
+      probabilistic.nll(probabilistic.log_probabilities(s, t)).mean()
+      for t in (found, pooled)
+  )
+  assert own < shared - 0.02
+
+
+def test_people_with_few_choices_share_a_temperature():
+  rng = np.random.default_rng(0)
+  s = rng.normal(size=(60, 3)) + [1, 0, 0]
+  people = np.r_[np.zeros(55, int), np.ones(5, int)]
+  found = probabilistic.group_temperatures(
+      s, people, rng=np.random.default_rng(1)
+  )
+  pooled = probabilistic.cross_fitted_temperatures(
+      s, rng=np.random.default_rng(1)
+  )
+  np.testing.assert_array_equal(found[55:], pooled[55:])
+  assert set(found[:55]).isdisjoint(pooled)

@@ -2,52 +2,104 @@
 
 Three file names a triplet take 100 bytes and more as NumPy strings: ten million
 of them fit no memory, so they go to disk, and come back, a block at a time.
-The files are plain npz, readable with `np.load`.
+The files are plain npz, readable with `np.load`. An array that is stored
+without compression lies in the file as it lies in memory, and can be mapped.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 import contextlib
+import io
 import math
+import mmap
+import struct
+from typing import Any, BinaryIO
 import zipfile
 
 from alignet import files
+from alignet import parallel
+from alignet import zip_writer
 from alignet.errors import AlignetError
 import numpy as np
 
-Write = Callable[[str, tuple[int, ...], np.dtype, Iterable[np.ndarray]], None]
+Block = np.ndarray | Callable[[], np.ndarray]
+"""Some rows, or a function that makes them, which is called in a thread."""
+
+Write = Callable[..., None]
 
 
 @contextlib.contextmanager
 def writer(
-    path: files.Path, *, overwrite: bool = False, level: int | None = None
+    path: files.Path, *, overwrite: bool = False, workers: int | None = None
 ) -> Iterator[Write]:
   """Opens an npz for writing; it appears at `path` when all went well.
 
   Equal arrays in equal order give equal bytes. Under compression they must also
-  be cut in equal blocks: what deflate makes of a stream may depend on that.
+  be cut in equal blocks, each of which is deflated by itself, and isal be of
+  one version; the number of workers is of no consequence.
 
   Args:
     path: the .npz file.
     overwrite: replace an existing file.
-    level: zlib compression level, None to store without compression.
+    workers: threads that make and deflate blocks, all available cores if None.
+      About two blocks a thread are in memory.
 
   Yields:
-    `write(key, shape, dtype, blocks)`, to be called once an array.
+    `write(key, shape, dtype, blocks, compress=False)`, to be called once an
+    array, with its blocks of rows in order. What is not compressed is aligned
+    to 64 bytes.
 
   Raises:
     OutputExistsError: the output exists.
     AlignetError: the disk is full.
   """
-  method = zipfile.ZIP_STORED if level is None else zipfile.ZIP_DEFLATED
   with files.atomic_write(path, overwrite=overwrite) as f:
-    with zipfile.ZipFile(f, "w", method, compresslevel=level) as archive:
+    archive = zip_writer.ZipWriter(f)
 
-      def write(key, shape, dtype, blocks):
-        # A member opened by name carries the fixed date 1980-01-01.
-        with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
-          files.write_array(member, shape, np.dtype(dtype), blocks)
+    def write(
+        key: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype,
+        blocks: Iterable[Block],
+        compress: bool = False,
+    ) -> None:
+      dtype = np.dtype(dtype)
 
-      yield write
+      def piece(block: Block) -> zip_writer.Piece:
+        array = np.asarray(block() if callable(block) else block, dtype)
+        return zip_writer.piece(array.tobytes(), compress=compress)
+
+      if dtype.hasobject:
+        raise AlignetError(
+            f"{key}: expected numbers or strings, found dtype {dtype}"
+        )
+      archive.member(
+          f"{key}.npy",
+          _pieces(shape, dtype, piece, blocks, compress, workers),
+          compress=compress,
+      )
+
+    yield write
+    archive.close()
+
+
+def _pieces(shape, dtype, piece, blocks, compress, workers):
+  """The npy header, then the blocks, made and deflated in threads."""
+  head = io.BytesIO()
+  np.lib.format.write_array_header_1_0(
+      head,
+      {
+          "descr": np.lib.format.dtype_to_descr(dtype),
+          "fortran_order": False,
+          "shape": shape,
+      },
+  )
+  yield zip_writer.piece(head.getvalue(), compress=compress)
+  size = 0
+  for made in parallel.ordered_map(piece, blocks, workers=workers):
+    size += made.size
+    yield made
+  if size != dtype.itemsize * math.prod(shape):
+    raise ValueError(f"{size} bytes written of an array of shape {shape}")
 
 
 def header(
@@ -56,6 +108,44 @@ def header(
   """Shape and dtype of an array of an open npz, without reading the array."""
   with _open(archive, key, path) as (_, shape, dtype, _):
     return shape, dtype
+
+
+def mapped(path: files.Path, key: str) -> np.ndarray | None:
+  """A read-only memory map of an array that is stored without compression.
+
+  Processes that map the same file share its memory.
+
+  Args:
+    path: an npz.
+    key: name of the array.
+
+  Returns:
+    The array; None where it is compressed, empty, stored by columns or not
+    aligned.
+
+  Raises:
+    AlignetError: missing or damaged file, a missing key.
+  """
+  with files.open_npz(path, required=(key,)) as archive:
+    info = archive.zip.getinfo(f"{key}.npy")
+    if info.compress_type != zipfile.ZIP_STORED:
+      return None
+    with _open(archive, key, path) as (member, shape, dtype, fortran_order):
+      inside = member.tell()
+    size = dtype.itemsize * math.prod(shape)
+    if not size or dtype.hasobject or fortran_order and len(shape) > 1:
+      return None
+    with open(path, "rb") as f:
+      with _clear_errors(key, path):
+        offset = _data_offset(f, info) + inside
+        if info.file_size - inside != size:
+          raise ValueError(f"{info.file_size - inside} bytes instead of {size}")
+        if offset % dtype.alignment:
+          return None
+        whole = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)
+  return np.frombuffer(
+      whole, dtype, count=math.prod(shape), offset=offset
+  ).reshape(shape)
 
 
 def read_blocks(
@@ -87,8 +177,18 @@ def read_blocks(
       yield block.reshape(count, *shape[1:])
 
 
+def _data_offset(f: BinaryIO, info: zipfile.ZipInfo) -> int:
+  """Where a member's data begin: behind its local header, of any length."""
+  f.seek(info.header_offset)
+  local = f.read(30)
+  if local[:4] != b"PK\x03\x04":
+    raise zipfile.BadZipFile("no local header where the directory says")
+  name, extra = struct.unpack("<HH", local[26:30])
+  return info.header_offset + len(local) + name + extra
+
+
 @contextlib.contextmanager
-def _open(archive, key, path):
+def _open(archive: Any, key: str, path: files.Path):
   """The open member behind its header, shape, dtype and fortran order."""
   with contextlib.ExitStack() as stack:
     with _clear_errors(key, path):

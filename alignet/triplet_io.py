@@ -14,6 +14,7 @@ import pathlib
 from typing import Any
 
 from alignet import files
+from alignet import npz_cache
 from alignet import npz_stream
 from alignet import progress
 from alignet import triplets
@@ -22,7 +23,10 @@ import numpy as np
 
 KEYS = ("filenames", "similarities", "indices")
 
-# A constant: what deflate makes of names may depend on where they are cut.
+MAPPED_ROWS = 2**20
+"""Rows from which numbers are mapped instead of read into memory."""
+
+# A constant: what deflate makes of names depends on where they are cut.
 _ROWS = 65536
 
 
@@ -34,66 +38,84 @@ def write(
     *,
     meta: Mapping[str, Any] | None = None,
     overwrite: bool = False,
+    workers: int | None = None,
 ) -> None:
   """Writes an AligNet npz in canonical order; equal input, equal bytes.
 
-  Needs 24 bytes of memory a triplet besides its arguments.
+  Bounded memory: a few blocks of rows, whatever their number. File names are
+  deflated, block by block in threads; the 24 bytes of numbers a row, which
+  deflate shrinks little, are stored as they are, so that readers map them.
 
   Args:
     path: the .npz file.
     filenames: (n_images,) name of each image of the dataset.
-    indices: (n, 3) image numbers, three distinct ones a row, in any order.
-    similarities: (n, 3) finite [s01, s02, s12] of those rows.
+    indices: (n, 3) image numbers, three distinct ones a row, in any order;
+      possibly a memory map.
+    similarities: (n, 3) finite [s01, s02, s12] of those rows; possibly a memory
+      map.
     meta: JSON-serialisable account of how the file came about.
     overwrite: replace an existing file.
+    workers: threads, all available cores if None; the file does not depend on
+      it.
 
   Raises:
     OutputExistsError: the output exists.
     AlignetError: a row that is no triplet, a similarity that is not finite,
       lengths that differ.
   """
+  from alignet.kernels import order  # pylint: disable=g-import-not-at-top
+
   files.check_output(path, overwrite=overwrite)
   names = files.check_array(
       np.asarray(filenames), "filenames", shape=(None,), kinds="U"
   )
-  indices = triplets.check(indices, len(names), what="indices")
+  indices = check_blocks(indices, len(names), what="indices")
   similarities = files.check_array(
       similarities, "similarities", shape=(len(indices), 3), kinds="f"
   )
-  sorted_indices = np.empty((len(indices), 3), np.int32)
-  sorted_similarities = np.empty((len(indices), 3), np.float32)
   for rows in _slices(len(indices)):
-    # Rounded to float32 first: what is written is what stands in order.
-    with np.errstate(over="ignore"):  # An overflow is found by check_finite.
-      block = similarities[rows].astype(np.float32)
-    sorted_indices[rows], sorted_similarities[rows] = triplets.canonical_order(
-        indices[rows].astype(np.int32), block
+    files.check_finite(
+        _as_float32(similarities[rows]),
+        "similarities (as float32)",
+        first=rows.start,
     )
-  files.check_finite(sorted_similarities, "similarities (as float32)")
 
-  def name_blocks() -> Iterator[np.ndarray]:
-    with progress.bar(
-        desc="writing triplets", total=len(indices), unit="triplet"
-    ) as bar:
-      for rows in _slices(len(indices)):
-        yield names[sorted_indices[rows]]
-        bar.update(len(sorted_indices[rows]))
+  def sorted_rows(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+    # Rounded to float32 first: what is written is what stands in order.
+    return order.canonical(
+        np.asarray(indices[rows], np.int32), _as_float32(similarities[rows])
+    )
 
-  with npz_stream.writer(path, overwrite=overwrite, level=1) as write_member:
-    write_member("filenames", sorted_indices.shape, names.dtype, name_blocks())
-    for key, array in (
-        ("similarities", sorted_similarities),
-        ("indices", sorted_indices),
-    ):
-      write_member(key, array.shape, array.dtype, files.row_blocks(array))
+  members = {
+      "filenames": (names.dtype, lambda rows: names[sorted_rows(rows)[0]]),
+      "similarities": (np.float32, lambda rows: sorted_rows(rows)[1]),
+      "indices": (np.int32, lambda rows: sorted_rows(rows)[0]),
+  }
+  with npz_stream.writer(
+      path, overwrite=overwrite, workers=workers
+  ) as write_member:
+    for key, (dtype, make) in members.items():
+      blocks = progress.bar(
+          [functools.partial(make, rows) for rows in _slices(len(indices))],
+          desc=f"writing {key}",
+          unit="block",
+      )
+      write_member(
+          key, indices.shape, dtype, blocks, compress=key == "filenames"
+      )
     if meta is not None:
       array = files.json_array(meta)
-      write_member("meta", array.shape, array.dtype, [array])
+      write_member("meta", array.shape, array.dtype, [array], compress=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AligNetFile:
   """An AligNet npz; each array is read when it is first asked for.
+
+  The numbers of a large file are memory maps, 24 bytes a row that all processes
+  share: of the file itself where they are stored in it as ours are, else of a
+  copy that is made once, see `alignet.npz_cache`. Pickled, as data loaders do
+  to their workers, it is its path and length.
 
   Attributes:
     path: the file.
@@ -106,21 +128,18 @@ class AligNetFile:
   def __len__(self) -> int:
     return self.n
 
+  def __getstate__(self) -> dict[str, Any]:
+    return {"path": self.path, "n": self.n}
+
   @functools.cached_property
   def indices(self) -> np.ndarray:
-    """(n, 3) int32 image numbers."""
-    array = self._read("indices")
-    if array.size and (array.min() < 0 or array.max() > np.iinfo(np.int32).max):
-      raise AlignetError(
-          f"indices in {self.path}: expected image numbers from 0 on that fit"
-          f" int32, found {array.min()} to {array.max()}"
-      )
-    return array.astype(np.int32, copy=False)
+    """(n, 3) int32 image numbers, read-only."""
+    return self._numbers("indices", np.int32)
 
   @functools.cached_property
   def similarities(self) -> np.ndarray:
-    """(n, 3) float32 logits [s01, s02, s12]."""
-    return self._read("similarities").astype(np.float32, copy=False)
+    """(n, 3) float32 logits [s01, s02, s12], read-only."""
+    return self._numbers("similarities", np.float32)
 
   @functools.cached_property
   def filenames(self) -> np.ndarray:
@@ -143,6 +162,22 @@ class AligNetFile:
           archive, "filenames", self.path, rows=rows
       ):
         yield _as_str(block, self.path)
+
+  def _numbers(self, key: str, dtype: type[np.generic]) -> np.ndarray:
+    """An array of numbers: mapped where it is large, else in memory."""
+    if self.n >= MAPPED_ROWS:
+      array = npz_stream.mapped(self.path, key)
+      if array is None or array.dtype != dtype:
+        array = npz_cache.mapped(
+            self.path, key, dtype, lambda block: _convert(block, key, self.path)
+        )
+      elif key == "indices":
+        for rows in _slices(self.n):
+          _convert(array[rows], key, self.path)
+      return array
+    array = _convert(self._read(key), key, self.path)
+    array.flags.writeable = False
+    return array
 
   def _read(self, key: str) -> np.ndarray:
     with files.open_npz(self.path, required=(key,)) as archive:
@@ -183,6 +218,38 @@ def read_similarities_indices(
   """(n, 3) float32 similarities and (n, 3) int32 indices: 24 bytes a row."""
   opened = open(path)
   return opened.similarities, opened.indices
+
+
+def check_blocks(indices: np.ndarray, n: int, *, what: str) -> np.ndarray:
+  """`triplets.check` with little memory, for (memory-mapped) arrays."""
+  indices = np.asanyarray(indices)
+  if indices.ndim != 2:
+    return triplets.check(indices, n, what=what)
+  for rows in _slices(max(len(indices), 1)):
+    try:
+      triplets.check(indices[rows], n, what=what)
+    except AlignetError:
+      # Once more on all of it, for the number of the row.
+      triplets.check(indices, n, what=what)
+      raise
+  return indices
+
+
+def _as_float32(block: np.ndarray) -> np.ndarray:
+  with np.errstate(over="ignore"):  # An overflow is found by check_finite.
+    return np.asarray(block).astype(np.float32, copy=False)
+
+
+def _convert(block: np.ndarray, key: str, path: pathlib.Path) -> np.ndarray:
+  """Numbers of a file in our dtypes; indices that fit."""
+  if key == "similarities":
+    return _as_float32(block)
+  if block.size and (block.min() < 0 or block.max() > np.iinfo(np.int32).max):
+    raise AlignetError(
+        f"indices in {path}: expected image numbers from 0 on that fit int32,"
+        f" found {block.min()} to {block.max()}"
+    )
+  return block.astype(np.int32, copy=False)
 
 
 def _slices(n: int) -> Iterator[slice]:

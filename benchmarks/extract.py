@@ -23,10 +23,10 @@ import tempfile
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(_ROOT))
 
+from alignet import parallel
 from alignet.data import image_folder
 from alignet.data import records
 from alignet.models import encoders
-from alignet.representations import blocks
 from alignet.representations import extract
 from benchmarks import _measure
 import cv2
@@ -141,7 +141,7 @@ def side(name: str, folder: pathlib.Path, args) -> dict[str, float]:
 
     run(0)
     starts = range(0, len(arrays), size)
-    walk = map if name == "user" else blocks.ordered_map
+    walk = map if name == "user" else parallel.ordered_map
     measured = _measure.measure(lambda w=walk, r=run, s=starts: list(w(r, s)))
     if best is None or measured["seconds"] < best["seconds"]:
       best = {**measured, "batch": size}

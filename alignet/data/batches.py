@@ -152,6 +152,7 @@ class TripletBatches(_Batches):
     # Our own files are in order; others' may not be.
     disordered = (np.diff(similarities, axis=1) > 0).any(axis=1)
     if disordered.any():
+      indices, similarities = indices.copy(), similarities.copy()
       indices[disordered], similarities[disordered] = triplets.canonical_order(
           indices[disordered], similarities[disordered]
       )

@@ -16,6 +16,7 @@ import shutil
 from typing import Any, Literal, NamedTuple, get_args
 
 from alignet import files
+from alignet import parallel
 from alignet import progress
 from alignet.data import records
 from alignet.data import things
@@ -24,7 +25,6 @@ from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
 from alignet.models import encoders
 from alignet.models.vision_model import VisionModel
-from alignet.representations import blocks
 from alignet.representations import store
 import numpy as np
 
@@ -273,7 +273,9 @@ def _make(
       desc="extract", total=sum(b - a for _, a, b in batches), unit="image"
   )
   with bar, _single_threaded_opencv():
-    for shard, stop, part in blocks.ordered_map(work, batches, workers=workers):
+    for shard, stop, part in parallel.ordered_map(
+        work, batches, workers=workers
+    ):
       if not encoder.parallel:
         part = _features(encoder, part)
       part["features"] = _cast(part, dtype)

@@ -1,5 +1,3 @@
-import threading
-
 from alignet import transforms
 from alignet.errors import AlignetError
 from alignet.representations import blocks
@@ -51,30 +49,3 @@ def test_an_error_says_where():
   x[-1, 0] = np.nan
   with pytest.raises(AlignetError, match=f"rows from {blocks.ROWS} on.*row 2"):
     list(blocks.transformed(x, transforms.identity(2)))
-
-
-@pytest.mark.parametrize("workers", [1, 3])
-def test_ordered_map_keeps_order_and_stays_few_ahead(workers):
-  started = []
-  lock = threading.Lock()
-
-  def square(i):
-    with lock:
-      started.append(i)
-    return i * i
-
-  walk = blocks.ordered_map(square, range(100), workers=workers)
-  assert next(walk) == 0
-  assert len(started) <= 2 * workers
-  assert list(walk) == [i * i for i in range(1, 100)]
-
-
-@pytest.mark.parametrize("workers", [1, 3])
-def test_ordered_map_passes_errors_on(workers):
-  def fail(i):
-    if i == 5:
-      raise ZeroDivisionError
-    return i
-
-  with pytest.raises(ZeroDivisionError):
-    list(blocks.ordered_map(fail, range(100), workers=workers))

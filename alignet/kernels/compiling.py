@@ -1,0 +1,23 @@
+"""Compiles a kernel, and keeps the machine code where there is a place for it.
+
+numba writes it beside the module, or, where that folder is read-only, into
+$NUMBA_CACHE_DIR or the user's cache folder. Where it finds no place at all the
+kernel is compiled anew in each process.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+  """`numba.njit` without the interpreter's lock, cached where possible.
+
+  No fast-math: sums are taken in the order in which they are written, so that
+  the bytes of a result do not depend on the processor.
+  """
+  try:
+    return numba.njit(function, nogil=True, cache=True)
+  except RuntimeError:  # No place to write to.
+    return numba.njit(function, nogil=True)

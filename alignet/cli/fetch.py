@@ -18,7 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
           " concepts, checksums known. vice: VICE's embedding and two tables of"
           " names, final_embedding.npy, item_names.tsv and"
           " things_concepts.tsv, checksums unknown: what is found is printed"
-          f" and written to {_SHA256}, to be compared later. With --url: the"
+          f" and written to {_SHA256}, to be compared later. levels: human"
+          " choices at three levels of abstraction, pruned_dataset.pkl, made"
+          " levels.npz without running anything in it, checksums unknown."
+          " breeds: the class hierarchy of the BREEDS benchmarks,"
+          " class_hierarchy.txt, dataset_class_info.json and node_names.txt,"
+          " checksums unknown. mur2013: RDMs of 92 objects,"
+          " 92_behavRDMs.mat, checksums unknown. With --url: the"
           " name of any file there"
       ),
   )
@@ -82,6 +88,23 @@ def run(args: argparse.Namespace) -> None:
     if folder and (args.overwrite or not folder.exists()):
       unpack.unpack(file.path, folder, overwrite=args.overwrite)
       say(f"{folder}: unpacked")
+  if args.name == "levels":
+    _convert_levels(pathlib.Path(args.out), args.overwrite, say)
+
+
+def _convert_levels(folder: pathlib.Path, overwrite: bool, say) -> None:
+  """Makes levels.npz of the pickle, once."""
+  from alignet.data import levels
+
+  out = folder / "levels.npz"
+  if out.exists() and not overwrite:
+    say(f"{out}: already there")
+    return
+  counts = levels.convert(
+      folder / "pruned_dataset.pkl", out, overwrite=overwrite
+  )
+  said = ", ".join(f"{n:,} {name}" for name, n in counts.items())
+  say(f"{out}: {said}")
 
 
 def _unpacked(path: pathlib.Path, suffixes) -> pathlib.Path | None:

@@ -74,7 +74,12 @@ class Fetched:
   downloaded: bool
 
 
-_VICE = "https://raw.githubusercontent.com/LukasMut/VICE/main"
+_GITHUB = "https://raw.githubusercontent.com"
+_VICE = f"{_GITHUB}/LukasMut/VICE/main"
+_BREEDS = (
+    f"{_GITHUB}/MadryLab/BREEDS-Benchmarks/master"
+    "/imagenet_class_hierarchy/modified"
+)
 
 CATALOGUE: Mapping[str, Dataset] = {
     dataset.name: dataset
@@ -153,9 +158,75 @@ CATALOGUE: Mapping[str, Dataset] = {
             ),
             homepage="https://github.com/LukasMut/VICE",
         ),
+        Dataset(
+            name="levels",
+            files=(
+                File(
+                    name="pruned_dataset.pkl",
+                    url=(
+                        "https://gin.g-node.org/fborn/Dataset_Levels/raw/master"
+                        "/processed_data/pruned_dataset.pkl"
+                    ),
+                    note=(
+                        "address in a public project that downloads it; a"
+                        " pickle, never loaded as such: see alignet.data.levels"
+                    ),
+                ),
+            ),
+            licence="see the dataset's page; none is known to alignet",
+            citation=(
+                "Muttenthaler, Greff, Born, Spitzer, Kornblith, Mozer, Müller,"
+                " Unterthiner & Lampinen (2025), Aligning machine and human"
+                " visual representations across abstraction levels, Nature"
+                " 647, 349-355"
+            ),
+            homepage="https://gin.g-node.org/fborn/Dataset_Levels",
+        ),
+        Dataset(
+            name="breeds",
+            files=tuple(
+                File(
+                    name=name,
+                    url=f"{_BREEDS}/{name}",
+                    note="folder named in the authors' code and documentation",
+                )
+                for name in (
+                    "class_hierarchy.txt",
+                    "dataset_class_info.json",
+                    "node_names.txt",
+                )
+            ),
+            licence="the authors' repository names none",
+            citation=(
+                "Santurkar, Tsipras & Madry (2021), BREEDS: Benchmarks for"
+                " Subpopulation Shift, ICLR"
+            ),
+            homepage="https://github.com/MadryLab/BREEDS-Benchmarks",
+        ),
+        Dataset(
+            name="mur2013",
+            files=(
+                File(
+                    name="92_behavRDMs.mat",
+                    url=(
+                        f"{_GITHUB}/rsagroup/rsatoolbox_matlab/develop/Demos"
+                        "/92imageData/92_behavRDMs.mat"
+                    ),
+                    note="folder named by public projects that read the file",
+                ),
+            ),
+            licence="see the repository",
+            citation=(
+                "Mur, Meys, Bodurka, Goebel, Bandettini & Kriegeskorte (2013),"
+                " Human object-similarity judgments reflect and transcend the"
+                " primate-IT object representation, Frontiers in Psychology 4,"
+                " 128"
+            ),
+            homepage="https://github.com/rsagroup/rsatoolbox_matlab",
+        ),
     )
 }
-"""Datasets by name. Of `things` both checksums are known, of `vice` none."""
+"""Datasets by name. Of `things` both checksums are known, of others none."""
 
 
 def find(
@@ -182,7 +253,7 @@ def find(
     dataset = CATALOGUE[name]
   elif url is None:
     raise AlignetError(
-        f"unknown dataset {name!r}; expected {' or '.join(CATALOGUE)}, or the"
+        f"unknown dataset {name!r}; expected {', '.join(CATALOGUE)}, or the"
         " name of a file with --url=BASE"
     )
   else:

@@ -1,4 +1,4 @@
-"""Does a model explain people beyond categories? Partial correlation of RDMs."""
+"""What a model explains of people beyond categories: partial correlation."""
 
 from collections.abc import Sequence
 

@@ -2,13 +2,17 @@
 
 import hashlib
 import json
+import os
+import pickle
 import zipfile
 
 from alignet.cli import fetch as cli
 from alignet.cli import main
 from alignet.data import fetch
+from alignet.data import levels as levels_lib
 import pytest
 from tests.data import file_server
+from tests.data import simulated_levels
 
 server = file_server.server
 
@@ -83,8 +87,8 @@ def test_unpack(server, tmp_path, capsys):
 
 
 def test_unknown_dataset(tmp_path, capsys):
-  assert main.main(["fetch", "levels", f"--out={tmp_path / 'out'}"]) == 2
-  assert "expected things or vice" in capsys.readouterr().err
+  assert main.main(["fetch", "level", f"--out={tmp_path / 'out'}"]) == 2
+  assert "expected things, vice, levels" in capsys.readouterr().err
   assert not (tmp_path / "out").exists()
 
 
@@ -106,3 +110,68 @@ def test_help_names_the_datasets_and_what_is_unknown():
     assert ("checksums unknown" in part) == bool(unknown)
     assert all(file in part for file in unknown)
   assert fetch.RECORD in text
+
+
+@pytest.fixture
+def levels(server, monkeypatch):
+  """The catalogue's Levels, simulated, at the server of the tests."""
+  server.body = pickle.dumps(simulated_levels.participants(2, 3))
+  dataset = fetch.find("levels", url=server.url)
+  monkeypatch.setattr(fetch, "CATALOGUE", {"levels": dataset})
+  return server
+
+
+def test_levels_become_an_npz(levels, tmp_path, capsys):
+  # The connection breaks twice and goes on.
+  levels.cuts = [1000, 2000]
+  assert main.main(["fetch", "levels", f"--out={tmp_path}"]) == 0
+  out = capsys.readouterr().out
+  assert "levels.npz: 20 answers, 2 participants" in out
+  assert [asked for _, asked, _ in levels.seen] == [
+      None,
+      "bytes=1000-",
+      "bytes=3000-",
+  ]
+  assert len(levels_lib.read(tmp_path / "levels.npz")) == 20
+  assert main.main(["fetch", "levels", f"--out={tmp_path}"]) == 0
+  assert "levels.npz: already there" in capsys.readouterr().out
+  assert len(levels.seen) == 3
+
+
+def test_levels_from_another_address(levels, tmp_path, capsys):
+  url = f"--url={levels.url}/redirect/d"
+  assert main.main(["fetch", "levels", f"--out={tmp_path}", url]) == 0
+  assert [path for path, *_ in levels.seen] == [
+      "/redirect/d/pruned_dataset.pkl",
+      "/d/pruned_dataset.pkl",
+  ]
+  assert "20 answers" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("wrong", ["checksum", "missing"])
+def test_levels_that_are_not_as_expected(levels, tmp_path, capsys, wrong):
+  args = ["fetch", "levels", f"--out={tmp_path}"]
+  if wrong == "missing":
+    levels.codes = [404]
+    message = "answers 404"
+  else:
+    args.append(f"--sha256={'0' * 64}")
+    message = "expected the sha256 0000"
+  assert main.main(args) == 2
+  assert message in capsys.readouterr().err
+  assert not list(tmp_path.glob("*.npz")) + list(tmp_path.glob("*.pkl"))
+
+
+def test_hostile_levels_are_refused(levels, tmp_path, capsys, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+
+  class Hostile:
+
+    def __reduce__(self):
+      return os.system, ("touch HOSTILE",)
+
+  levels.body = pickle.dumps({"person": [Hostile()]})
+  assert main.main(["fetch", "levels", f"--out={tmp_path}"]) == 2
+  assert "system, which plain data do not need" in capsys.readouterr().err
+  assert not (tmp_path / "HOSTILE").exists()
+  assert not (tmp_path / "levels.npz").exists()

@@ -110,7 +110,7 @@ def test_find():
 @pytest.mark.parametrize(
     "name, more, message",
     [
-        ("levels", {}, "'levels'; expected things or vice, or .*--url"),
+        ("thing", {}, "'thing'; expected things, vice, .*mur2013, or .*--url"),
         ("a/b", {"url": "http://a"}, "without folders, found 'a/b'"),
         ("..", {"url": "http://a"}, "without folders"),
         ("sha256.json", {"url": "http://a"}, "without folders"),

@@ -40,7 +40,7 @@ def test_tau_a_of_ties_by_hand():
   ) == pytest.approx(2 / 3)
 
 
-# Made with rsatoolbox 0.3.2: compare and boot_noise_ceiling of the arrays below.
+# By compare and boot_noise_ceiling of rsatoolbox 0.3.2, of the arrays below.
 _RSATOOLBOX = {
     "spearman": (
         [

@@ -1,0 +1,135 @@
+"""Pickles of plain data, read without running anything they bring.
+
+A pickle is a program: loading one may call any function of the machine. Data
+sets that exist as pickles only are read once, through an unpickler that knows
+numbers, strings, containers and NumPy's single numbers and refuses every other
+name, and are then kept as npz.
+"""
+
+import io
+import pickle
+import re
+from typing import Any
+
+from alignet import files
+from alignet.errors import AlignetError
+import numpy as np
+
+_MAX_BYTES = 2**31
+
+_NUMPY = (*("numpy", "numpy.core.multiarray", "numpy._core.multiarray"),)
+
+
+def load(path: files.Path, *, max_bytes: int = _MAX_BYTES) -> Any:
+  """Reads a pickle that holds plain data.
+
+  Args:
+    path: the file.
+    max_bytes: largest file that is read.
+
+  Returns:
+    None, bool, int, float, complex, str, bytes, list, tuple, dict and set,
+    nested in any way; an OrderedDict becomes a dict. NumPy's single numbers
+    stay what they are; arrays are refused.
+
+  Raises:
+    AlignetError: missing, damaged, too large, or a pickle that asks for
+      anything else.
+  """
+  try:
+    with open(path, "rb") as f:
+      content = f.read(max_bytes + 1)
+  except FileNotFoundError as e:
+    raise AlignetError(f"{path} does not exist") from e
+  if len(content) > max_bytes:
+    raise AlignetError(
+        f"{path} is larger than the {max_bytes} bytes a pickle may have here"
+    )
+  try:
+    return _Unpickler(io.BytesIO(content)).load()
+  except AlignetError as e:
+    raise AlignetError(f"{path}: {e}") from e
+  # A damaged pickle may raise whatever the machine of pickle stumbles on.
+  except Exception as e:
+    raise AlignetError(
+        f"{path} cannot be read as a pickle: it is truncated or of another"
+        f" format ({type(e).__name__}: {e})"
+    ) from e
+
+
+class _Unpickler(pickle.Unpickler):
+  """Knows a few names and no other; see `load`."""
+
+  def find_class(self, module: str, name: str) -> Any:
+    if module == "collections" and name == "OrderedDict":
+      return dict
+    if module in ("builtins", "__builtin__") and name in _BUILTINS:
+      return _BUILTINS[name]
+    if module == "_codecs" and name == "encode":
+      return _encode
+    if module in _NUMPY and name == "dtype":
+      return _Dtype
+    if module in _NUMPY and name == "scalar":
+      return _scalar
+    raise AlignetError(
+        f"the pickle asks for {module}.{name}, which plain data do not need; it"
+        " was not loaded: it may be hostile"
+    )
+
+  def persistent_load(self, pid: Any) -> Any:
+    raise AlignetError(
+        "the pickle refers to objects outside it; it was not" " loaded"
+    )
+
+
+_BUILTINS = {
+    "bytearray": bytearray,
+    "bytes": bytes,
+    "complex": complex,
+    "dict": dict,
+    "float": float,
+    "frozenset": frozenset,
+    "int": int,
+    "list": list,
+    "set": set,
+    "str": str,
+    "tuple": tuple,
+}
+
+
+def _encode(text: str, encoding: str) -> bytes:
+  """Bytes, as pickles of protocol 2 and before write them."""
+  if encoding not in ("latin1", "latin-1"):
+    raise AlignetError(
+        f"the pickle asks for the encoding {encoding!r}; it was" " not loaded"
+    )
+  return text.encode("latin-1")
+
+
+class _Dtype:
+  """Stands for np.dtype, whose own __setstate__ trusts what it is given."""
+
+  def __init__(self, code: str, *unused: Any):
+    del unused  # align and copy
+    # One letter and a number of bytes: no object, no fields.
+    if not isinstance(code, str) or not re.fullmatch(r"[?biufc]\d{0,2}", code):
+      raise AlignetError(
+          f"the pickle holds a NumPy value of dtype {code!r}; it was not loaded"
+      )
+    self._code = code
+    self._order = ""
+
+  def __setstate__(self, state: tuple[Any, ...]) -> None:
+    # (version, byte order, ...)
+    if state[1] in ("<", ">"):
+      self._order = state[1]
+
+  def build(self) -> np.dtype:
+    return np.dtype(self._order + self._code)
+
+
+def _scalar(dtype: _Dtype, content: bytes) -> np.generic:
+  if not isinstance(dtype, _Dtype) or not isinstance(content, bytes):
+    raise AlignetError("the pickle holds a NumPy object; it was not loaded")
+  (value,) = np.frombuffer(content, dtype.build())
+  return value

@@ -69,7 +69,7 @@ def write(
   names = files.check_array(
       np.asarray(filenames), "filenames", shape=(None,), kinds="U"
   )
-  indices = check_blocks(indices, len(names), what="indices")
+  indices = triplets.check(indices, len(names), what="indices")
   similarities = files.check_array(
       similarities, "similarities", shape=(len(indices), 3), kinds="f"
   )
@@ -218,21 +218,6 @@ def read_similarities_indices(
   """(n, 3) float32 similarities and (n, 3) int32 indices: 24 bytes a row."""
   opened = open(path)
   return opened.similarities, opened.indices
-
-
-def check_blocks(indices: np.ndarray, n: int, *, what: str) -> np.ndarray:
-  """`triplets.check` with little memory, for (memory-mapped) arrays."""
-  indices = np.asanyarray(indices)
-  if indices.ndim != 2:
-    return triplets.check(indices, n, what=what)
-  for rows in _slices(max(len(indices), 1)):
-    try:
-      triplets.check(indices[rows], n, what=what)
-    except AlignetError:
-      # Once more on all of it, for the number of the row.
-      triplets.check(indices, n, what=what)
-      raise
-  return indices
 
 
 def _as_float32(block: np.ndarray) -> np.ndarray:

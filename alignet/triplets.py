@@ -15,6 +15,8 @@ PAIRS = ((0, 1), (0, 2), (1, 2))
 ODD = (2, 1, 0)
 """Position of the odd one when similarity 0, 1 or 2 is the largest."""
 
+_ROWS = 2**18  # Rows checked at a time: an array may be a large memory map.
+
 
 def check(
     triplets: np.ndarray, n: int, *, what: str = "triplets"
@@ -32,7 +34,7 @@ def check(
   Raises:
     AlignetError: with the first row that breaks the rule.
   """
-  triplets = np.asarray(triplets)
+  triplets = np.asanyarray(triplets)
   if triplets.ndim != 2 or triplets.shape[1] != 3:
     raise AlignetError(
         f"{what}: expected shape (any, 3), found {triplets.shape}"
@@ -41,22 +43,25 @@ def check(
     raise AlignetError(
         f"{what}: expected integers, found dtype {triplets.dtype}"
     )
-  outside = ((triplets < 0) | (triplets >= n)).any(axis=1)
-  if outside.any():
-    row = int(np.argmax(outside))
-    raise AlignetError(
-        f"{what}: row {row} is {triplets[row].tolist()}; expected numbers from"
-        f" 0 to {n - 1}"
-    )
-  i, j, k = triplets.T
-  repeated = (i == j) | (i == k) | (j == k)
-  if repeated.any():
-    row = int(np.argmax(repeated))
-    raise AlignetError(
-        f"{what}: row {row} is {triplets[row].tolist()}; expected three"
-        " distinct numbers"
-    )
+  for start in range(0, len(triplets), _ROWS):
+    _check_rows(triplets[start : start + _ROWS], n, what, start)
   return triplets
+
+
+def _check_rows(block: np.ndarray, n: int, what: str, start: int) -> None:
+  outside = ((block < 0) | (block >= n)).any(axis=1)
+  i, j, k = block.T
+  repeated = (i == j) | (i == k) | (j == k)
+  for bad, expected in (
+      (outside, f"numbers from 0 to {n - 1}"),
+      (repeated, "three distinct numbers"),
+  ):
+    if bad.any():
+      row = int(np.argmax(bad))
+      raise AlignetError(
+          f"{what}: row {start + row} is {block[row].tolist()}; expected"
+          f" {expected}"
+      )
 
 
 def canonical_order(

@@ -65,14 +65,26 @@ def load(args: argparse.Namespace) -> tuple[Any, dict[str, str]]:
   if level:
     import pathlib
 
-    from alignet.representations import store
-
-    levels = store.open(args.representations).labels
-    if args.level not in levels:
-      raise AlignetError(
-          f"--level={args.level}: {args.representations} has the levels"
-          f" {', '.join(sorted(levels)) or 'none'}"
-      )
     path = pathlib.Path(args.representations) / "labels.npz"
-    return levels[args.level].ids, {"labels": files.sha256(path)}
+    labels = level_ids(args, args.level, "--level")
+    return labels, {"labels": files.sha256(path)}
   return None, {}
+
+
+def level_ids(args: argparse.Namespace, level: str, flag: str) -> Any:
+  """(n,) int32, each image's label at a level of --representations.
+
+  Raises:
+    AlignetError: no representations, or none of that level.
+  """
+  from alignet.representations import store
+
+  if not args.representations:
+    raise AlignetError(f"{flag} names labels of --representations=DIR; add it")
+  levels = store.open(args.representations).labels
+  if level not in levels:
+    raise AlignetError(
+        f"{flag}={level}: {args.representations} has the levels"
+        f" {', '.join(sorted(levels)) or 'none'}"
+    )
+  return levels[level].ids

@@ -31,6 +31,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       "--exclude", metavar="E.npy", help="numbers of images to leave out"
   )
   parser.add_argument(
+      "--exclude_classes",
+      metavar="C.npy",
+      help=(
+          "numbers of classes whose images to leave out, at --exclude_level of"
+          " --representations"
+      ),
+  )
+  parser.add_argument(
+      "--exclude_level", help="level of --exclude_classes, such as basic"
+  )
+  parser.add_argument(
+      "--distinct",
+      action="store_true",
+      help="no two rows of the same three images",
+  )
+  parser.add_argument(
+      "--disjoint_from",
+      metavar="OTHER.npz",
+      nargs="+",
+      default=(),
+      help="triplets to leave out, such as those of another split",
+  )
+  parser.add_argument(
       "--out", required=True, metavar="triplets.npz", help="file to write"
   )
   parser.add_argument(
@@ -46,10 +69,7 @@ def run(args: argparse.Namespace) -> None:
   files.check_output(args.out, overwrite=args.overwrite)
   strategy = sampling.parse(args.strategy)
   labels, inputs = _labels(args, strategy)
-  exclude = None
-  if args.exclude:
-    exclude = files.load_npy(args.exclude, what="image numbers", shape=(None,))
-    inputs["exclude"] = files.sha256(args.exclude)
+  exclude = _exclude(args, inputs)
   meta = sampling.write(
       args.out,
       labels,
@@ -58,6 +78,8 @@ def run(args: argparse.Namespace) -> None:
       seed=args.seed,
       law=args.law,
       exclude=exclude,
+      distinct=args.distinct,
+      disjoint_from=args.disjoint_from,
       meta={"inputs_sha256": inputs},
       overwrite=args.overwrite,
   )
@@ -73,6 +95,32 @@ def run(args: argparse.Namespace) -> None:
         f" {meta['min_images_a_group']} images:"
         f" {', '.join(map(str, meta['groups_dropped']))}"
     )
+
+
+def _exclude(args, inputs):
+  """Numbers of images to leave out, None for none; adds hashes to `inputs`."""
+  from alignet import files
+  import numpy as np
+
+  if bool(args.exclude_classes) != bool(args.exclude_level):
+    raise AlignetError(
+        "--exclude_classes=C.npy and --exclude_level=LEVEL go together; pass"
+        " both, with --representations=DIR"
+    )
+  exclude = []
+  if args.exclude:
+    exclude.append(
+        files.load_npy(args.exclude, what="image numbers", shape=(None,))
+    )
+    inputs["exclude"] = files.sha256(args.exclude)
+  if args.exclude_classes:
+    ids = label_flags.level_ids(args, args.exclude_level, "--exclude_level")
+    classes = files.load_npy(
+        args.exclude_classes, what="class numbers", shape=(None,), kinds="iu"
+    )
+    exclude.append(np.flatnonzero(np.isin(ids, classes)))
+    inputs["exclude_classes"] = files.sha256(args.exclude_classes)
+  return np.concatenate(exclude) if exclude else None
 
 
 def _labels(args, strategy):

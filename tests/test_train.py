@@ -9,6 +9,7 @@ from alignet import train
 from alignet.errors import AlignetError
 from alignet.metrics import writer
 import flax
+import jax
 from kauldron import konfig
 import numpy as np
 import pytest
@@ -126,3 +127,26 @@ def test_weights_of_another_shape(base, shrunk, tmp_path):
   with pytest.raises(AlignetError, match=message):
     train.train(konfig.resolve(cfg))
   assert not pathlib.Path(tmp_path / train.WEIGHTS).exists()
+
+
+@pytest.mark.parametrize(
+    "variables, message",
+    [
+        ({"JAX_NUM_PROCESSES": "two"}, "JAX_NUM_PROCESSES: expected a number"),
+        ({"JAX_NUM_PROCESSES": "2"}, "set JAX_NUM_PROCESSES and"),
+    ],
+)
+def test_a_process_that_does_not_know_its_number(
+    monkeypatch, variables, message
+):
+  def initialize(num_processes, process_id):
+    # As JAX does outside any cluster that it knows.
+    if None in (num_processes, process_id):
+      raise ValueError("Number of processes must be defined.")
+
+  monkeypatch.setattr(jax.distributed, "initialize", initialize)
+  monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "127.0.0.1:1")
+  for key, value in variables.items():
+    monkeypatch.setenv(key, value)
+  with pytest.raises(AlignetError, match=message):
+    train.join_processes()

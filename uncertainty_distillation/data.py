@@ -1,8 +1,9 @@
-"""Whole batches of judged triplets for the Kauldron trainer.
+"""Judged triplets and representations for the Kauldron trainer.
 
 A step of this small model is cheaper than a per-element pipeline: pass the
-source to `kd.data.py.DataSource(batch_size=None, shuffle=False,
-num_workers=0)`.
+source of whole batches to `kd.data.py.DataSource(batch_size=None,
+shuffle=False, num_workers=0, shard_by_process=False)`. A batch holds 24 bytes a
+triplet; the representations are on the device once.
 """
 
 import dataclasses
@@ -13,9 +14,11 @@ from alignet import transforms
 from alignet.errors import AlignetError
 from alignet.testing import teacher as simulated
 import grain.python as grain
+import jax
 import numpy as np
 from uncertainty_distillation import inputs
 from uncertainty_distillation import judgments as judgments_lib
+from uncertainty_distillation import loop
 from uncertainty_distillation import starts
 from uncertainty_distillation.judgments import Judgments
 
@@ -156,32 +159,25 @@ class TeacherData:
     mean, std = self.moments
     return (transforms.map_input(images, self.input_map) - mean) / std
 
-  def draw_images(
-      self, triplets: np.ndarray, rng: np.random.Generator
-  ) -> np.ndarray:
-    """One random image (row of x) of each concept of each triplet."""
-    order, first, count = self._images
-    offset = (rng.random(triplets.shape) * count[triplets]).astype(np.int64)
-    return order[first[triplets] + offset]
-
   @functools.cached_property
-  def _images(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    concepts = self.inputs.concepts
-    order = np.argsort(concepts, kind="stable")
+  def objects(self) -> loop.Objects:
+    """The images of each concept, on the device."""
     n = self.inputs.judgments.n_concepts
-    count = np.bincount(concepts, minlength=n)
-    return order, np.cumsum(count) - count, count
+    # Also where a function that is being traced asks first.
+    with jax.ensure_compile_time_eval():
+      return loop.make_objects(self.x, self.inputs.concepts, n)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TeacherBatches(grain.RandomAccessDataSource):
-  """Element k is a whole batch: {"x": [b, 3, d], "targets": [b, 3]} float32.
+  """Element k is a whole batch: of it, the part of this process.
 
-  With `local_batch` also "local": [m, d].
+  {"triplets": [b, 3] int32, "targets": [b, 3] float32}, with `local_batch` also
+  {"local": [m, d] float32}.
 
   Attributes:
     data: where judgments and features come from.
-    batch_size: triplets a batch.
+    batch_size: triplets a batch, of all processes together.
     local_batch: local images a batch; 0 for none.
     num_batches: length of the source.
     seed: batch k depends on it and k only.
@@ -199,14 +195,25 @@ class TeacherBatches(grain.RandomAccessDataSource):
   def __getitem__(self, index: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng([self.seed, int(index)])
     judgments = self.data.training
-    rows = rng.integers(0, len(judgments), self.batch_size)
-    images = self.data.draw_images(judgments.triplets[rows], rng)
+    rows = _of_this_process(rng.integers(0, len(judgments), self.batch_size))
     batch = {
-        "x": self.data.x[images],
+        "triplets": judgments.triplets[rows],
         "targets": judgments.probabilities[rows],
     }
     if self.local_batch:
       local = self.data.local_x
       m = min(self.local_batch, len(local))
-      batch["local"] = local[rng.choice(len(local), m, replace=False)]
+      rows = rng.choice(len(local), m, replace=False)
+      batch["local"] = local[_of_this_process(rows)]
     return batch
+
+
+def _of_this_process(rows: np.ndarray) -> np.ndarray:
+  """The process's share of what all draw alike."""
+  n = jax.process_count()
+  if len(rows) % n:
+    raise AlignetError(
+        f"a batch of {len(rows)} cannot be shared by {n} processes; choose a"
+        " multiple of their number"
+    )
+  return np.split(rows, n)[jax.process_index()]

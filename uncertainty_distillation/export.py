@@ -15,6 +15,7 @@ from alignet import transforms
 import jax
 from kauldron import kd
 import numpy as np
+from uncertainty_distillation import crossval
 from uncertainty_distillation import fit
 from uncertainty_distillation.data import TeacherData
 
@@ -41,7 +42,9 @@ class TransformEvaluator(kd.evals.EvaluatorBase):
     judgments = self.data.validation
     rng = np.random.default_rng([self.data.seed, 0x6576616C])
     rows = rng.permutation(len(judgments))[: self.most]
-    images = self.data.draw_images(judgments.triplets[rows], rng)
+    images = crossval.draw_images(
+        self.data.inputs.concepts, judgments.triplets[rows], rng
+    )
     return images, judgments.probabilities[rows]
 
   def evaluate(self, state: Any, step: int) -> None:
@@ -67,7 +70,8 @@ class TransformEvaluator(kd.evals.EvaluatorBase):
       self.writer.write_scalars(
           step=step, scalars={f"held_out/{k}": v for k, v in scores.items()}
       )
-    self._keep_best(transform, scores, int(step))
+    if jax.process_index() == 0:
+      self._keep_best(transform, scores, int(step))
 
   def _keep_best(self, transform, scores, step: int) -> None:
     path = pathlib.Path(self.base_cfg.workdir) / FILE_NAME

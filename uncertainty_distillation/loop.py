@@ -1,8 +1,7 @@
 """The training loop: everything on the device, compiled once.
 
 A step draws triplets and, where concepts have several images, one image of
-each concept in each of a few views, transforms these once and reads all pairs
-from z z'. Draws depend on the seed and the step only.
+each concept in each of a few views. Draws depend on the seed and the step only.
 """
 
 import dataclasses
@@ -61,7 +60,7 @@ class Objects(NamedTuple):
   Attributes:
     x: [rows, d] float32, standardised, sorted by concept.
     first: [n] first row of each concept.
-    count: [n] rows of each concept, at least 1.
+    count: [n] rows of each concept.
     most: the largest count.
   """
 
@@ -69,6 +68,12 @@ class Objects(NamedTuple):
   first: jax.Array
   count: jax.Array
   most: int
+
+  def views(self, most: int) -> int:
+    """Views that fit in memory; one where every concept has a single image."""
+    if self.most == 1:
+      return 1
+    return int(np.clip(_MOST_PAIRS // len(self.count) ** 2, 1, most))
 
 
 class Pool(NamedTuple):
@@ -89,10 +94,19 @@ class Pool(NamedTuple):
   size: jax.Array
 
 
-def make_objects(x: np.ndarray, concepts: np.ndarray) -> Objects:
-  """Objects from rows in any order; concepts are 0 to n - 1, each present."""
+def make_objects(
+    x: np.ndarray, concepts: np.ndarray, n_concepts: int | None = None
+) -> Objects:
+  """Objects from rows in any order.
+
+  Args:
+    x: (rows, d) standardised features.
+    concepts: (rows,) numbers from 0 on.
+    n_concepts: how many there are, of which those without a row may never be
+      judged; None where each has a row.
+  """
   order = np.argsort(concepts, kind="stable")
-  count = np.bincount(concepts)
+  count = np.bincount(concepts, minlength=n_concepts or 0)
   first = np.cumsum(count) - count
   return Objects(
       jnp.asarray(x[order], jnp.float32),
@@ -150,7 +164,7 @@ def train(
   state = params, optimisation.optimizer().init(params)
   key = jax.random.key(seed)
   history = [params]
-  views = _views(objects, 4)
+  views = objects.views(4)
   for start in range(0, steps, optimisation.every):
     state, losses = _chunk(
         state, start, key, objects[:3], pool, local, optimisation, views
@@ -191,25 +205,28 @@ def evaluate(
       objects[:3],
       pool.triplets[picked],
       jax.random.key(seed),
-      _views(objects, 16),
+      objects.views(16),
   )
   used = slice(0, len(rows))
   return np.asarray(s)[used], np.asarray(pool.targets[picked])[used]
 
 
-def _views(objects: Objects, most: int) -> int:
-  """Views that fit in memory; one where every concept has a single image."""
-  if objects.most == 1:
-    return 1
-  return int(np.clip(_MOST_PAIRS // len(objects.count) ** 2, 1, most))
+def draw_images(
+    key: jax.Array, first: jax.Array, count: jax.Array, views: int
+) -> jax.Array:
+  """One image of each object in each view.
 
+  Args:
+    key: random key.
+    first: [n] first row of each object.
+    count: [n] rows of each object.
+    views: how many.
 
-def _draw(key, objects, views):
-  """[views, n, d]: one image of each concept in each view."""
-  x, first, count = objects
+  Returns:
+    [views, n] row numbers.
+  """
   u = jax.random.uniform(key, (views, len(first)))
-  offset = jnp.minimum((u * count).astype(first.dtype), count - 1)
-  return x[first + offset]
+  return first + jnp.minimum((u * count).astype(first.dtype), count - 1)
 
 
 def _some(local, key, number, size):
@@ -224,15 +241,16 @@ def _some(local, key, number, size):
 
 @functools.partial(jax.jit, static_argnames=("views",))
 def _similarities(params, objects, triplets, key, views):
-  x = _draw(key, objects, views)
-  z = x @ params["weights"] + params["bias"]
-  return objective.triplet_similarities(z, triplets)
+  x, first, count = objects
+  images = draw_images(key, first, count, views)
+  return objective.similarities(params, x, images, triplets)
 
 
 @functools.partial(jax.jit, static_argnames=("optimisation", "views"))
 def _chunk(state, start, key, objects, pool, local, optimisation, views):
   """`every` steps; returns the state and the losses."""
   optimizer = optimisation.optimizer()
+  x, first, count = objects
 
   def step(state, number):
     params, moments = state
@@ -241,7 +259,8 @@ def _chunk(state, start, key, objects, pool, local, optimisation, views):
     rows = pool.rows[rows]
     value, gradient = jax.value_and_grad(objective.loss)(
         params,
-        _draw(image_key, objects, views),
+        x,
+        draw_images(image_key, first, count, views),
         pool.triplets[rows],
         pool.targets[rows],
         kind=optimisation.regulariser,

@@ -2,55 +2,73 @@
 
 import dataclasses
 
-from alignet import similarity
 from flax import linen as nn
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Float
+from jaxtyping import Int
 from kauldron import kd
 from kauldron import kontext
+from uncertainty_distillation import loop
 from uncertainty_distillation import objective
+from uncertainty_distillation.data import TeacherData
 
 
 class AffineTransform(nn.Module):
   """z = x @ weights + bias, and the similarities of triplets of z.
 
   Attributes:
+    data: the representations; they are part of the compiled step, so that
+      batches are numbers of objects only.
     width: d', dimensions of z; None for those of x.
     scale: the weights start as this multiple of the identity (gLocal: 1e-3).
     bias: where the biases start (gLocal: 1e-3).
-    x: key of the [*b, 3, d] standardised features.
+    triplets: key of the [b, 3] object numbers.
     local: key of the [m, d] standardised images of glocal's local term.
   """
 
+  data: TeacherData
   width: int | None = None
   scale: float = 1e-3
   bias: float = 1e-3
 
-  x: kontext.Key = "batch.x"
+  triplets: kontext.Key = "batch.triplets"
   local: kontext.Key | None = None
 
   @nn.compact
   def __call__(
       self,
-      x: Float[Array, "*b 3 d"],
+      triplets: Int[Array, "b 3"],
       local: Float[Array, "m d"] | None = None,
   ) -> dict[str, jax.Array]:
-    """Returns "similarities": [*b, 3], the dot products [s01, s02, s12].
+    """Returns "similarities": [b, 3], the dot products [s01, s02, s12].
 
     With local images also "local": [m, d'], what becomes of them.
     """
-    d = x.shape[-1]
+    objects = self.data.objects
+    d = objects.x.shape[1]
     width = self.width or d
-    weights = self.param(
-        "weights",
-        lambda _: self.scale * jax.numpy.eye(d, width),
+    start = lambda _: self.scale * jnp.eye(d, width)
+    params = {
+        "weights": self.param("weights", start),
+        "bias": self.param(
+            "bias", nn.initializers.constant(self.bias), (width,)
+        ),
+    }
+    images = loop.draw_images(
+        self.make_rng("default"),
+        objects.first,
+        objects.count,
+        objects.views(4),
     )
-    bias = self.param("bias", nn.initializers.constant(self.bias), (width,))
-    z = x @ weights + bias
-    preds = {"similarities": similarity.pair_similarities(z)}
+    preds = {
+        "similarities": objective.similarities(
+            params, objects.x, images, triplets
+        )
+    }
     if local is not None:
-      preds["local"] = local @ weights + bias
+      preds["local"] = local @ params["weights"] + params["bias"]
     return preds
 
 

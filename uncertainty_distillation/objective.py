@@ -33,22 +33,32 @@ class Local(NamedTuple):
   inputs: jax.Array
 
 
-def triplet_similarities(z: jax.Array, triplets: jax.Array) -> jax.Array:
-  """Dot products of triplets, read from z z'.
+def similarities(
+    params: dict[str, jax.Array],
+    x: jax.Array,
+    rows: jax.Array,
+    triplets: jax.Array,
+) -> jax.Array:
+  """Dot products of triplets of transformed objects, at the lower cost.
 
-  Objects are few and triplets many: all pairs cost one matrix product, and a
-  triplet three look-ups.
+  Objects are few and triplets many: all objects transformed once, their pairs
+  cost one matrix product z z', and a triplet three look-ups. Only where the
+  triplets name fewer objects than there are is each transformed by itself.
 
   Args:
-    z: [v, n, k] representations of n objects, seen in v views (say, another
-      image of each object).
-    triplets: [b, 3] object numbers; row r is looked up in view r modulo v.
+    params: "weights" [d, d'] and "bias" [d'].
+    x: [r, d] standardised representations of images.
+    rows: [v, n] the image (row of x) of each of n objects in each of v views.
+    triplets: [b, 3] object numbers; triplet t is looked up in view t modulo v.
 
   Returns:
     [b, 3] similarities [s01, s02, s12].
   """
-  pairs = similarity.matrix(z)
-  view = jnp.arange(len(triplets)) % len(z)
+  apply = lambda inputs: inputs @ params["weights"] + params["bias"]
+  view = jnp.arange(len(triplets)) % len(rows)
+  if triplets.size < rows.size:
+    return similarity.pair_similarities(apply(x[rows[view[:, None], triplets]]))
+  pairs = similarity.matrix(apply(x[rows]))
   i, j, k = triplets.T
   return jnp.stack(
       [pairs[view, i, j], pairs[view, i, k], pairs[view, j, k]], axis=-1
@@ -133,6 +143,7 @@ def _neighbours(x: jax.Array, tau: float) -> jax.Array:
 def loss(
     params: dict[str, jax.Array],
     x: jax.Array,
+    rows: jax.Array,
     triplets: jax.Array,
     targets: jax.Array,
     *,
@@ -146,7 +157,8 @@ def loss(
 
   Args:
     params: "weights" [d, d'] and "bias" [d'].
-    x: [v, n, d] standardised representations of n objects in v views.
+    x: [r, d] standardised representations of images.
+    rows: [v, n] the image of each object in each view, see `similarities`.
     triplets: [b, 3] object numbers.
     targets: [b, 3] human probabilities of the pairs.
     kind: which regulariser.
@@ -158,9 +170,9 @@ def loss(
   Returns:
     A scalar in nats.
   """
-  apply = lambda inputs: inputs @ params["weights"] + params["bias"]
-  fit = jnp.mean(divergence(triplet_similarities(apply(x), triplets), targets))
+  fit = jnp.mean(divergence(similarities(params, x, rows, triplets), targets))
   if local is not None:
-    kept = locality(local.original, apply(local.inputs), tau)
+    transformed = local.inputs @ params["weights"] + params["bias"]
+    kept = locality(local.original, transformed, tau)
     fit = (1 - alpha) * fit + alpha * kept
   return fit + weight * regulariser(params["weights"], kind)

@@ -5,10 +5,14 @@ from alignet import config_files
 from alignet import transforms
 from alignet.errors import AlignetError
 from alignet.testing import teacher
+import jax
+import jax.numpy as jnp
 from kauldron import kd
 from kauldron import konfig
 import numpy as np
+import optax
 import pytest
+from uncertainty_distillation import objective
 
 if not flags.FLAGS.is_parsed():
   flags.FLAGS.mark_as_parsed()
@@ -29,7 +33,7 @@ def _config(workdir, **aux):
 def test_wiring(tmp_path):
   trainer = konfig.resolve(_config(tmp_path))
   specs = trainer.context_specs
-  assert specs.batch["x"].shape == (32, 3, 32)
+  assert specs.batch["triplets"].shape == (32, 3)
   assert specs.preds["similarities"].shape == (32, 3)
   assert specs.params["weights"].shape == (32, 32)
   source = trainer.train_ds.data_source
@@ -75,14 +79,10 @@ def test_batches_depend_on_seed_and_number_only(tmp_path):
   again = konfig.resolve(_config(tmp_path)).train_ds.data_source
   for key, value in source[7].items():
     np.testing.assert_array_equal(value, again[7][key])
-  assert (source[7]["x"] != source[8]["x"]).any()
+  assert (source[7]["triplets"] != source[8]["triplets"]).any()
   data = source.data
   assert not data.held_out[data.training.triplets].any()
   assert data.held_out[data.validation.triplets].all()
-  rows = data.draw_images(data.training.triplets, np.random.default_rng(0))
-  np.testing.assert_array_equal(
-      data.inputs.concepts[rows], data.training.triplets
-  )
 
 
 def test_overrides_reach_both_places(tmp_path):
@@ -101,8 +101,6 @@ def test_files_without_features_are_refused(tmp_path):
 
 
 def test_losses_are_those_of_the_objective(tmp_path):
-  from uncertainty_distillation import objective  # pylint: disable=g-import-not-at-top
-
   trainer = konfig.resolve(_config(tmp_path))
   rng = np.random.default_rng(0)
   s = rng.normal(size=(5, 3)).astype(np.float32)
@@ -159,3 +157,54 @@ def test_local_images_are_standardised_like_the_judged_ones(tmp_path):
   np.save(tmp_path / "L.npy", images[:, :5])
   with pytest.raises(AlignetError, match="expected shape .any, 32"):
     konfig.resolve(cfg).train_ds.data_source[0]
+
+
+@pytest.mark.parametrize("batch", [8, 64])
+def test_steps_are_those_of_the_bare_objective(tmp_path, batch):
+  """The trainer and a loop over the objective: the same batches, one path."""
+  x, _, embedding = teacher.linear_world(40, 1, features=32, seed=3)
+  np.save(tmp_path / "F.npy", x)
+  np.save(tmp_path / "V.npy", embedding)
+  cfg = _config(
+      tmp_path / "run",
+      batch_size=batch,
+      features=str(tmp_path / "F.npy"),
+      embedding=str(tmp_path / "V.npy"),
+  )
+  cfg.num_train_steps = 9
+  trainer = konfig.resolve(cfg)
+  state, _ = trainer.train()
+  source = trainer.train_ds.data_source
+  x = source.data.x
+  rows = np.arange(40)[None]
+  params = {"weights": 1e-3 * jnp.eye(32), "bias": jnp.full(32, 1e-3)}
+  optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3))
+  moments = optimizer.init(params)
+  for number in range(10):
+    element = source[number]
+    gradient = jax.grad(objective.loss)(
+        params,
+        x,
+        rows,
+        element["triplets"],
+        element["targets"],
+        kind="identity",
+        weight=0.1,
+    )
+    updates, moments = optimizer.update(gradient, moments)
+    params = optax.apply_updates(params, updates)
+  for name, value in params.items():
+    np.testing.assert_allclose(
+        state.params[name], value, rtol=1e-4, atol=1e-7, err_msg=name
+    )
+
+
+def test_a_batch_that_processes_cannot_share(tmp_path, monkeypatch):
+  source = konfig.resolve(_config(tmp_path)).train_ds.data_source
+  whole = source[4]["triplets"]
+  monkeypatch.setattr(jax, "process_count", lambda: 2)
+  monkeypatch.setattr(jax, "process_index", lambda: 1)
+  np.testing.assert_array_equal(source[4]["triplets"], whole[16:])
+  monkeypatch.setattr(jax, "process_count", lambda: 3)
+  with pytest.raises(AlignetError, match="batch of 32 .* 3 processes"):
+    source[4]  # pylint: disable=pointless-statement

@@ -16,23 +16,24 @@ def _case(dtype, hard=False, n=9, d=5, width=4, b=40):
   if hard:
     targets = np.tile([1.0, 0.0, 0.0], (b, 1))
   triplets = np.stack([rng.permutation(n)[:3] for _ in range(b)])
-  x = rng.normal(size=(2, n, d))
+  x = rng.normal(size=(3 * n, d))
+  images = rng.permutation(3 * n)[: 2 * n].reshape(2, n)
   params = {
       "weights": rng.normal(size=(d, width)),
       "bias": rng.normal(size=width),
   }
   cast = lambda a: jnp.asarray(a, dtype)
-  return jax.tree.map(cast, params), cast(x), triplets, cast(targets)
+  return jax.tree.map(cast, params), cast(x), images, triplets, cast(targets)
 
 
-def _reference(params, x, triplets, targets, kind, weight):
+def _reference(params, x, images, triplets, targets, kind, weight):
   """Value and gradients, one triplet at a time, in float64."""
   w = np.asarray(params["weights"], np.float64)
   b = np.asarray(params["bias"], np.float64)
   x, targets = np.asarray(x, np.float64), np.asarray(targets, np.float64)
   value, dw, db = 0.0, np.zeros_like(w), np.zeros_like(b)
   for r, (row, pi) in enumerate(zip(triplets, targets)):
-    a = x[r % len(x)][row]
+    a = x[images[r % len(images)]][row]
     z = a @ w + b
     pairs = [(0, 1), (0, 2), (1, 2)]
     s = np.array([z[i] @ z[j] for i, j in pairs])
@@ -64,12 +65,14 @@ def _close(got, expected, tolerance):
 
 @pytest.mark.parametrize("kind", ["identity", "l2"])
 @pytest.mark.parametrize("hard", [False, True])
+# Few triplets transform the images they name, many all objects.
+@pytest.mark.parametrize("b", [5, 40])
 @pytest.mark.parametrize(
     "dtype, tolerance", [("float64", 1e-12), ("float32", 1e-5)]
 )
-def test_value_and_gradient(kind, hard, dtype, tolerance):
+def test_value_and_gradient(kind, hard, b, dtype, tolerance):
   with jax.enable_x64(dtype == "float64"):
-    case = _case(dtype, hard)
+    case = _case(dtype, hard, b=b)
     value, gradient = jax.value_and_grad(objective.loss)(
         *case, kind=kind, weight=0.3
     )
@@ -93,14 +96,15 @@ def test_independent_implementation(
   with jax.enable_x64(bits == 64):
     cast = lambda a: jnp.asarray(np.asarray(a), dtype)
     params = {"weights": cast(case["W"]), "bias": cast(case["b"])}
-    x = cast(case["features"])[None]
+    x = cast(case["features"])
+    rows = np.arange(len(x))[None]
     triplets = case["triplets"]
     targets = cast(np.tile([1, 0, 0], (len(triplets), 1)))
     weight = float(case["lmbda"])
 
     def value_and_grad(weight):
       return jax.value_and_grad(objective.loss)(
-          params, x, triplets, targets, kind=kind, weight=weight
+          params, x, rows, triplets, targets, kind=kind, weight=weight
       )
 
     total, gradient = value_and_grad(weight)
@@ -150,7 +154,8 @@ def test_independent_implementation_of_glocal(
     triplets = case["triplets"]
     value, gradient = jax.value_and_grad(objective.loss)(
         params,
-        cast(case["features"])[None],
+        cast(case["features"]),
+        np.arange(len(case["features"]))[None],
         triplets,
         cast(np.tile([1, 0, 0], (len(triplets), 1))),
         kind=kind,
@@ -187,7 +192,8 @@ def test_trajectory_of_an_independent_implementation(
       jax.value_and_grad(
           lambda p: objective.loss(
               p,
-              jnp.asarray(case["features"])[None],
+              jnp.asarray(case["features"]),
+              np.arange(len(case["features"]))[None],
               triplets,
               jnp.tile(jnp.asarray([1.0, 0.0, 0.0]), (len(triplets), 1)),
               kind="identity",

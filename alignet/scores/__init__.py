@@ -21,6 +21,7 @@ _SUBMODULES = (
     "retrieval",
     "rsa",
     "rsa_partial",
+    "rsa_reliability",
     "rsa_reweighted",
     "summary",
     "triplet_rsa",

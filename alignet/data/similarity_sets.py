@@ -1,0 +1,307 @@
+"""Published human similarities of images, as dissimilarity matrices.
+
+One reader a data set, for the form in which it is published; its docstring is
+the data card. All give (subjects, n, n) float64 RDMs: larger is less similar,
+one subject where only a mean was published. None of the images comes with the
+matrices: rows are in the order that the card names, and representations of the
+images must be brought into it.
+
+MATLAB files are read by SciPy up to version 7; no code of a file is run.
+"""
+
+from collections.abc import Callable, Mapping
+import pathlib
+import re
+from typing import Any
+
+from alignet import files
+from alignet.data import plain_pickle
+from alignet.errors import AlignetError
+import numpy as np
+
+PETERSON_CATEGORIES = (
+    *("animals", "automobiles", "fruits"),
+    *("furniture", "various", "vegetables"),
+)
+
+
+def king2019(path: files.Path, *, stimuli: str = "set1") -> np.ndarray:
+  """King et al. 2019: arrangements of 144 natural images, two sets of them.
+
+  Data card. King, Groen, Steel, Kravitz & Baker (2019), Similarity judgments
+  and cortical visual responses reflect different properties of object and scene
+  categories in naturalistic images, NeuroImage 197, 368-382. People arranged
+  images of objects and scenes by similarity, one set of images after the other.
+  Published as `BEHAVIOR.mat`: a struct with `set1` and `set2`, each with
+  `pairwisedistances` (subjects, pairs), in MATLAB's order of pairs, (2, 1),
+  (3, 1), ..., (3, 2), .... Order of stimuli: their file names, sorted, as
+  earlier public code takes it. Where to get it: the authors' page; rights are
+  said there.
+
+  Args:
+    path: BEHAVIOR.mat.
+    stimuli: "set1" or "set2".
+
+  Returns:
+    (subjects, n, n).
+  """
+  content = _field(_mat(path), "BEHAVIOR", path)
+  one = _field(content, stimuli, path)
+  return from_array(_field(one, "pairwisedistances", path), str(path))
+
+
+def cichy2019(path: files.Path) -> np.ndarray:
+  """Cichy et al. 2019: multi-arrangement of 118 images of objects.
+
+  Data card. Cichy, Kriegeskorte, Jozwik, van den Bosch & Charest (2019), The
+  spatiotemporal neural dynamics underlying perceived similarity for real-world
+  objects, NeuroImage 194, 12-24. People arranged 118 photographs of objects by
+  similarity in general (other files: by colour, shape and so on). Published as
+  `judgments_general.mat` with `judgments`, RDMs by subject. Order of stimuli:
+  their file names, sorted, as earlier public code takes it.
+
+  Args:
+    path: judgments_general.mat.
+
+  Returns:
+    (subjects, n, n).
+  """
+  return from_array(_field(_mat(path), "judgments", path), str(path))
+
+
+def peterson(path: files.Path) -> np.ndarray:
+  """Peterson et al. 2016, 2018: ratings of all pairs of 120 images a category.
+
+  Data card. Peterson, Abbott & Griffiths (2016), Adapting deep network features
+  to capture psychological representations, CogSci 38; the same (2018),
+  Evaluating (and improving) the correspondence between deep neural networks and
+  human representations, Cognitive Science 42, 2648-2669. Six categories of 120
+  images: animals, automobiles, fruits, furniture, various, vegetables; people
+  rated pairs from 0 (not similar at all) to 10. Published per category as a
+  .mat with one matrix of mean similarities (its name contains "sim"), for
+  fruits as a pickle {"name_i,name_j": [ratings]} with numbers from 1 on in the
+  names. No judgments by person: no noise ceiling of subjects. Order of stimuli:
+  the .mat's is their file names, sorted, as earlier public code takes it; the
+  pickle's is the number in the name (beware: sorted names put 10 before 2).
+
+  Args:
+    path: the .mat of a category, or fruits_mturkRESULTS_all.pickle.
+
+  Returns:
+    (1, n, n): 10 minus the mean rating (the largest similarity of the matrix
+    where that is above 10).
+  """
+  if pathlib.Path(path).suffix in (".pickle", ".pkl"):
+    similarities = _ratings(plain_pickle.load(path), path)
+  else:
+    content = _mat(path)
+    names = [key for key in content if "sim" in key.lower()]
+    if len(names) != 1:
+      raise AlignetError(
+          f"{path}: expected one matrix with 'sim' in its name, found"
+          f" {', '.join(content) or 'nothing'}"
+      )
+    similarities = np.asarray(content[names[0]])
+  return from_array(_dissimilarities(similarities, path, 10), str(path))
+
+
+def hebart2020(path: files.Path) -> np.ndarray:
+  """Hebart et al. 2020, RDM48: odd-one-out choices of 48 objects of THINGS.
+
+  Data card. Hebart, Zheng, Pereira & Baker (2020), Revealing the
+  multidimensional mental representations of natural objects underlying human
+  similarity judgements, Nature Human Behaviour 4, 1173-1185. All triplets of 48
+  objects were judged; dissimilarity of two is 1 minus the share of the triplets
+  in which they were kept together. Published with the project osf.io/z2784 as
+  `RDM48_triplet.mat` (`RDM48_triplet`, 48 x 48), and in halves as
+  `RDM48_triplet_splithalf.mat` (`RDM48_triplet_split1`, `..._split2`), which
+  are read as two subjects and so give a reliability. Order of stimuli: that of
+  `words48.mat` of the same project, not that of the 1,854 concepts.
+
+  Args:
+    path: either file.
+
+  Returns:
+    (1, 48, 48), or (2, 48, 48) of the halves.
+  """
+  content = _mat(path)
+  names = ["RDM48_triplet"]
+  if names[0] not in content:
+    names = ["RDM48_triplet_split1", "RDM48_triplet_split2"]
+  return from_array(
+      np.stack([_field(content, name, path) for name in names]), str(path)
+  )
+
+
+def mur2013(path: files.Path) -> np.ndarray:
+  """Mur et al. 2013: multi-arrangement of 92 objects, 16 people.
+
+  Data card. Mur, Meys, Bodurka, Goebel, Bandettini & Kriegeskorte (2013), Human
+  object-similarity judgments reflect and transcend the primate-IT object
+  representation, Frontiers in Psychology 4, 128. The 92 coloured, isolated
+  objects of Kriegeskorte et al. (2008): humans, animals, natural and artificial
+  things. Published with the MATLAB RSA toolbox as `92_behavRDMs.mat`, a struct
+  array `rdms_behav_92` with a field `RDM` a subject; `alignet fetch mur2013`.
+  Order of stimuli: that of `stimuli_92objs` of the same toolbox.
+
+  Args:
+    path: 92_behavRDMs.mat.
+
+  Returns:
+    (16, 92, 92).
+  """
+  subjects = _field(_mat(path), "rdms_behav_92", path)
+  rdms = []
+  for subject in np.atleast_1d(np.asarray(subjects, object)):
+    if not isinstance(subject, Mapping):
+      raise AlignetError(
+          f"{path}: expected a struct with a field RDM a subject, found"
+          f" {type(subject).__name__}"
+      )
+    rdms.append(np.asarray(_field(subject, "RDM", path)))
+  if len({r.shape for r in rdms}) > 1:
+    raise AlignetError(f"{path}: the subjects' RDMs have different sizes")
+  return from_array(np.stack(rdms), str(path))
+
+
+READERS: Mapping[str, Callable[..., np.ndarray]] = {
+    "king2019": king2019,
+    "cichy2019": cichy2019,
+    "peterson": peterson,
+    "hebart2020": hebart2020,
+    "mur2013": mur2013,
+}
+"""Reader of each data set that has a published form of its own."""
+
+
+def read(path: files.Path, *, similarities: bool = False) -> np.ndarray:
+  """RDMs of one's own: .npy, .csv, or a .mat with one array.
+
+  Args:
+    path: (n, n), (subjects, n, n), or pairs in the order of SciPy's and
+      MATLAB's pdist, (pairs,) or (subjects, pairs). A csv holds (n, n), or a
+      row a subject; separated by commas, without a header.
+    similarities: the file holds similarities: the largest minus each is taken.
+
+  Returns:
+    (subjects, n, n) float64.
+
+  Raises:
+    AlignetError: another form, a number of pairs that no number of stimuli has.
+  """
+  suffix = pathlib.Path(path).suffix
+  if suffix == ".npy":
+    array = files.load_npy(path, what="RDM", kinds="fiu")
+  elif suffix == ".csv":
+    try:
+      array = np.loadtxt(path, delimiter=",", ndmin=2)
+    except FileNotFoundError as e:
+      raise AlignetError(f"{path} does not exist") from e
+    except (OSError, ValueError) as e:
+      raise AlignetError(
+          f"{path} cannot be read as numbers separated by commas ({e})"
+      ) from e
+  elif suffix == ".mat":
+    content = _mat(path)
+    if len(content) != 1:
+      raise AlignetError(
+          f"{path}: expected one array, found {', '.join(content) or 'none'};"
+          f" published sets go by name: {', '.join(READERS)}"
+      )
+    array = np.asarray(next(iter(content.values())))
+  else:
+    raise AlignetError(f"{path}: expected a name ending in .npy, .csv or .mat")
+  if similarities:
+    array = _dissimilarities(array, path, None)
+  return from_array(array, str(path))
+
+
+def from_array(array: np.ndarray, what: str = "RDM") -> np.ndarray:
+  """(subjects, n, n) of any of the forms that `read` takes."""
+  array = np.asarray(array)
+  if array.dtype.kind not in "fiu" or not array.size:
+    raise AlignetError(f"{what}: expected numbers, found dtype {array.dtype}")
+  array = array.astype(np.float64)
+  if array.ndim >= 2 and array.shape[-1] == array.shape[-2]:
+    if array.ndim <= 3:
+      return array.reshape(-1, *array.shape[-2:])
+  elif array.ndim <= 2:
+    pairs = array.reshape(-1, array.shape[-1])
+    n = (1 + np.sqrt(1 + 8 * pairs.shape[1])) / 2
+    if n == int(n):
+      n = int(n)
+      i, j = np.triu_indices(n, k=1)
+      out = np.zeros((len(pairs), n, n))
+      out[:, i, j] = out[:, j, i] = pairs
+      return out
+  raise AlignetError(
+      f"{what}: expected (n, n), (subjects, n, n) or (subjects, pairs) with"
+      f" n (n - 1) / 2 pairs, found shape {array.shape}"
+  )
+
+
+def _dissimilarities(similarities, path, maximum) -> np.ndarray:
+  similarities = np.asarray(similarities)
+  if similarities.dtype.kind not in "fiu" or not similarities.size:
+    raise AlignetError(
+        f"{path}: expected numbers, found dtype {similarities.dtype}"
+    )
+  largest = np.nanmax(similarities)
+  return (largest if maximum is None else max(maximum, largest)) - similarities
+
+
+def _ratings(ratings: Any, path: files.Path) -> np.ndarray:
+  """Mean similarity of pairs {"name_i,name_j": [ratings]}, numbered from 1."""
+  if not isinstance(ratings, Mapping) or not ratings:
+    raise AlignetError(f"{path}: expected a dict of pairs, found another thing")
+  sums: dict[tuple[int, int], list[float]] = {}
+  for pair, values in ratings.items():
+    numbers = [re.findall(r"\d+", name) for name in str(pair).split(",")]
+    if len(numbers) != 2 or not all(numbers) or not np.size(values):
+      raise AlignetError(
+          f"{path}: expected pairs 'name_i,name_j' with ratings, found {pair!r}"
+      )
+    i, j = sorted(int(n[0]) - 1 for n in numbers)
+    if i < 0:
+      raise AlignetError(f"{path}: expected numbers from 1 on, found {pair!r}")
+    # A pair may be there in both orders.
+    sums.setdefault((i, j), []).extend(np.ravel(values).tolist())
+  n = max(j for _, j in sums) + 1
+  out = np.full((n, n), np.nan)
+  np.fill_diagonal(out, 10)
+  for (i, j), values in sums.items():
+    if i != j:
+      out[i, j] = out[j, i] = np.mean(values)
+  return out
+
+
+def _mat(path: files.Path) -> dict[str, Any]:
+  """Variables of a MATLAB file, structs as dicts."""
+  from scipy import io  # pylint: disable=g-import-not-at-top
+
+  try:
+    with open(path, "rb") as f:
+      content = io.loadmat(f, simplify_cells=True)
+  except FileNotFoundError as e:
+    raise AlignetError(f"{path} does not exist") from e
+  except NotImplementedError as e:
+    raise AlignetError(
+        f"{path} is a MATLAB file of version 7.3, which SciPy does not read;"
+        " save it with -v7 or as .npy"
+    ) from e
+  except Exception as e:  # loadmat stumbles in many ways on other files.
+    raise AlignetError(
+        f"{path} cannot be read as a MATLAB file: it is truncated or of another"
+        f" format ({e})"
+    ) from e
+  return {k: v for k, v in content.items() if not k.startswith("__")}
+
+
+def _field(content: Any, name: str, path: files.Path) -> Any:
+  if not isinstance(content, Mapping) or name not in content:
+    found = ", ".join(content) if isinstance(content, Mapping) else "no struct"
+    raise AlignetError(
+        f"{path}: expected {name}, found {found or 'nothing'}; is it the file"
+        " that the data card names?"
+    )
+  return content[name]

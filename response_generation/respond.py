@@ -13,41 +13,31 @@ teacher's answer to "which pair is the most similar one" (Muttenthaler et al.
     untransformed-matched  none, and an AligNet npz whose mean target entropy
                            is met by dividing the raw similarities by one number
 
-Row r depends on the inputs and on the r-th triplet only; the bytes depend
-neither on the block size, nor on the number of threads, nor on how often the
-run was interrupted.
+Every image is transformed once (`scratch`), then each triplet takes three dot
+products of rows where they lie. Row r depends on the inputs and on the r-th
+triplet only; the bytes depend neither on the block size, nor on the number of
+threads or processes, nor on how often the run was interrupted.
 """
 
-from collections.abc import Mapping
-import hashlib
-import json
-import os
+from collections.abc import Mapping, Sequence
 import pathlib
 import shutil
 from typing import Any, get_args
 
 from alignet import files
-from alignet import progress
 from alignet import sampling
 from alignet import similarity as similarity_lib
-from alignet import transforms
-from alignet import triplet_io
 from alignet import triplets as triplets_lib
 from alignet.errors import AlignetError
-from alignet.representations import blocks
-from alignet.representations import store
+from alignet.representations import store as store_lib
 import numpy as np
-from response_generation import shards
-from response_generation import temperature as temperature_lib
+from response_generation import jobs as jobs_lib
+from response_generation import scratch
+from response_generation.jobs import Job
+from response_generation.jobs import Response
 
-VERSION = 1
-"""Raised when the same inputs come to mean other responses."""
-
-ROWS = 65536
+ROWS = 2**20
 """Triplets of a shard."""
-
-# Bytes up to which transformed representations are kept in memory.
-_SMALL = 2**28
 
 
 def respond(
@@ -58,11 +48,44 @@ def respond(
     transform: files.Path | None = None,
     temperature_from: files.Path | None = None,
     similarity: similarity_lib.Kind = "dot",
+    **options: Any,
+) -> dict[str, Any]:
+  """Answers triplets and writes an AligNet npz: `respond_all` of one file.
+
+  Returns:
+    The npz's `meta`: inputs' sha256 and meta, similarity, temperature, mean
+    and target entropy in nats, number of rows, versions. Empty when only a
+    part of the shards was asked for.
+  """
+  response = Response(
+      out=out,
+      transform=transform,
+      temperature_from=temperature_from,
+      similarity=similarity,
+  )
+  metas = respond_all(
+      representations=representations,
+      triplets=triplets,
+      responses=[response],
+      **options,
+  )
+  return metas[0] if metas else {}
+
+
+def respond_all(
+    *,
+    representations: files.Path,
+    triplets: files.Path,
+    responses: Sequence[Response],
+    store: scratch.Form = "float32",
+    clusters: files.Path | None = None,
+    device: jobs_lib.Device = "cpu",
+    part: tuple[int, int] | None = None,
     rows: int = ROWS,
     workers: int | None = None,
     overwrite: bool = False,
-) -> dict[str, Any]:
-  """Answers triplets and writes an AligNet npz.
+) -> list[dict[str, Any]]:
+  """Answers the same triplets in several ways, in one pass over the rows.
 
   Unfinished work is kept in `{out}.shards/`; the same command goes on from
   there, and the folder goes when the npz is there.
@@ -70,106 +93,74 @@ def respond(
   Args:
     representations: a representations directory.
     triplets: triplets.npz, `indices` (n, 3) row numbers of the representations.
-    out: the AligNet npz to write.
-    transform: transform.npz of the teacher; None for raw representations.
-    temperature_from: an AligNet npz; the similarities are divided by the one
-      temperature at which their mean entropy is that of this file.
-    similarity: "dot", the trained measure, or "cosine".
+    responses: what to write.
+    store: form of the transformed rows, see `response_generation.scratch`; the
+      error of the shorter ones is measured, and recorded in the meta.
+    clusters: clusters.npz; triplets are answered in the order of their first
+      image's cluster, which spares a disk where the rows exceed the memory.
+      The result does not depend on it.
+    device: "cpu", or "jax" for its default device, which has to hold the rows;
+      sums are then taken in another order.
+    part: (i, n) computes every n-th shard from the i-th on and writes no npz: n
+      processes do that at a time; a last call without `part` joins the shards.
     rows: triplets of a shard; the result does not depend on it.
     workers: threads, all available cores if None; nor on these.
-    overwrite: replace an existing output.
+    overwrite: replace existing outputs.
 
   Returns:
-    The npz's `meta`: inputs' sha256 and meta, similarity, temperature, mean
-    and target entropy in nats, number of rows, versions.
+    The meta of each npz; none of them where a part was asked for.
 
   Raises:
-    OutputExistsError: the output exists and `overwrite` is false.
+    OutputExistsError: an output exists and `overwrite` is false.
     AlignetError: an input is missing, damaged or does not fit the others.
   """
-  out = pathlib.Path(out)
-  folder = out.with_name(f"{out.name}.shards")
-  unfinished = out.exists() and folder.exists()
-  if not unfinished:
-    files.check_output(out, overwrite=overwrite)
-  _check_arguments(similarity, rows, workers)
+  _check_arguments(responses, store, device, part, rows, workers)
+  jobs = [Job(response) for response in responses]
+  unfinished = any(job.folder.exists() for job in jobs)
+  for job in jobs:
+    if not (unfinished and job.out.exists()):
+      files.check_output(job.out, overwrite=overwrite)
 
-  source = store.open(representations, verify=True)
+  source = store_lib.open(representations, verify=True)
   indices, triplets_meta = _read_triplets(triplets, len(source))
-  teacher = None if transform is None else transforms.load(transform)
-  if teacher is not None:
-    teacher(source.features[:1])  # Refuses other widths before work begins.
-  target = None
-  if temperature_from is not None:
-    target = temperature_lib.target_entropy(temperature_from)
-  what = {
-      "version": VERSION,
-      "inputs": {
-          "features": source.meta["sha256"][store.FEATURES],
-          "filenames": source.meta["sha256"][store.FILENAMES],
-          "triplets": files.sha256(triplets),
-          "transform": _sha256(transform),
-          "temperature_from": _sha256(temperature_from),
-      },
-      "similarity": similarity,
+  order_by = None if clusters is None else _labels(clusters, len(source))
+  common = {
+      "features": source.meta["sha256"][store_lib.FEATURES],
+      "filenames": source.meta["sha256"][store_lib.FILENAMES],
+      "triplets": files.sha256(triplets),
   }
-  if unfinished and not overwrite:
-    # Killed after the npz took its name, before the work folder was removed.
-    if (meta := _finished(out, what)) is not None:
-      shutil.rmtree(folder)
-      return meta
-    files.check_output(out)
+  earlier = set()
+  for job in jobs:
+    job.load(source, common, store, device, earlier)
+    earlier.add(job.out)
 
-  fingerprint = _fingerprint({**what, "rows": rows})
-  shards.prepare(folder, fingerprint)
-  features = _transform_all(source.features, teacher, folder, workers)
+  done = {}
+  for job in jobs:
+    if job.out.exists() and not overwrite:
+      # Killed after the npz took its name, before all work was done.
+      if (meta := jobs_lib.finished(job.out, job.what())) is None:
+        files.check_output(job.out)
+      shutil.rmtree(job.folder, ignore_errors=True)
+      done[job.out] = meta
+  todo = [job for job in jobs if job.out not in done]
 
-  def answer(where: slice) -> np.ndarray:
-    block = indices[where]
-    s = similarity_lib.of_triplets(features, block, similarity)
-    _check_similarities(s, block, where.start)
-    return s
-
-  similarities = shards.compute(
-      folder,
-      len(indices),
-      answer,
-      rows=rows,
-      fingerprint=fingerprint,
-      workers=workers,
-  )
-  temperature = 1.0
-  if target is not None:
-    temperature = temperature_lib.match(similarities, target)
-    similarities /= temperature
-  meta = {
-      **what,
-      "n": len(indices),
-      "temperature": temperature,
-      "mean_entropy": temperature_lib.mean_entropy(similarities),
-      "target_entropy": target,
-      "triplets": triplets_meta,
-      "transform": None if teacher is None else dict(teacher.meta),
-      "representations": {
-          key: value
-          for key, value in source.meta.items()
-          if key not in ("sha256", "versions")
-      },
-      "versions": files.versions(),
-  }
-  # Written inside the work folder, so that a killed run leaves nothing outside.
-  result = folder / "result.npz"
-  triplet_io.write(
-      result,
-      source.filenames,
-      indices,
-      similarities,
-      meta=meta,
-      overwrite=True,
-  )
-  os.replace(result, out)
-  shutil.rmtree(folder)
-  return meta
+  made = {}
+  for job in todo:
+    job.prepare(source, len(indices), rows, workers, made)
+  jobs_lib.compute(todo, indices, order_by, part)
+  if part is not None:
+    return []
+  for job in todo:
+    about = {
+        "triplets": triplets_meta,
+        "representations": {
+            key: value
+            for key, value in source.meta.items()
+            if key not in ("sha256", "versions")
+        },
+    }
+    done[job.out] = job.finish(source, indices, about, workers)
+  return [done[job.out] for job in jobs]
 
 
 def summary(out: files.Path, meta: Mapping[str, Any]) -> str:
@@ -185,40 +176,6 @@ def summary(out: files.Path, meta: Mapping[str, Any]) -> str:
       f" similarities{divided}, mean target entropy"
       f" {meta['mean_entropy']:.4f} nats"
   )
-
-
-def _transform_all(
-    features: np.ndarray,
-    teacher: transforms.Transform | None,
-    folder: pathlib.Path,
-    workers: int | None,
-) -> np.ndarray:
-  """Every image transformed once: in memory if small, else mapped from disk.
-
-  Without a teacher, float16 becomes float32: once, not at every triplet.
-  """
-  if teacher is None and features.dtype == np.float32:
-    return features
-  width = features.shape[1] if teacher is None else teacher.weights.shape[1]
-  shape = (len(features), width)
-  walk = blocks.transformed(features, teacher, workers=workers)
-  walk = progress.bar(
-      walk,
-      desc="transforming",
-      total=-(-shape[0] // blocks.ROWS),
-      unit="block",
-  )
-  if 4 * shape[0] * shape[1] <= _SMALL:
-    out = np.empty(shape, np.float32)
-    for rows, block in walk:
-      out[rows] = block
-    return out
-  path = folder / "transformed.npy"
-  if not path.exists():
-    with files.atomic_write(path) as f:
-      dtype = np.dtype(np.float32)
-      files.write_array(f, shape, dtype, (block for _, block in walk))
-  return files.load_npy(path, shape=shape, kinds="f", mmap=True)
 
 
 def _read_triplets(
@@ -237,45 +194,37 @@ def _read_triplets(
   return indices, meta
 
 
-def _check_arguments(similarity: str, rows: int, workers: int | None) -> None:
-  if similarity not in get_args(similarity_lib.Kind):
-    raise AlignetError(
-        "similarity: expected one of"
-        f" {', '.join(get_args(similarity_lib.Kind))}, found {similarity!r}"
-    )
+def _labels(path: files.Path, n: int) -> np.ndarray:
+  """(n,) cluster of each image."""
+  arrays = files.load_npz(path, required=("assignments",))
+  labels = files.check_array(
+      arrays["assignments"],
+      f"assignments in {path}",
+      shape=(n,),
+      kinds="iu",
+  )
+  # Short integers are sorted by their digits, in a tenth of the time.
+  return labels.astype(np.uint16) if labels.max() < 2**16 else labels
+
+
+def _check_arguments(responses, store, device, part, rows, workers) -> None:
+  for name, value, kind in (
+      *(("similarity", r.similarity, similarity_lib.Kind) for r in responses),
+      ("store", store, scratch.Form),
+      ("device", device, jobs_lib.Device),
+  ):
+    if value not in get_args(kind):
+      raise AlignetError(
+          f"{name}: expected one of {', '.join(get_args(kind))}, found"
+          f" {value!r}"
+      )
   for name, value in (("rows", rows), ("workers", workers)):
     if value is not None and value < 1:
       raise AlignetError(f"{name}: expected at least 1, found {value}")
-
-
-def _check_similarities(
-    s: np.ndarray, triplets: np.ndarray, first: int
-) -> None:
-  finite = np.isfinite(s).all(axis=1)
-  if not finite.all():
-    row = int(np.argmin(finite))
+  if part is not None and not 0 <= part[0] < part[1]:
     raise AlignetError(
-        f"triplet {first + row} (images {triplets[row].tolist()}): a similarity"
-        " overflows; expected representations whose dot products are finite in"
-        " float32"
+        f"part: expected i of n with 0 <= i < n, found {part[0]} of {part[1]}"
     )
-
-
-def _finished(
-    out: pathlib.Path, what: Mapping[str, Any]
-) -> dict[str, Any] | None:
-  """The meta of `out`, if it is the result of these inputs."""
-  try:
-    meta = triplet_io.open(out).meta
-  except AlignetError:
-    return None
-  same = all(meta.get(key) == value for key, value in what.items())
-  return meta if same else None
-
-
-def _fingerprint(value: Mapping[str, Any]) -> str:
-  return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def _sha256(path: files.Path | None) -> str | None:
-  return None if path is None else files.sha256(path)
+  outs = [pathlib.Path(r.out) for r in responses]
+  if len(set(outs)) < len(outs):
+    raise AlignetError("responses: expected a file of its own for each")

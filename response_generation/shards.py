@@ -2,89 +2,133 @@
 
 A shard is an npz with `similarities` (m, 3) float32 and the `fingerprint` of
 what it was computed from. It is written whole or not at all, so a run that is
-killed loses only the shards it was working on, and a shard of other inputs is
-never taken for one of these.
+killed loses only the shard it was working on, and a shard of other inputs is
+never taken for one of these. Several processes may compute shards of one
+folder at a time.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
+import dataclasses
+import fcntl
 import pathlib
 import shutil
 
 from alignet import files
-from alignet import progress
 from alignet.errors import AlignetError
-from alignet.representations import blocks
 import numpy as np
 
 _FINGERPRINT = "fingerprint.json"
+_LOCK = "lock"
 
 
-def prepare(folder: pathlib.Path, fingerprint: str) -> None:
-  """Makes the folder; one that belongs to another fingerprint is emptied."""
-  try:
-    found = files.read_json(folder / _FINGERPRINT)
-  except AlignetError:
-    found = None
-  if found == fingerprint:
-    return
-  if folder.exists():
-    shutil.rmtree(folder)
-  files.write_json(folder / _FINGERPRINT, fingerprint)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shards:
+  """The shards of one result.
 
-
-def compute(
-    folder: pathlib.Path,
-    n: int,
-    function: Callable[[slice], np.ndarray],
-    *,
-    rows: int,
-    fingerprint: str,
-    workers: int | None = None,
-) -> np.ndarray:
-  """Computes the shards that are missing and joins all of them.
-
-  Args:
-    folder: where shards are kept, made by `prepare`.
+  Attributes:
+    folder: where they are kept.
     n: number of rows altogether.
-    function: rows as a slice -> their (m, 3) similarities.
     rows: rows of a shard.
-    fingerprint: of everything that `function` and `rows` depend on.
-    workers: shards computed at a time, all available cores if None.
-
-  Returns:
-    (n, 3) float32 similarities.
+    fingerprint: of everything that the rows and `rows` depend on.
   """
-  out = np.empty((n, 3), np.float32)
 
-  def one(start):
-    where = slice(start, min(start + rows, n))
-    path = folder / f"{start:012d}.npz"
-    shard = _read(path, where.stop - start, fingerprint)
+  folder: pathlib.Path
+  n: int
+  rows: int
+  fingerprint: str
+
+  @property
+  def count(self) -> int:
+    """Number of shards."""
+    return -(-self.n // self.rows)
+
+  def where(self, number: int) -> slice:
+    """Rows of a shard."""
+    start = number * self.rows
+    return slice(start, min(start + self.rows, self.n))
+
+  @contextlib.contextmanager
+  def prepared(self) -> Iterator[None]:
+    """Makes the folder, or empties one of another fingerprint.
+
+    Other processes that prepare the same folder wait until the block is left:
+    what all of them need is made by one.
+    """
+    self.folder.mkdir(parents=True, exist_ok=True)
+    with open(self.folder / _LOCK, "w") as f:
+      fcntl.flock(f, fcntl.LOCK_EX)
+      try:
+        found = files.read_json(self.folder / _FINGERPRINT)
+      except AlignetError:
+        found = None
+      if found != self.fingerprint:
+        for old in self.folder.iterdir():
+          if old.is_dir():
+            shutil.rmtree(old)
+          elif old.name != _LOCK:
+            old.unlink()
+        files.write_json(self.folder / _FINGERPRINT, self.fingerprint)
+      yield
+
+  def read(self, number: int) -> np.ndarray | None:
+    """A complete shard of these inputs, or None."""
+    path = self._path(number)
+    if not path.exists():
+      return None
+    try:
+      shard = files.load_npz(path, required=("similarities", "fingerprint"))
+    except AlignetError:
+      return None
+    if str(shard["fingerprint"]) != self.fingerprint:
+      return None
+    where = self.where(number)
+    similarities = shard["similarities"]
+    complete = similarities.shape == (where.stop - where.start, 3)
+    return similarities if complete else None
+
+  def save(self, number: int, similarities: np.ndarray) -> None:
+    """Keeps a shard."""
+    files.save_npz(
+        self._path(number),
+        {
+            "similarities": np.asarray(similarities, np.float32),
+            "fingerprint": np.array(self.fingerprint),
+        },
+        overwrite=True,
+    )
+
+  def join(self, *, divide_by: float = 1.0) -> np.ndarray:
+    """All rows, shard after shard, as a memory map of a file in the folder.
+
+    Args:
+      divide_by: what each similarity is divided by.
+
+    Returns:
+      (n, 3) float32, read-only.
+
+    Raises:
+      AlignetError: a shard is missing.
+    """
+    path = self.folder / f"joined-{divide_by!r}.npy"
+    blocks = (
+        self._complete(i) / np.float32(divide_by) for i in range(self.count)
+    )
+    files.save_npy(
+        path,
+        files.Blocks((self.n, 3), np.dtype(np.float32), blocks),
+        overwrite=True,
+    )
+    return files.load_npy(path, mmap=True)
+
+  def _complete(self, number: int) -> np.ndarray:
+    shard = self.read(number)
     if shard is None:
-      shard = np.asarray(function(where), np.float32)
-      files.save_npz(
-          path,
-          {"similarities": shard, "fingerprint": np.array(fingerprint)},
-          overwrite=True,
+      raise AlignetError(
+          f"{self._path(number)} is missing or damaged; run the same command"
+          " again, it computes what is missing"
       )
-    out[where] = shard
-    return len(shard)
+    return shard
 
-  with progress.bar(desc="responses", total=n, unit="triplet") as bar:
-    for m in blocks.ordered_map(one, range(0, n, rows), workers=workers):
-      bar.update(m)
-  return out
-
-
-def _read(path: pathlib.Path, m: int, fingerprint: str) -> np.ndarray | None:
-  """A complete shard of these inputs, or None."""
-  if not path.exists():
-    return None
-  try:
-    shard = files.load_npz(path, required=("similarities", "fingerprint"))
-  except AlignetError:
-    return None
-  if str(shard["fingerprint"]) != fingerprint:
-    return None
-  similarities = shard["similarities"]
-  return similarities if similarities.shape == (m, 3) else None
+  def _path(self, number: int) -> pathlib.Path:
+    return self.folder / f"{number * self.rows:012d}.npz"

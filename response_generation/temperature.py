@@ -7,9 +7,12 @@ softmax(s / T) equals that of the aligned targets leaves only what the targets
 say: the control `untransformed-matched`.
 """
 
+from collections.abc import Callable
 import math
 
 from alignet import files
+from alignet import npz_stream
+from alignet import parallel
 from alignet import similarity
 from alignet.errors import AlignetError
 import numpy as np
@@ -32,13 +35,16 @@ def mean_entropy(similarities: np.ndarray, temperature: float = 1.0) -> float:
   Returns:
     Nats, from 0 to log 3.
   """
-  total = 0.0
-  for start in range(0, len(similarities), _ROWS):
-    s = similarities[start : start + _ROWS].astype(np.float64)
+
+  def entropy(start: int) -> float:
+    s = np.asarray(similarities[start : start + _ROWS], np.float64)
     # The differences are divided, which cannot turn infinity into NaN.
     s = (s - s.max(axis=-1, keepdims=True)) / temperature
     log_p = similarity.log_choice_probabilities(s)
-    total += float(np.sum(similarity.entropy(log_p)))
+    return float(np.sum(similarity.entropy(log_p)))
+
+  # Summed in order, so that the number of threads is of no consequence.
+  total = sum(parallel.ordered_map(entropy, range(0, len(similarities), _ROWS)))
   return total / len(similarities)
 
 
@@ -69,8 +75,7 @@ def match(similarities: np.ndarray, target: float) -> float:
   def excess(log_t):
     return mean_entropy(similarities, math.exp(log_t)) - target
 
-  spread = np.ptp(similarities, axis=1)
-  low = high = math.log(spread.mean(dtype=np.float64))
+  low = high = math.log(_mean(similarities, lambda s: np.ptp(s, axis=1)))
   while excess(low) > 0 and low > -_FARTHEST:
     low -= 1.0
   while excess(high) < 0 and high < _FARTHEST:
@@ -89,14 +94,30 @@ def match(similarities: np.ndarray, target: float) -> float:
 
 def _limit_at_zero(similarities: np.ndarray) -> float:
   """Mean entropy as T goes to 0: log 2 or log 3 where the largest are tied."""
-  tied = similarities == similarities.max(axis=1, keepdims=True)
-  return float(np.mean(np.log(tied.sum(axis=1))))
+
+  def log_ties(s: np.ndarray) -> np.ndarray:
+    return np.log((s == s.max(axis=1, keepdims=True)).sum(axis=1))
+
+  return _mean(similarities, log_ties)
+
+
+def _mean(
+    similarities: np.ndarray, function: Callable[[np.ndarray], np.ndarray]
+) -> float:
+  """Mean of a function of rows, a block at a time, in float64."""
+  total = 0.0
+  for start in range(0, len(similarities), _ROWS):
+    block = np.asarray(similarities[start : start + _ROWS])
+    total += float(np.sum(function(block), dtype=np.float64))
+  return total / len(similarities)
 
 
 def target_entropy(path: files.Path) -> float:
   """Mean entropy of softmax(similarities) of an AligNet npz, in nats."""
-  with files.open_npz(path, required=("similarities",)) as archive:
-    s = files.read_member(archive, "similarities", path)
+  s = npz_stream.mapped(path, "similarities")
+  if s is None:
+    with files.open_npz(path, required=("similarities",)) as archive:
+      s = files.read_member(archive, "similarities", path)
   what = f"similarities in {path}"
   s = files.check_array(s, what, shape=(None, 3), kinds="f")
   if not len(s):

@@ -33,10 +33,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       default="dot",
       help="dot (default) or cosine",
   )
+  parser.add_argument(
+      "--store",
+      choices=("float32", "float16", "bfloat16"),
+      default="float32",
+      help="numbers of the transformed representations: 16 bits take half the"
+      " disk and time; their error is measured (default float32)",
+  )
+  parser.add_argument(
+      "--clusters",
+      metavar="clusters.npz",
+      help="answer in the order of clusters, for representations beyond the"
+      " memory; the same result",
+  )
+  parser.add_argument(
+      "--device",
+      choices=("cpu", "jax"),
+      default="cpu",
+      help="jax: on JAX's default device, which has to hold all of them",
+  )
+  parser.add_argument(
+      "--part",
+      metavar="I/N",
+      type=_part,
+      help="compute shards I, I + N, ... only, for N processes at a time; then"
+      " the same command without it joins them",
+  )
   parser.add_argument("--out", required=True, help="the AligNet npz to write")
   parser.add_argument(
       "--overwrite", action="store_true", help="replace an existing output"
   )
+
+
+def _part(text: str) -> tuple[int, int]:
+  """Parses "0/3"."""
+  try:
+    i, n = map(int, text.split("/"))
+  except ValueError as e:
+    raise argparse.ArgumentTypeError(f"expected I/N, found {text!r}") from e
+  return i, n
 
 
 def run(args: argparse.Namespace) -> None:
@@ -50,7 +85,11 @@ def run(args: argparse.Namespace) -> None:
       transform=args.transform,
       temperature_from=args.temperature_from,
       similarity=args.similarity,
+      store=args.store,
+      clusters=args.clusters,
+      device=args.device,
+      part=args.part,
       overwrite=args.overwrite,
   )
-  if not args.quiet:
+  if not args.quiet and args.part is None:
     print(respond.summary(args.out, meta))

@@ -1,20 +1,22 @@
 import json
+import os
 import pathlib
 import subprocess
 import sys
 import textwrap
 
 from alignet import files
-from alignet import similarity as similarity_lib
 from alignet import transforms
 from alignet import triplet_io
 from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
+from alignet.kernels import dots
 from alignet.representations import store
 import numpy as np
 import pytest
 from response_generation import respond
+from response_generation import scratch
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -77,7 +79,7 @@ def test_untransformed_equals_the_formula(world, tmp_path, similarity):
 def test_float16_representations_are_summed_in_float32(
     tmp_path, monkeypatch, small
 ):
-  monkeypatch.setattr(respond, "_SMALL", small)
+  monkeypatch.setattr(scratch, "_SMALL", small)
   n, d = 6, 4000
   rng = np.random.default_rng(0)
   x = rng.uniform(0, 9, (n, d)).astype(np.float16)
@@ -149,7 +151,7 @@ def test_bytes_depend_on_neither_blocks_nor_threads_nor_scratch(
   for i, (rows, workers, small) in enumerate(
       [(1, 1, 2**28), (7, 3, 0), (64, 2, 0), (211, 1, 0), (10**6, 3, 2**28)]
   ):
-    monkeypatch.setattr(respond, "_SMALL", small)
+    monkeypatch.setattr(scratch, "_SMALL", small)
     out = tmp_path / f"{i}.npz"
     respond.respond(
         **world.inputs,
@@ -167,8 +169,9 @@ import os, pathlib, shutil, signal, sys
 sys.path.insert(0, {root!r})
 from alignet import files
 from response_generation import respond
+from response_generation import scratch
 
-respond._SMALL = 0  # The transformed representations go to disk as well.
+scratch._SMALL = 0  # The transformed representations go to disk as well.
 folder = pathlib.Path({folder!r})
 arguments = dict(
     representations=folder / "r", triplets=folder / "t.npz",
@@ -215,24 +218,25 @@ def test_kill_9_at_every_write_then_the_same_command(world):
       [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
   )
   assert done.returncode == 0, done.stderr
-  # Fingerprint, transformed, three shards, result: written, named; the end.
-  assert int(done.stdout) == 6 + 7 + 1
+  # Fingerprint, transformed, three shards, joined, result: written, named; the
+  # end.
+  assert int(done.stdout) == 7 + 8 + 1
 
 
 def test_complete_shards_are_not_computed_again(world, tmp_path, monkeypatch):
   whole = tmp_path / "whole.npz"
   respond.respond(**world.inputs, out=whole, rows=50, workers=1)
-  real = similarity_lib.of_triplets
+  real = dots.of_triplets
   lengths = []
 
-  def dying(features, triplets, *args, **kwargs):
+  def dying(store, triplets, out):
     if len(lengths) == 3:
       raise KeyboardInterrupt
     lengths.append(len(triplets))
-    return real(features, triplets, *args, **kwargs)
+    return real(store, triplets, out)
 
   out = tmp_path / "x.npz"
-  monkeypatch.setattr(similarity_lib, "of_triplets", dying)
+  monkeypatch.setattr(dots, "of_triplets", dying)
   with pytest.raises(KeyboardInterrupt):
     respond.respond(**world.inputs, out=out, rows=50, workers=1)
   assert not out.exists()
@@ -378,10 +382,155 @@ def test_overflowing_similarity(world, tmp_path):
     respond.respond(**world.inputs, out=tmp_path / "x.npz", workers=1)
 
 
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+@pytest.mark.parametrize("store", ["float16", "bfloat16"])
+def test_16_bit_stores_and_their_error(
+    world, tmp_path, monkeypatch, store, similarity
+):
+  monkeypatch.setattr(scratch, "_SMALL", 0)
+  exact, short = tmp_path / "a.npz", tmp_path / "b.npz"
+  arguments = {**world.inputs, "transform": world.transform}
+  arguments["similarity"] = similarity
+  respond.respond(**arguments, out=exact)
+  meta = respond.respond(**arguments, out=short, store=store)
+  bound = 2.0 ** {"float16": -10, "bfloat16": -7}[store]
+  t = world.teacher
+  z = ((world.features - 0.25) / 2) @ t.weights + t.bias
+  largest = (
+      1 if similarity == "cosine" else np.linalg.norm(z, axis=1).max() ** 2
+  )
+  expected = _formula(z, world.indices, similarity)
+  _check(short, expected, world.names, rtol=0, atol=1.1 * bound * largest)
+  found = triplet_io.open(short).similarities.astype(np.float64)
+  differences = [
+      # Canonical order is that of the rounded similarities.
+      np.array([pairs[frozenset(p)] for p in ((i, j), (i, k), (j, k))]) - s
+      for (i, j, k), s, pairs in zip(
+          triplet_io.open(short).indices.tolist(), found, expected
+      )
+  ]
+  error = meta["store_error"]
+  assert error["n"] == len(expected)
+  assert error["max"] == pytest.approx(np.abs(differences).max(), rel=1e-2)
+  rms = np.sqrt(np.mean(np.square(differences)))
+  assert error["rms"] == pytest.approx(rms, rel=1e-2)
+  assert error["rms"] > 0
+
+
+def test_float16_overflow_names_the_way_out(world, tmp_path):
+  transforms.save(
+      world.transform,
+      transforms.Transform(
+          weights=1e6 * np.eye(6, dtype=np.float32), bias=np.zeros(6, "f")
+      ),
+      overwrite=True,
+  )
+  arguments = {**world.inputs, "transform": world.transform}
+  with pytest.raises(AlignetError, match="choose bfloat16"):
+    respond.respond(**arguments, out=tmp_path / "x.npz", store="float16")
+  respond.respond(**arguments, out=tmp_path / "x.npz", store="bfloat16")
+
+
+def test_cluster_order_does_not_show(world, tmp_path):
+  files.save_npz(
+      tmp_path / "c.npz", {"assignments": np.arange(60, dtype=np.int32) % 7}
+  )
+  a, b = tmp_path / "a.npz", tmp_path / "b.npz"
+  respond.respond(**world.inputs, out=a)
+  respond.respond(**world.inputs, out=b, clusters=tmp_path / "c.npz")
+  assert a.read_bytes() == b.read_bytes()
+
+
+def test_several_responses_in_one_pass(world, tmp_path, monkeypatch):
+  monkeypatch.setattr(scratch, "_SMALL", 0)
+  names = ("aligned", "untransformed", "matched")
+
+  def responses(folder):
+    aligned, raw, matched = (folder / f"{name}.npz" for name in names)
+    return [
+        respond.Response(out=aligned, transform=world.transform),
+        respond.Response(out=raw),
+        respond.Response(out=matched, temperature_from=aligned),
+    ]
+
+  metas = respond.respond_all(
+      **world.inputs, responses=responses(tmp_path / "all"), rows=50
+  )
+  for response, meta in zip(responses(tmp_path / "one"), metas):
+    alone = respond.respond(
+        **world.inputs,
+        out=response.out,
+        transform=response.transform,
+        temperature_from=response.temperature_from,
+    )
+    assert alone == meta
+    together = tmp_path / "all" / response.out.name
+    assert together.read_bytes() == response.out.read_bytes()
+  assert len(list((tmp_path / "all").iterdir())) == 3
+
+  # Stopped when the first was there: the same call goes on.
+  real, calls = triplet_io.write, []
+
+  def dying(*args, **kwargs):
+    if calls:
+      raise KeyboardInterrupt
+    calls.append(1)
+    real(*args, **kwargs)
+
+  with monkeypatch.context() as m:
+    m.setattr(triplet_io, "write", dying)
+    with pytest.raises(KeyboardInterrupt):
+      respond.respond_all(
+          **world.inputs, responses=responses(tmp_path / "two"), rows=50
+      )
+  again = respond.respond_all(
+      **world.inputs, responses=responses(tmp_path / "two"), rows=50
+  )
+  assert again == metas
+  for path in (tmp_path / "two").iterdir():
+    assert path.read_bytes() == (tmp_path / "all" / path.name).read_bytes()
+
+
+def test_parts_by_three_processes(world, tmp_path, monkeypatch):
+  monkeypatch.setattr(scratch, "_SMALL", 0)
+  arguments = {**world.inputs, "transform": world.transform, "rows": 30}
+  whole, out = tmp_path / "whole.npz", tmp_path / "x.npz"
+  respond.respond(**arguments, out=whole)
+  children = []
+  for i in range(3):
+    pid = os.fork()
+    if not pid:
+      done = respond.respond(**arguments, out=out, part=(i, 3), workers=1)
+      os._exit(0 if done == {} else 1)
+    children.append(pid)
+  assert [os.waitpid(pid, 0)[1] for pid in children] == [0, 0, 0]
+  assert len(list((tmp_path / "x.npz.shards").glob("0*.npz"))) == 8
+  monkeypatch.setattr(dots, "of_triplets", None)  # Nothing is left to compute.
+  respond.respond(**arguments, out=out)
+  assert out.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("store", ["float32", "float16", "bfloat16"])
+def test_jax_gives_the_same(world, tmp_path, store):
+  a, b = tmp_path / "a.npz", tmp_path / "b.npz"
+  arguments = {**world.inputs, "transform": world.transform, "store": store}
+  respond.respond(**arguments, out=a)
+  meta = respond.respond(**arguments, out=b, device="jax")
+  assert meta["device"] == "jax"
+  a, b = triplet_io.open(a), triplet_io.open(b)
+  np.testing.assert_array_equal(a.indices, b.indices)
+  np.testing.assert_allclose(
+      a.similarities, b.similarities, rtol=1e-5, atol=1e-5
+  )
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
         ({"similarity": "euclidean"}, "dot, cosine"),
+        ({"store": "int8"}, "float32, float16, bfloat16"),
+        ({"device": "abacus"}, "cpu, jax"),
+        ({"part": (3, 3)}, "i of n"),
         ({"rows": 0}, "rows"),
         ({"workers": 0}, "workers"),
         ({"temperature_from": "nothing.npz"}, "does not exist"),

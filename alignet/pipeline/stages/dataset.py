@@ -75,7 +75,7 @@ def sample(
   )
 
 
-@stage(version=1, resumable=True)
+@stage(version=2, resumable=True)
 def respond(
     out: Path,
     *,

@@ -1,0 +1,250 @@
+"""One file of responses on its way: inputs, rows, shards, result."""
+
+from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+from typing import Any, Literal
+
+from alignet import files
+from alignet import parallel
+from alignet import progress
+from alignet import similarity as similarity_lib
+from alignet import transforms
+from alignet import triplet_io
+from alignet.errors import AlignetError
+import numpy as np
+from response_generation import scratch
+from response_generation import temperature as temperature_lib
+from response_generation.shards import Shards
+
+VERSION = 2
+"""Raised when the same inputs come to mean other responses."""
+
+Device = Literal["cpu", "jax"]
+"""Where dot products are taken: compiled loops here, or JAX's device."""
+
+_CHUNK = 2**14  # Triplets that a thread answers at a time.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Response:
+  """One file of responses to triplets.
+
+  Attributes:
+    out: the AligNet npz to write.
+    transform: transform.npz of the teacher; None for raw representations.
+    temperature_from: an AligNet npz, also one that an earlier response of the
+      same call writes; the similarities are divided by the one temperature at
+      which their mean entropy is that of this file.
+    similarity: "dot", the trained measure, or "cosine".
+  """
+
+  out: files.Path
+  transform: files.Path | None = None
+  temperature_from: files.Path | None = None
+  similarity: similarity_lib.Kind = "dot"
+
+
+class Job:
+  """A response on its way: inputs, rows to multiply, shards."""
+
+  def __init__(self, response: Response):
+    self.response = response
+    self.out = pathlib.Path(response.out)
+    self.folder = self.out.with_name(f"{self.out.name}.shards")
+
+  def load(self, source, common, store, device, earlier) -> None:
+    """Reads the small inputs; refuses those that do not fit."""
+    r = self.response
+    self.teacher = None if r.transform is None else transforms.load(r.transform)
+    if self.teacher is not None:
+      self.teacher(source.features[:1])  # Refuses other widths before work.
+    if r.temperature_from is not None:
+      if pathlib.Path(r.temperature_from) not in earlier:
+        temperature_lib.target_entropy(r.temperature_from)
+    self._inputs = {**common, "transform": _sha256(r.transform)}
+    self._how = {"version": VERSION, "similarity": r.similarity}
+    self._how |= {"store": store, "device": device}
+
+  def what(self) -> dict[str, Any]:
+    """All that the result depends on."""
+    # An earlier response of the same call is there only now.
+    temperature_from = _sha256(self.response.temperature_from)
+    inputs = {**self._inputs, "temperature_from": temperature_from}
+    return {**self._how, "inputs": inputs}
+
+  def prepare(self, source, n, rows, workers, made) -> None:
+    """Makes the shards' folder and the rows; equal rows once, in `made`."""
+    content = {**self._how, **self._inputs}
+    self.shards = Shards(
+        folder=self.folder,
+        n=n,
+        rows=rows,
+        fingerprint=_fingerprint({**content, "rows": rows}),
+    )
+    key = _fingerprint({k: v for k, v in content.items() if k != "triplets"})
+    with self.shards.prepared():
+      if key not in made:
+        z = scratch.make(
+            source.features,
+            self.teacher,
+            self.response.similarity,
+            self._how["store"],
+            self.folder,
+            inputs=key,
+            workers=workers,
+        )
+        made[key] = _answerer(z, self._how["device"], workers)
+    self.answer = made[key]
+
+  def finish(self, source, indices, about, workers) -> dict[str, Any]:
+    """Joins the shards, finds the temperature, writes the npz."""
+    r, how = self.response, self._how
+    similarities = self.shards.join()
+    error = None
+    if how["store"] != "float32":
+      error = scratch.error(
+          similarities, indices, source.features, self.teacher, r.similarity
+      )
+    target, temperature = None, 1.0
+    if r.temperature_from is not None:
+      target = temperature_lib.target_entropy(r.temperature_from)
+      temperature = temperature_lib.match(similarities, target)
+      similarities = self.shards.join(divide_by=temperature)
+    meta = {
+        **self.what(),
+        "n": len(indices),
+        "store_error": error,
+        "temperature": temperature,
+        "mean_entropy": temperature_lib.mean_entropy(similarities),
+        "target_entropy": target,
+        "transform": None if self.teacher is None else dict(self.teacher.meta),
+        **about,
+        "versions": files.versions(),
+    }
+    # Written inside the work folder: a killed run leaves nothing outside.
+    result = self.folder / "result.npz"
+    triplet_io.write(
+        result,
+        source.filenames,
+        indices,
+        similarities,
+        meta=meta,
+        overwrite=True,
+        workers=workers,
+    )
+    os.replace(result, self.out)
+    shutil.rmtree(self.folder)
+    return meta
+
+
+def compute(
+    jobs: Sequence[Job],
+    indices: np.ndarray,
+    order_by: np.ndarray | None,
+    part: tuple[int, int] | None,
+) -> None:
+  """Computes the shards that are missing, those of the same rows together.
+
+  Args:
+    jobs: prepared ones over the same rows.
+    indices: (n, 3) row numbers.
+    order_by: (images,) integers to sort rows by, for their first image.
+    part: (i, n): every n-th shard from the i-th on; None for all.
+
+  Raises:
+    AlignetError: a similarity that is not finite.
+  """
+  if not jobs:
+    return
+  first, step = part or (0, 1)
+  numbers = range(first, jobs[0].shards.count, step)
+  for number in progress.bar(numbers, desc="responses", unit="shard"):
+    missing = [job for job in jobs if job.shards.read(number) is None]
+    if not missing:
+      continue
+    where = jobs[0].shards.where(number)
+    block = np.asarray(indices[where])
+    order = None
+    if order_by is not None:
+      order = np.argsort(order_by[block[:, 0]], kind="stable")
+    for job in missing:
+      s = _restored(job.answer, block, order)
+      _check_similarities(s, block, where.start)
+      job.shards.save(number, s)
+
+
+def _restored(
+    answer: Callable[[np.ndarray], np.ndarray],
+    block: np.ndarray,
+    order: np.ndarray | None,
+) -> np.ndarray:
+  """Answers in another order, put back in the order of the rows."""
+  if order is None:
+    return answer(block)
+  s = np.empty((len(block), 3), np.float32)
+  s[order] = answer(block[order])
+  return s
+
+
+def _answerer(
+    z: np.ndarray, device: Device, workers: int | None
+) -> Callable[[np.ndarray], np.ndarray]:
+  """(m, 3) row numbers -> (m, 3) similarities."""
+  # pylint: disable=g-import-not-at-top
+  if device == "jax":
+    from response_generation import accelerator
+
+    return accelerator.of_triplets(z)
+  from alignet.kernels import dots
+
+  def answer(block: np.ndarray) -> np.ndarray:
+    out = np.empty((len(block), 3), np.float32)
+
+    def chunk(start: int) -> None:
+      rows = slice(start, start + _CHUNK)
+      dots.of_triplets(z, block[rows], out[rows])
+
+    starts = range(0, len(block), _CHUNK)
+    for _ in parallel.ordered_map(chunk, starts, workers=workers):
+      pass
+    return out
+
+  return answer
+
+
+def _check_similarities(
+    s: np.ndarray, triplets: np.ndarray, first: int
+) -> None:
+  finite = np.isfinite(s).all(axis=1)
+  if not finite.all():
+    row = int(np.argmin(finite))
+    raise AlignetError(
+        f"triplet {first + row} (images {triplets[row].tolist()}): a similarity"
+        " overflows; expected representations whose dot products are finite in"
+        " float32"
+    )
+
+
+def finished(
+    out: pathlib.Path, what: Mapping[str, Any]
+) -> dict[str, Any] | None:
+  """The meta of `out`, if it is the result of these inputs."""
+  try:
+    meta = triplet_io.open(out).meta
+  except AlignetError:
+    return None
+  same = all(meta.get(key) == value for key, value in what.items())
+  return meta if same else None
+
+
+def _fingerprint(value: Mapping[str, Any]) -> str:
+  return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _sha256(path: files.Path | None) -> str | None:
+  return None if path is None else files.sha256(path)

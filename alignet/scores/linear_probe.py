@@ -152,8 +152,8 @@ def fit(
     *,
     penalty: float,
     start: Probe | None = None,
-    iterations: int = 300,
-    tolerance: float = 1e-5,
+    iterations: int = 200,
+    tolerance: float = 1e-4,
 ) -> Probe:
   """Fits the softmax regression.
 

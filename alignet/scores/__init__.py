@@ -10,6 +10,7 @@ import importlib
 _SUBMODULES = (
     "bootstrap",
     "ceilings",
+    "choice_scores",
     "few_shot",
     "knn",
     "linear_probe",

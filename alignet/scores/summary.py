@@ -3,6 +3,8 @@
 Arrays in, a dictionary of plain numbers out, ready for JSON.
 """
 
+from collections.abc import Sequence
+import dataclasses
 from typing import Any
 
 from alignet import files
@@ -10,9 +12,13 @@ from alignet import similarity as similarities
 from alignet import triplets as triplet_layout
 from alignet.errors import AlignetError
 from alignet.scores import odd_one_out
+from alignet.scores import pairs
 from alignet.scores import probabilistic
 from alignet.scores import rank_correlation
 from alignet.scores import rsa
+from alignet.scores import rsa_partial
+from alignet.scores import rsa_reliability
+from alignet.scores import rsa_reweighted
 import numpy as np
 
 
@@ -52,7 +58,7 @@ def of_triplets(
     raise AlignetError(
         f"triplets: expected at least 2 rows, found {len(triplets)}"
     )
-  s = similarities.of_triplets(features, triplets, similarity)
+  s = pairs.similarities(features, triplets, similarity)
   correct = odd_one_out.accuracy(s)
   temperatures = probabilistic.cross_fitted_temperatures(
       s, rng=np.random.default_rng(seed)
@@ -77,6 +83,8 @@ def of_rdm(
     similarity: similarities.Kind,
     seed: int = 0,
     resamples: int = 1000,
+    categories: Sequence[np.ndarray] = (),
+    reweighted: bool = False,
 ) -> dict[str, Any]:
   """Agreement of representations with human dissimilarities.
 
@@ -86,14 +94,21 @@ def of_rdm(
     similarity: "cosine", model RDM 1 - cosine; "dot", minus the dot product.
     seed: of the bootstrap.
     resamples: of the bootstrap over stimuli.
+    categories: (n,) labels each, category models to hold constant.
+    reweighted: also fit weights of the dimensions (takes long).
 
   Returns:
     similarity: as given.
-    mean_rdm: spearman and pearson with the mean of the subjects' RDMs, and ci,
-      the 95 % interval of the spearman, bootstrap over stimuli.
-    per_subject: mean and values of the spearman with each subject's RDM.
-    ceiling: lower and upper noise ceiling of per_subject's mean; None for both
-      where there is one RDM only.
+    mean_rdm: spearman, pearson and tau_a with the mean of the subjects' RDMs,
+      and ci, the 95 % interval of the spearman, bootstrap over stimuli; with
+      categories also partial, the spearman given their models.
+    per_subject: mean and values of the spearman with each subject's RDM, means
+      of pearson and tau_a.
+    ceiling: lower and upper noise ceiling of per_subject's mean (spearman);
+      None for both where there is one RDM only.
+    mean_ceiling: split_half, reliability and bound of the mean RDM (spearman),
+      see `rsa_reliability`; None where there is one RDM only.
+    reweighted: as `rsa_reweighted.Reweighted`, where asked for.
 
   Raises:
     AlignetError: NaN, sizes that differ, a matrix that is not symmetric or
@@ -102,24 +117,47 @@ def of_rdm(
   model = rsa.rdm(features, similarity)
   human = rsa.check(human, len(model))
   mean = human.mean(axis=0)
-  pairs, mean_pairs = rsa.upper(model), rsa.upper(mean)
-  spearman = rank_correlation.correlate(pairs, mean_pairs, "spearman")
-  pearson = rank_correlation.correlate(pairs, mean_pairs, "pearson")
+  of_model, of_mean = rsa.upper(model), rsa.upper(mean)
   values = rsa.per_subject(model, human)
-  ceiling = rsa.noise_ceiling(human) if len(human) > 1 else None
+  several = len(human) > 1
+  ceiling = rsa.noise_ceiling(human) if several else None
+  reliability = (
+      rsa_reliability.of_mean_rdm(human, rng=np.random.default_rng(seed))
+      if several
+      else None
+  )
   ci = rsa.bootstrap(
       model, mean, rng=np.random.default_rng(seed), resamples=resamples
   )
-  return {
+  mean_rdm = {
+      method.replace("-", "_"): rank_correlation.correlate(
+          of_model, of_mean, method
+      )
+      for method in rank_correlation.METHODS
+  }
+  mean_rdm["ci"] = [ci.low, ci.high]
+  if categories:
+    mean_rdm["partial"] = rsa_partial.partial_correlation(
+        model, mean, [rsa_partial.category_rdm(c) for c in categories]
+    )
+  result = {
       "similarity": similarity,
-      "mean_rdm": {
-          "spearman": spearman,
-          "pearson": pearson,
-          "ci": [ci.low, ci.high],
+      "mean_rdm": mean_rdm,
+      "per_subject": {
+          "mean": float(values.mean()),
+          "values": values.tolist(),
+          "pearson": float(rsa.per_subject(model, human, "pearson").mean()),
+          "tau_a": float(rsa.per_subject(model, human, "tau-a").mean()),
       },
-      "per_subject": {"mean": float(values.mean()), "values": values.tolist()},
       "ceiling": {
           "lower": ceiling.lower if ceiling else None,
           "upper": ceiling.upper if ceiling else None,
       },
+      "mean_ceiling": dataclasses.asdict(reliability) if reliability else None,
   }
+  if reweighted:
+    found = rsa_reweighted.cross_validate(
+        features, mean, rng=np.random.default_rng(seed)
+    )
+    result["reweighted"] = dataclasses.asdict(found)
+  return result

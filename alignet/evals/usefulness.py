@@ -1,0 +1,223 @@
+"""What representations are good for: classes of images.
+
+Names of scores: `knn`, `probe`, `few_shot1` (and other shots), `retrieval_map`,
+`retrieval_recall1`; one number a test image, for paired comparisons. For BREEDS
+`source/…` and `target/…`: the target subclasses were never seen in training.
+"""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+from typing import Any
+
+from alignet.data import breeds as breeds_lib
+from alignet.data.labels import UNLABELLED
+from alignet.data.labels import Labels
+from alignet.errors import AlignetError
+from alignet.scores import few_shot
+from alignet.scores import knn
+from alignet.scores import linear_probe
+from alignet.scores import retrieval
+import numpy as np
+
+TASKS = ("knn", "probe", "few_shot", "retrieval")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Protocol:
+  """How representations are classified: the same for all models compared.
+
+  Attributes:
+    tasks: some of `TASKS`.
+    k: neighbours of k-NN.
+    shots: images a class of few-shot classification.
+    repeats: draws of these.
+    penalties: of the linear probe, chosen on a fifth of the training images.
+    recall_at: k of recall at k.
+    seed: of draws.
+  """
+
+  tasks: tuple[str, ...] = TASKS
+  k: int = 10
+  shots: tuple[int, ...] = (1, 5)
+  repeats: int = 10
+  penalties: tuple[float, ...] = linear_probe.PENALTIES
+  recall_at: tuple[int, ...] = (1, 5, 10)
+  seed: int = 0
+
+  def __post_init__(self):
+    unknown = set(self.tasks) - set(TASKS)
+    if unknown or not self.tasks:
+      raise AlignetError(
+          f"tasks: expected some of {', '.join(TASKS)}, found"
+          f" {', '.join(sorted(unknown)) or 'none'}"
+      )
+
+
+def scores(
+    train: np.ndarray,
+    train_ids: np.ndarray,
+    tests: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    protocol: Protocol,
+) -> dict[str, np.ndarray]:
+  """Scores of test images; images without a class, id -1, are left out.
+
+  Args:
+    train: (n, d).
+    train_ids: (n,) classes.
+    tests: prefix of the names ("" or ending in "/") to features (m, d) and
+      classes (m,).
+    protocol: what to compute.
+
+  Returns:
+    Name to one number a test image that has a class (for retrieval: that has
+    another one of its class among the test images).
+
+  Raises:
+    AlignetError: no labelled images, classes of one image, NaN.
+  """
+  train, train_ids = _labelled(train, train_ids, "training")
+  tests = {prefix: _labelled(*test, "test") for prefix, test in tests.items()}
+  out = {}
+  if "probe" in protocol.tasks:
+    penalties = protocol.penalties
+    if len(penalties) > 1:
+      rng = np.random.default_rng(protocol.seed)
+      penalties = (
+          linear_probe.choose_penalty(
+              train, train_ids, rng=rng, penalties=penalties
+          ),
+      )
+    probe = linear_probe.fit(train, train_ids, penalty=penalties[0])
+    for prefix, (x, y) in tests.items():
+      out[f"{prefix}probe"] = (probe.predict(x) == y).astype(np.float64)
+  for prefix, (x, y) in tests.items():
+    if "knn" in protocol.tasks:
+      out[f"{prefix}knn"] = knn.accuracy(train, train_ids, x, y, k=protocol.k)
+    if "few_shot" in protocol.tasks:
+      for shots in protocol.shots:
+        # Equal generators: every model and test sees the same draws.
+        out[f"{prefix}few_shot{shots}"] = few_shot.accuracy(
+            train,
+            train_ids,
+            x,
+            y,
+            shots=shots,
+            repeats=protocol.repeats,
+            rng=np.random.default_rng(protocol.seed),
+        )
+    if "retrieval" in protocol.tasks:
+      ks = [k for k in protocol.recall_at if k < len(x)]
+      found = retrieval.retrieve(x, y, ks=ks)
+      out[f"{prefix}retrieval_map"] = found.average_precision
+      for k, values in found.recall.items():
+        out[f"{prefix}retrieval_recall{k}"] = values
+  return out
+
+
+def common_classes(
+    train: Labels, test: Labels, *, mask: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+  """Class numbers that mean the same in both, joined by name.
+
+  Args:
+    train: labels of the training images.
+    test: labels of the test images.
+    mask: leave out training images of classes that no test image has. So a
+      classifier for ImageNet-A knows its 200 classes only: they are those of
+      the dataset's own folders or labels.
+
+  Returns:
+    Ids of training and of test images, -1 for what is left out: test images of
+    a class that training does not have.
+
+  Raises:
+    AlignetError: no class in common.
+  """
+  number = {name: i for i, name in enumerate(train.names.tolist())}
+  of_class = np.array(
+      [number.get(name, UNLABELLED) for name in test.names.tolist()]
+      + [UNLABELLED]
+  )
+  test_ids = of_class[test.ids]
+  if (test_ids == UNLABELLED).all():
+    raise AlignetError(
+        "training and test images have no class in common: found"
+        f" {', '.join(train.names[:3].tolist())} … and"
+        f" {', '.join(test.names[:3].tolist())} …; give labels of one level"
+    )
+  train_ids = train.ids
+  if mask:
+    train_ids = np.where(np.isin(train_ids, test_ids), train_ids, UNLABELLED)
+  return train_ids, test_ids
+
+
+def breeds_scores(
+    train: tuple[np.ndarray, Labels],
+    test: tuple[np.ndarray, Labels],
+    benchmark: breeds_lib.Breeds,
+    protocol: Protocol,
+) -> dict[str, np.ndarray]:
+  """Superclass accuracy on source and target subclasses.
+
+  Args:
+    train: features and labels whose names are WordNet ids; images of source
+      classes are used.
+    test: the same of other images, such as ImageNet's validation split.
+    benchmark: as `breeds.make` gives it.
+    protocol: what to compute.
+
+  Returns:
+    `source/…` and `target/…` as `scores` gives them.
+  """
+  relabel = lambda labels, half: breeds_lib.relabel(
+      labels, half, benchmark.superclasses
+  ).ids
+  return scores(
+      train[0],
+      relabel(train[1], benchmark.source),
+      {
+          "source/": (test[0], relabel(test[1], benchmark.source)),
+          "target/": (test[0], relabel(test[1], benchmark.target)),
+      },
+      protocol,
+  )
+
+
+def summarise(
+    rows: Mapping[str, np.ndarray],
+    baseline: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, dict[str, Any]]:
+  """Means over test images, and paired differences from a baseline.
+
+  Returns:
+    Score to mean, se (standard deviation / sqrt(n)) and n; with a baseline also
+    `baseline`, its mean, and `difference`, mean and se over images.
+  """
+  out = {}
+  for name, values in rows.items():
+    out[name] = {**_mean(values), "n": len(values)}
+    if baseline is not None:
+      other = baseline[name]
+      out[name]["baseline"] = float(other.mean())
+      out[name]["difference"] = _mean(values - other)
+  return out
+
+
+def _mean(values: np.ndarray) -> dict[str, float]:
+  return {
+      "mean": float(values.mean()),
+      "se": float(values.std() / np.sqrt(len(values))),
+  }
+
+
+def _labelled(
+    features: np.ndarray, ids: np.ndarray, what: str
+) -> tuple[np.ndarray, np.ndarray]:
+  rows: Sequence[int] | np.ndarray = np.flatnonzero(ids != UNLABELLED)
+  if not len(rows):
+    raise AlignetError(
+        f"no {what} image has a class of this task; give labelled images"
+    )
+  if len(rows) == len(ids):
+    return features, np.asarray(ids)
+  return np.asarray(features[rows]), np.asarray(ids)[rows]

@@ -104,8 +104,12 @@ def describe(model: VisionModel) -> dict[str, Any]:
 def build(description: Mapping[str, Any]) -> VisionModel:
   """The module that `describe` described."""
   fields = dict(description)
-  backbone = ViT(**fields.pop("backbone"))
-  fields["pixel_range"] = tuple(fields["pixel_range"])
+  backbone = fields.pop("backbone")
+  if backbone.get("grid"):
+    backbone = {**backbone, "grid": tuple(backbone["grid"])}
+  backbone = ViT(**backbone)
+  if not isinstance(fields["pixel_range"], str):
+    fields["pixel_range"] = tuple(fields["pixel_range"])
   return VisionModel(backbone=backbone, **fields)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from alignet import files
 from alignet.errors import AlignetError
 from alignet.models import checkpoints
+from alignet.models import pixels
 from alignet.models.vision_model import VisionModel
 import jax
 import jax.numpy as jnp
@@ -122,12 +123,11 @@ class FlaxEncoder:
           f"batch size: expected at least 1, found {self.batch_size}"
       )
     self._model, self._params, self._layer = model, params, layer
-    low, high = model.pixel_range
     self.meta = {
         "model": checkpoints.describe(model),
         "weights_sha256": weights,
         "layer": layer,
-        "pixel_range": f"{low:g},{high:g}",
+        "pixel_range": pixels.text(model.pixel_range),
     }
 
   def __call__(self, images: np.ndarray) -> np.ndarray:

@@ -13,6 +13,9 @@ _NAMED = {
     ),
 }
 
+PixelRange = tuple[float, float] | str
+"""What 0 and 255 become, or "imagenet" or "clip"."""
+
 FORMS = "LOW,HIGH (what 0 and 255 become, such as 0,1 or -1,1), imagenet, clip"
 
 
@@ -37,3 +40,33 @@ def table(pixel_range: str) -> np.ndarray:
     raise AlignetError(f"pixel range: expected {FORMS}; found {pixel_range!r}")
   values = low + grey * (high - low)
   return np.tile(values, (3, 1)).astype(np.float32)
+
+
+def affine(pixel_range: PixelRange) -> tuple[np.ndarray, np.ndarray]:
+  """Scale and offset, (3,) or () float32, on grey values of 0 to 255.
+
+  Args:
+    pixel_range: (LOW, HIGH), or one of the names that `table` knows.
+
+  Raises:
+    AlignetError: another form.
+  """
+  if isinstance(pixel_range, str):
+    if pixel_range not in _NAMED:
+      raise AlignetError(
+          f"pixel range: expected (LOW, HIGH), {' or '.join(_NAMED)}; found"
+          f" {pixel_range!r}"
+      )
+    mean, std = map(np.array, _NAMED[pixel_range])
+    scale, offset = 1 / (255 * std), -mean / std
+  else:
+    low, high = pixel_range
+    scale, offset = (high - low) / 255, low
+  return np.float32(scale), np.float32(offset)
+
+
+def text(pixel_range: PixelRange) -> str:
+  """The form that `table` and the command line take."""
+  if isinstance(pixel_range, str):
+    return pixel_range
+  return ",".join(f"{value:g}" for value in pixel_range)

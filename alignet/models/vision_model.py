@@ -1,5 +1,6 @@
 """A backbone with the heads AligNet trains: triplet embedding and classes."""
 
+from alignet.models import pixels
 from flax import linen as nn
 import flax.struct
 import jax.numpy as jnp
@@ -33,7 +34,8 @@ class VisionModel(nn.Module):
 
   Attributes:
     backbone: module from [b, h, w, c] images to [b, d] representations.
-    pixel_range: values that 0 and 255 become, part of the model's contract.
+    pixel_range: values that 0 and 255 become, or "imagenet" or "clip" for
+      those mean and standard deviation: part of the model's contract.
     triplet_dim: size of the triplet embedding (1024 in the released recipe);
       0 for no such head.
     num_classes: size of the class head; 0 for none.
@@ -41,7 +43,7 @@ class VisionModel(nn.Module):
   """
 
   backbone: nn.Module
-  pixel_range: tuple[float, float] = (0.0, 1.0)
+  pixel_range: pixels.PixelRange = (0.0, 1.0)
   triplet_dim: int = 0
   num_classes: int = 0
 
@@ -50,9 +52,9 @@ class VisionModel(nn.Module):
   @nn.compact
   def __call__(self, images: UInt8[Array, "*b h w c"]) -> Predictions:
     *batch, height, width, channels = images.shape
-    low, high = self.pixel_range
+    scale, offset = pixels.affine(self.pixel_range)
     x = images.reshape(-1, height, width, channels).astype(jnp.float32)
-    x = x * ((high - low) / 255) + low
+    x = x * scale + offset
     x = self.backbone(x)
     pre_logits = x.reshape(*batch, x.shape[-1])
     triplet_logits = class_logits = None

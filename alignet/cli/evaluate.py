@@ -1,8 +1,18 @@
-"""`alignet evaluate`: representations against human judgments."""
+"""`alignet evaluate`: did it become more human, and is it still useful?"""
 
 import argparse
 
-HELP = "score representations against odd-one-out choices or human RDMs"
+from alignet.cli import suite_flags
+
+HELP = "score a model or representations: human judgments, classes"
+
+_SUITE = """\
+Scores with 95 % intervals, named by their source: synthetic/... (AligNet's
+responses), simulated/..., vice/..., human/... (people). With --baseline each is
+compared, judgment by judgment. Writes JSON: scores (name to mean, n, se, low,
+high, baseline, difference), details (noise ceilings, coverage, what was left
+out), and meta. See docs/evaluation.md.
+"""
 
 _TRIPLETS = """\
 Odd-one-out accuracy and likelihood of human choices. Writes JSON: similarity,
@@ -22,7 +32,7 @@ of that mean, Nili et al. 2014; null for a single RDM), and meta.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the subcommands `triplets` and `rdm`."""
+  """Adds the subcommands."""
   kinds = parser.add_subparsers(dest="evaluation", required=True)
   triplets = kinds.add_parser(
       "triplets", help="odd-one-out choices", description=_TRIPLETS
@@ -50,10 +60,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   )
   for command in (triplets, rdm):
     _add_common(command)
+  stored = kinds.add_parser(
+      "representations",
+      help="all evaluations of stored representations",
+      description=_SUITE,
+  )
+  stored.add_argument(
+      "--representations",
+      required=True,
+      metavar="DIR",
+      help="as `alignet extract` writes them",
+  )
+  stored.add_argument(
+      "--train_representations",
+      metavar="DIR",
+      help="of training images with labels, for classes and BREEDS",
+  )
+  student = kinds.add_parser(
+      "student", help="the same of a model", description=_SUITE
+  )
+  suite_flags.add_model(student)
+  for command in (stored, student):
+    suite_flags.add_suite(command)
+    _add_output(command)
 
 
 def run(args: argparse.Namespace) -> None:
   """Computes the scores and writes them as JSON."""
+  if args.evaluation in ("representations", "student"):
+    from alignet.cli import suite
+
+    suite.run(args)
+  else:
+    _run_files(args)
+
+
+def _run_files(args: argparse.Namespace) -> None:
+  """Plain arrays: triplets or RDMs."""
   # pylint: disable=g-import-not-at-top
   from alignet import files
   from alignet import transforms
@@ -118,6 +161,10 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
       choices=("dot", "cosine"),
       help="default: dot with a transform, cosine without",
   )
+  _add_output(parser)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
       "--out", required=True, metavar="r.json", help="where the result goes"
   )

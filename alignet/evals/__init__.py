@@ -1,6 +1,31 @@
-"""Evaluations: of features on trials, and along Kauldron trainings."""
+"""Evaluations: of stored representations, and along Kauldron trainings.
 
-from alignet.evals.trials import TrialsEvaluator
-from alignet.evals.trials import agreement
+Submodules load on first use: `levels`, `stored`, `usefulness` need neither jax
+nor Kauldron; `in_training` and `trials` do.
+"""
 
-__all__ = ["TrialsEvaluator", "agreement"]
+import importlib
+
+_SUBMODULES = ("in_training", "levels", "stored", "trials", "usefulness")
+_NAMES = {
+    "ClassesEvaluator": "in_training",
+    "LevelsEvaluator": "in_training",
+    "RdmEvaluator": "in_training",
+    "TrialsEvaluator": "trials",
+    "agreement": "trials",
+}
+
+__all__ = list(_SUBMODULES) + list(_NAMES)
+
+
+def __getattr__(name: str):
+  if name in _SUBMODULES:
+    return importlib.import_module(f"alignet.evals.{name}")
+  if name in _NAMES:
+    module = importlib.import_module(f"alignet.evals.{_NAMES[name]}")
+    return getattr(module, name)
+  raise AttributeError(f"module 'alignet.evals' has no attribute {name!r}")
+
+
+def __dir__():
+  return sorted([*globals(), *__all__])

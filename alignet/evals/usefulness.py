@@ -183,6 +183,17 @@ def breeds_scores(
   )
 
 
+def check_level(
+    labels: Mapping[str, Labels], level: str, where: object
+) -> None:
+  """Fails where images have no labels of a level."""
+  if level not in labels:
+    raise AlignetError(
+        f"{where} has no labels of the level {level!r}; found"
+        f" {', '.join(labels) or 'none'}"
+    )
+
+
 def summarise(
     rows: Mapping[str, np.ndarray],
     baseline: Mapping[str, np.ndarray] | None = None,

@@ -1,0 +1,330 @@
+"""What `alignet evaluate representations` and `student` do."""
+
+import argparse
+import pathlib
+from typing import Any
+
+
+def run(args: argparse.Namespace) -> None:
+  """Each evaluation that was asked for, into one JSON."""
+  # pylint: disable=g-import-not-at-top
+  from alignet import files
+  from alignet.errors import AlignetError
+
+  if not (
+      args.trials
+      or args.things
+      or args.levels
+      or args.rdm
+      or args.tasks
+      or args.breeds
+  ):
+    raise AlignetError(
+        "nothing to evaluate: pass --trials, --things, --levels, --rdm, --tasks"
+        " or --breeds"
+    )
+  files.check_output(args.out, overwrite=args.overwrite)
+  if args.evaluation == "student":
+    directory, train = _extract(args)
+  else:
+    directory, train = args.representations, args.train_representations
+  scores, details = {}, {}
+  for part in (_judgments, _rdms, _classes):
+    more, about = part(args, directory, train)
+    scores |= more
+    details |= about
+  inputs = [("representations", directory), ("train", train)]
+  inputs += [
+      ("baseline", args.baseline),
+      ("baseline_train", args.baseline_train),
+  ]
+  result = {
+      "scores": scores,
+      "details": details,
+      "meta": {
+          "seed": args.seed,
+          "similarity": _kind(args, args.transform),
+          "baseline_similarity": _kind(args, args.baseline_transform),
+          "representations": {
+              name: files.read_json(pathlib.Path(path) / "meta.json")
+              for name, path in inputs
+              if path
+          },
+          "sha256": _hashes(args),
+          "versions": files.versions(),
+      },
+  }
+  files.write_json(args.out, result, overwrite=args.overwrite)
+  if not args.quiet:
+    for name, score in scores.items():
+      print(f"{name:44s} {_cell(score)}")
+    print(args.out)
+
+
+def _judgments(args, directory, train) -> tuple[dict, dict]:
+  """Odd-one-out choices of any source."""
+  # pylint: disable=g-import-not-at-top
+  del train
+  if not (args.trials or args.things or args.levels):
+    return {}, {}
+  from alignet.data import levels as levels_lib
+  from alignet.evals import levels as levels_scores
+  from alignet.evals import stored
+
+  model, baseline = _models(args, directory)
+  scores, details = {}, {}
+  common = {
+      "baseline": baseline,
+      "seed": args.seed,
+      "resamples": args.resamples,
+  }
+  for source, path in map(_pair, args.trials):
+    scores |= stored.on_trials(model, path, source=source, **common)
+  if args.things:
+    choices = _choices(args)
+    found, left_out = stored.on_choices(
+        model, choices.triplets, participants=choices.participant, **common
+    )
+    scores |= found
+    details["human/things"] = {"left_out": left_out}
+  if args.levels:
+    levels, left_out = levels_lib.exclude(
+        levels_lib.read(args.levels),
+        levels_lib.Exclusions(
+            shortest=args.shortest,
+            longest=args.longest,
+            repeats=args.no_repeats,
+        ),
+    )
+    found = levels_scores.evaluate(
+        model.features,
+        model.filenames,
+        levels,
+        kind=model.kind,
+        baseline=(baseline.features, baseline.kind) if baseline else None,
+        seed=args.seed,
+        resamples=args.resamples,
+    )
+    scores |= found["scores"]
+    details["human/levels"] = {
+        "ceilings": found["ceilings"],
+        "coverage": found["coverage"],
+        "left_out": left_out,
+    }
+  return scores, details
+
+
+def _rdms(args, directory, train) -> tuple[dict, dict]:
+  """Similarity sets, the baseline's scores beside the model's."""
+  # pylint: disable=g-import-not-at-top
+  del train
+  if not args.rdm:
+    return {}, {}
+  from alignet.data import similarity_sets
+  from alignet.evals import stored
+  from uncertainty_distillation import readers
+
+  models = _models(args, directory)
+  images = readers.read_names(args.rdm_images) if args.rdm_images else None
+  scores, details = {}, {}
+  for name, path in map(_pair, args.rdm):
+    human = similarity_sets.READERS.get(name, similarity_sets.read)(path)
+    found = [
+        stored.on_rdm(
+            model,
+            human,
+            name=name,
+            images=images,
+            category_levels=tuple(args.categories),
+            reweighted=args.reweighted,
+            seed=args.seed,
+            resamples=args.resamples,
+        )
+        for model in models
+        if model is not None
+    ]
+    details[f"human/{name}"] = found[0][1]
+    for key, score in found[0][0].items():
+      if len(found) > 1:
+        other = found[1][0][key]["mean"]
+        difference = {"mean": score["mean"] - other}
+        score = {**score, "baseline": other, "difference": difference}
+      scores[key] = score
+  return scores, details
+
+
+def _classes(args, directory, train) -> tuple[dict, dict]:
+  """Classification and retrieval, BREEDS."""
+  # pylint: disable=g-import-not-at-top
+  if not (args.tasks or args.breeds):
+    return {}, {}
+  from alignet.data import breeds
+  from alignet.errors import AlignetError
+  from alignet.evals import usefulness
+
+  if not train or (args.baseline and not args.baseline_train):
+    raise AlignetError(
+        "--tasks and --breeds need training images: pass"
+        " --train_representations (or --train_source), and --baseline_train"
+        " with --baseline"
+    )
+  if args.breeds and not args.breeds_hierarchy:
+    raise AlignetError(
+        "--breeds needs --breeds_hierarchy=DIR; get it with `alignet fetch"
+        " breeds --out=DIR`"
+    )
+  tasks = tuple(filter(None, args.tasks.split(","))) or ("knn",)
+  protocol = usefulness.Protocol(tasks=tasks, seed=args.seed)
+  pairs = [
+      tuple(_open(args, d, transform) for d in both)
+      for both, transform in (
+          ((train, directory), args.transform),
+          ((args.baseline_train, args.baseline), args.baseline_transform),
+      )
+      if all(both)
+  ]
+  for model, where in zip(pairs[0], (train, directory)):
+    usefulness.check_level(model.labels, args.level, where)
+  labels = [model.labels[args.level] for model in pairs[0]]
+  rows = [{} for _ in pairs]
+  for out, (a, b) in zip(rows, pairs):
+    if args.tasks:
+      train_ids, test_ids = usefulness.common_classes(*labels, mask=args.mask)
+      found = usefulness.scores(
+          a.features, train_ids, {"": (b.features, test_ids)}, protocol
+      )
+      out |= {f"classes/{key}": value for key, value in found.items()}
+    for name in args.breeds:
+      found = usefulness.breeds_scores(
+          (a.features, labels[0]),
+          (b.features, labels[1]),
+          breeds.make(name, breeds.Hierarchy(args.breeds_hierarchy)),
+          protocol,
+      )
+      out |= {f"breeds/{name}/{key}": value for key, value in found.items()}
+  return usefulness.summarise(*rows), {}
+
+
+def _models(args, directory):
+  """The model, and the baseline or None; both of the same images."""
+  from alignet.errors import AlignetError
+
+  model = _open(args, directory, args.transform)
+  if not args.baseline:
+    return model, None
+  baseline = _open(args, args.baseline, args.baseline_transform)
+  if model.filenames.tolist() != baseline.filenames.tolist():
+    raise AlignetError(
+        f"{args.baseline} and {directory} hold different images, or in another"
+        " order; extract both from the same source"
+    )
+  return model, baseline
+
+
+def _open(args, directory, transform):
+  from alignet.evals import stored
+
+  return stored.open_model(
+      directory, transform=transform, kind=_kind(args, transform)
+  )
+
+
+def _kind(args, transform) -> str:
+  return args.similarity or ("dot" if transform else "cosine")
+
+
+def _choices(args):
+  # pylint: disable=g-import-not-at-top
+  from alignet.errors import AlignetError
+  from uncertainty_distillation import readers
+
+  if not args.concept_list:
+    raise AlignetError(
+        "--things needs --concept_list=concepts.tsv: what its numbers mean"
+    )
+  concepts = readers.ConceptList.read(args.concept_list)
+  if pathlib.Path(args.things).suffix == ".csv":
+    return readers.read_things_csv(args.things, concepts)
+  return readers.read_triplets(args.things, concepts)
+
+
+def _extract(args) -> tuple[str, str | None]:
+  """Representations of a model, made or found in --keep."""
+  # pylint: disable=g-import-not-at-top
+  from alignet.data import sources
+  from alignet.models import encoders
+  from alignet.representations import extract
+
+  if args.onnx:
+    model = f"onnx:{args.onnx}"
+  else:
+    model = args.model or str(pathlib.Path(args.workdir, "weights.safetensors"))
+  encoder = encoders.open(
+      model,
+      layer=args.layer,
+      size=args.size,
+      pixel_range=args.pixel_range,
+      pool=args.pool,
+  )
+  out = []
+  for name, source in (("test", args.source), ("train", args.train_source)):
+    if not source:
+      out.append(None)
+      continue
+    out.append(str(pathlib.Path(args.keep, name)))
+    extract.to_directory(
+        sources.open(source, data_dir=args.data_dir),
+        encoder,
+        out[-1],
+        concepts=args.concepts,
+    )
+  return out[0], out[1]
+
+
+def _hashes(args) -> dict[str, str]:
+  """sha256 of the files that the scores depend on; of a folder, of each npz."""
+  from alignet import files
+
+  given = {
+      "transform": args.transform,
+      "baseline_transform": args.baseline_transform,
+      "things": args.things,
+      "levels": args.levels,
+      "rdm_images": args.rdm_images,
+      **{name: path for name, path in map(_pair, args.rdm + args.trials)},
+  }
+  out = {}
+  for name, path in given.items():
+    if path and pathlib.Path(path).is_dir():
+      for one in sorted(pathlib.Path(path).glob("*.npz")):
+        out[f"{name}/{one.stem}"] = files.sha256(one)
+    elif path:
+      out[name] = files.sha256(path)
+  return out
+
+
+def _pair(text: str) -> tuple[str, str]:
+  from alignet.errors import AlignetError
+
+  name, equals, path = text.partition("=")
+  if not name or not path or not equals:
+    raise AlignetError(f"expected NAME=PATH, found {text!r}")
+  return name, path
+
+
+def _cell(score: dict[str, Any]) -> str:
+  """`.523 (.510 to .536), +.021 (.009 to .034) over .502`."""
+  text = f"{score['mean']:.4f}{_interval(score)}"
+  if "difference" in score:
+    change = score["difference"]
+    text += (
+        f", {change['mean']:+.4f}{_interval(change)} over"
+        f" {score['baseline']:.4f}"
+    )
+  return text
+
+
+def _interval(score: dict[str, float]) -> str:
+  if "low" in score:
+    return f" ({score['low']:.4f} to {score['high']:.4f})"
+  return f" (standard error {score['se']:.4f})" if "se" in score else ""

@@ -1,0 +1,145 @@
+"""Flags of `alignet evaluate representations` and `student`."""
+
+import argparse
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+  model = parser.add_argument_group("model, one of")
+  one = model.add_mutually_exclusive_group(required=True)
+  one.add_argument("--workdir", help="of a training: its weights.safetensors")
+  one.add_argument("--model", help="weights of ours, .safetensors")
+  one.add_argument("--onnx", help="a network as ONNX file")
+  model.add_argument("--layer", help="pre_logits (default), triplet_logits, …")
+  model.add_argument("--size", type=int, help="side of the images in pixels")
+  model.add_argument("--pixel_range", help="see `alignet extract --help`")
+  model.add_argument("--pool", choices=("first", "mean"))
+  images = parser.add_argument_group("images")
+  images.add_argument(
+      "--source",
+      required=True,
+      help="folder:PATH, tfds:NAME:SPLIT or images:PATH, to be evaluated on",
+  )
+  images.add_argument(
+      "--train_source", help="the same, training images for classes and BREEDS"
+  )
+  images.add_argument("--data_dir", help="where TFDS keeps its datasets")
+  images.add_argument("--concepts", metavar="concepts.tsv", help="of THINGS")
+  images.add_argument(
+      "--keep",
+      required=True,
+      metavar="DIR",
+      help=(
+          "folder of the model's representations, DIR/test and DIR/train; an"
+          " interrupted extraction goes on, a finished one is used again"
+      ),
+  )
+
+
+def add_suite(parser: argparse.ArgumentParser) -> None:
+  parser.add_argument(
+      "--transform", metavar="t.npz", help="affine transform to apply first"
+  )
+  parser.add_argument(
+      "--similarity",
+      choices=("dot", "cosine"),
+      help="default: dot with a transform, cosine without",
+  )
+  baseline = parser.add_argument_group("compared with")
+  baseline.add_argument(
+      "--baseline",
+      metavar="DIR",
+      help="another model's representations of the same images",
+  )
+  baseline.add_argument("--baseline_train", metavar="DIR", help="for classes")
+  baseline.add_argument("--baseline_transform", metavar="t.npz")
+  human = parser.add_argument_group("judgments")
+  human.add_argument(
+      "--trials",
+      action="append",
+      default=[],
+      metavar="SOURCE=PATH",
+      help=(
+          "AligNet npz or folder of them, answered by SOURCE: synthetic,"
+          " simulated, vice or human; repeatable"
+      ),
+  )
+  human.add_argument(
+      "--things",
+      metavar="FILE",
+      help="choices among concepts: THINGS' csv, or .npy, odd one last",
+  )
+  human.add_argument(
+      "--concept_list",
+      metavar="concepts.tsv",
+      help="what the choices' numbers mean",
+  )
+  human.add_argument("--levels", metavar="levels.npz")
+  human.add_argument(
+      "--shortest", type=float, help="leave out quicker answers of Levels"
+  )
+  human.add_argument(
+      "--longest", type=float, help="leave out slower answers of Levels"
+  )
+  human.add_argument(
+      "--no_repeats",
+      action="store_true",
+      help="keep a person's first answer to a triplet only",
+  )
+  human.add_argument(
+      "--rdm",
+      action="append",
+      default=[],
+      metavar="NAME=FILE",
+      help=(
+          "king2019, cichy2019, peterson, hebart2020 or mur2013 in their"
+          " published form, or any name and .npy, .csv or .mat; repeatable"
+      ),
+  )
+  human.add_argument(
+      "--rdm_images",
+      metavar="names.txt",
+      help="file names in the order of the RDMs (default: sorted by name)",
+  )
+  human.add_argument(
+      "--categories",
+      action="append",
+      default=[],
+      metavar="LEVEL",
+      help="hold a category model constant: superordinate, …; repeatable",
+  )
+  human.add_argument(
+      "--reweighted",
+      action="store_true",
+      help="feature-reweighted RSA, too (takes long)",
+  )
+  human.add_argument(
+      "--resamples",
+      type=int,
+      default=1000,
+      help="of bootstraps (default: %(default)s)",
+  )
+  classes = parser.add_argument_group("classes (with training images)")
+  classes.add_argument(
+      "--tasks",
+      default="",
+      metavar="A,B",
+      help="some of knn, probe, few_shot and retrieval",
+  )
+  classes.add_argument("--level", default="subordinate", help="of labels")
+  classes.add_argument(
+      "--mask",
+      action="store_true",
+      help="classes of the test images only, as for ImageNet-A",
+  )
+  classes.add_argument(
+      "--breeds",
+      action="append",
+      default=[],
+      metavar="NAME",
+      help="living17, nonliving26, entity13 or entity30; repeatable",
+  )
+  classes.add_argument(
+      "--breeds_hierarchy",
+      metavar="DIR",
+      help="as `alignet fetch breeds` writes it",
+  )

@@ -1,0 +1,158 @@
+"""Kauldron evaluators: people and classes along a training.
+
+Each runs the model over images in memory maps and scores frozen representations
+with the functions that `alignet evaluate` uses, so that both say the same.
+Names of scalars begin with their source, as there.
+"""
+
+import functools
+from typing import Any
+
+from alignet.data import images as images_lib
+from alignet.data import levels as levels_lib
+from alignet.data import similarity_sets
+from alignet.evals import levels as levels_scores
+from alignet.evals import stored
+from alignet.evals import usefulness
+from alignet.representations import extract
+import jax
+from kauldron import kd
+import numpy as np
+
+
+class _OnImages(kd.evals.EvaluatorBase):
+  """Runs the model in training over image stores.
+
+  Attributes:
+    tap: pre_logits, triplet_logits or class_logits.
+    batch_size: images on the device at a time.
+  """
+
+  tap: str = "pre_logits"
+  batch_size: int = 256
+
+  def _features(self, state: Any, images: np.ndarray) -> np.ndarray:
+    with jax.transfer_guard("allow"):
+      return extract.extract(
+          self.base_cfg.model,
+          state.params,
+          images,
+          tap=self.tap,
+          batch_size=self.batch_size,
+      )
+
+  def _write(self, step: int, scores: dict[str, dict[str, Any]]) -> None:
+    self.writer.write_scalars(
+        step=step, scalars={name: s["mean"] for name, s in scores.items()}
+    )
+
+
+class LevelsEvaluator(_OnImages):
+  """People at three levels of abstraction; see `alignet.data.levels`.
+
+  Attributes:
+    images: image store with Levels' images, joined by file name.
+    levels: levels.npz.
+  """
+
+  images: str
+  levels: str
+
+  @functools.cached_property
+  def _data(self):
+    store = images_lib.open_store(self.images)
+    levels = levels_lib.read(self.levels)
+    rows, _ = levels_lib.rows_of_images(levels, store.filenames)
+    used = np.sort(rows[rows >= 0])
+    return images_lib.take(store, used), levels
+
+  def evaluate(self, state: Any, step: int) -> None:
+    """Writes `human/levels/{level}/{score}` and returns nothing."""
+    store, levels = self._data
+    found = levels_scores.evaluate(
+        self._features(state, store.images),
+        store.filenames,
+        levels,
+        resamples=0,
+    )
+    self._write(step, found["scores"])
+
+
+class RdmEvaluator(_OnImages):
+  """People's dissimilarities; see `alignet.data.similarity_sets`.
+
+  Attributes:
+    images: image store; sorted by name its images are those of the RDM.
+    rdm: file with the RDMs.
+    name: of the set: one of `similarity_sets.READERS`, or a name of one's own
+      for a file that `similarity_sets.read` takes.
+  """
+
+  images: str
+  rdm: str
+  name: str
+
+  def evaluate(self, state: Any, step: int) -> None:
+    """Writes `human/{name}/{score}` and returns nothing."""
+    store = images_lib.open_store(self.images)
+    reader = similarity_sets.READERS.get(self.name, similarity_sets.read)
+    model = stored.Model(
+        features=self._features(state, store.images),
+        filenames=store.filenames,
+        labels=store.labels,
+    )
+    scores, _ = stored.on_rdm(
+        model, reader(self.rdm), name=self.name, resamples=2
+    )
+    self._write(step, scores)
+
+
+class ClassesEvaluator(_OnImages):
+  """What the representations are good for; see `alignet.evals.usefulness`.
+
+  Attributes:
+    train: image store to learn classes from.
+    test: image store to be classified.
+    level: of the labels.
+    tasks: some of knn, probe, few_shot and retrieval.
+    k: neighbours of k-NN.
+    shots: images a class of few-shot classification.
+    penalty: of the linear probe.
+    mask: classes of the test images only.
+  """
+
+  train: str
+  test: str
+  level: str = "subordinate"
+  tasks: tuple[str, ...] = ("knn",)
+  k: int = 10
+  shots: tuple[int, ...] = (1, 5)
+  penalty: float = 0.01
+  mask: bool = False
+
+  def evaluate(self, state: Any, step: int) -> None:
+    """Writes `classes/{score}` and returns nothing."""
+    train, test = map(images_lib.open_store, (self.train, self.test))
+    for store, where in ((train, self.train), (test, self.test)):
+      usefulness.check_level(store.labels, self.level, where)
+    train_ids, test_ids = usefulness.common_classes(
+        train.labels[self.level], test.labels[self.level], mask=self.mask
+    )
+    rows = usefulness.scores(
+        self._features(state, train.images),
+        train_ids,
+        {"": (self._features(state, test.images), test_ids)},
+        usefulness.Protocol(
+            tasks=tuple(self.tasks),
+            k=self.k,
+            shots=tuple(self.shots),
+            penalties=(self.penalty,),
+        ),
+    )
+    self._write(
+        step,
+        {
+            f"classes/{name}": score
+            for name, score in usefulness.summarise(rows).items()
+        },
+    )

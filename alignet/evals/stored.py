@@ -1,0 +1,344 @@
+"""Stored representations against each kind of judgments.
+
+Each function gives `scores`, name to mean and interval. Names begin with their
+source: `synthetic/…` AligNet's responses, `simulated/…` simulated observers,
+`vice/…` an embedding of people's choices, `human/…` people themselves. The
+first three say how well a target is met; only the last say anything about
+people.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import pathlib
+from typing import Any
+
+from alignet import files
+from alignet import similarity
+from alignet import transforms
+from alignet.data import labels as labels_lib
+from alignet.data import trials as trials_lib
+from alignet.errors import AlignetError
+from alignet.representations import store
+from alignet.scores import choice_scores
+from alignet.scores import pairs
+from alignet.scores import summary
+import numpy as np
+
+SOURCES = ("human", "simulated", "synthetic", "vice")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Model:
+  """Representations to evaluate.
+
+  Attributes:
+    features: (n, d) finite floats, possibly a memory map.
+    filenames: (n,) str.
+    labels: level to labels of the n images.
+    kind: similarity that the representations are compared by.
+  """
+
+  features: np.ndarray
+  filenames: np.ndarray
+  labels: Mapping[str, labels_lib.Labels]
+  kind: similarity.Kind = "cosine"
+
+
+def open_model(
+    directory: files.Path,
+    *,
+    transform: files.Path | None = None,
+    kind: similarity.Kind | None = None,
+) -> Model:
+  """Opens a directory of representations for evaluation.
+
+  Args:
+    directory: as `alignet extract` writes it.
+    transform: affine transform to apply first.
+    kind: similarity; None for dot with a transform and cosine without.
+
+  Raises:
+    AlignetError: a broken directory or transform, NaN.
+  """
+  opened = store.open(directory)
+  files.check_finite(opened.features, f"features in {directory}")
+  features = opened.features
+  if transform:
+    features = transforms.load(transform)(features)
+  return Model(
+      features=features,
+      filenames=opened.filenames,
+      labels=opened.labels,
+      kind=kind or ("dot" if transform else "cosine"),
+  )
+
+
+def on_trials(
+    model: Model,
+    path: files.Path,
+    *,
+    source: str,
+    baseline: Model | None = None,
+    seed: int = 0,
+    resamples: int = 1000,
+) -> dict[str, Any]:
+  """Agreement with choice probabilities kept in AligNet's format.
+
+  Args:
+    model: representations of the images that the file names.
+    path: one npz, or a folder with a set in each.
+    source: one of `SOURCES`, who answered.
+    baseline: another model, for paired differences.
+    seed: of temperatures and bootstrap.
+    resamples: of the bootstrap over concepts, where all images have one, and
+      else over images.
+
+  Returns:
+    `{source}/{set}/{modal, expected, cross_entropy, kl, brier, …_fitted,
+    calibration_error, calibration_error_fitted}`.
+
+  Raises:
+    AlignetError: an unknown source, images of other names, a broken file.
+  """
+  if source not in SOURCES:
+    raise AlignetError(
+        f"source: expected one of {', '.join(SOURCES)}, found {source!r}"
+    )
+  path = pathlib.Path(path)
+  if path.is_dir():
+    sets = trials_lib.read_folder(path, image_names=model.filenames)
+  else:
+    sets = {path.stem: trials_lib.read(path, image_names=model.filenames)}
+  objects = _objects(model)
+  out = {}
+  for name, trials in sets.items():
+    similarities = [
+        pairs.similarities(m.features, trials.indices, m.kind)
+        for m in (model, baseline)
+        if m is not None
+    ]
+    rows = [
+        choice_scores.of_probabilities(
+            s, trials.probabilities, rng=np.random.default_rng(seed)
+        )
+        for s in similarities
+    ]
+    found = choice_scores.summarise(
+        rows[0],
+        objects[trials.indices],
+        baseline=rows[1] if baseline else None,
+        seed=seed,
+        resamples=resamples,
+    )
+    found |= _calibration(similarities, trials.probabilities, seed)
+    out |= {f"{source}/{name}/{key}": value for key, value in found.items()}
+  return out
+
+
+def on_choices(
+    model: Model,
+    triplets: np.ndarray,
+    *,
+    name: str = "human/things",
+    participants: np.ndarray | None = None,
+    baseline: Model | None = None,
+    seed: int = 0,
+    resamples: int = 1000,
+) -> tuple[dict[str, Any], int]:
+  """Agreement with people's choices among concepts.
+
+  A concept is represented by the mean of its images' representations.
+
+  Args:
+    model: with labels of the level concept.
+    triplets: (n, 3) concept numbers, the odd one last.
+    name: first part of the scores' names.
+    participants: (n,) integers.
+    baseline: another model of the same images.
+    seed: of temperatures and bootstrap.
+    resamples: of the bootstrap over concepts, and participants if there are
+      any; 0 for none.
+
+  Returns:
+    `{name}/{accuracy, nll, brier, …}`, and the number of choices left out
+    because an image of one of their concepts is missing.
+
+  Raises:
+    AlignetError: no concepts, or fewer than two choices are left.
+  """
+  if "concept" not in model.labels:
+    raise AlignetError(
+        "the representations have no labels of the level concept; extract them"
+        " with --concepts=concepts.tsv"
+    )
+  ids = model.labels["concept"].ids
+  n = len(model.labels["concept"].names)
+  if triplets.max(initial=0) >= n:
+    raise AlignetError(
+        f"choices: expected concepts from 0 to {n - 1}, found {triplets.max()}"
+    )
+  known = np.bincount(ids[ids >= 0], minlength=n) > 0
+  used = known[triplets].all(axis=1)
+  if used.sum() < 2:
+    raise AlignetError(
+        f"of {len(triplets)} choices {used.sum()} are among the"
+        f" {known.sum()} concepts that have images; give more images"
+    )
+  triplets = triplets[used]
+  participants = None if participants is None else participants[used]
+  similarities = [
+      pairs.similarities(_means(m.features, ids, n), triplets, m.kind)
+      for m in (model, baseline)
+      if m is not None
+  ]
+  rows = [
+      choice_scores.of_choices(
+          s, rng=np.random.default_rng(seed), participants=participants
+      )
+      for s in similarities
+  ]
+  found = choice_scores.summarise(
+      rows[0],
+      triplets,
+      participants=participants,
+      baseline=rows[1] if baseline else None,
+      seed=seed,
+      resamples=resamples,
+  )
+  found |= _calibration(similarities, None, seed)
+  return (
+      {f"{name}/{key}": value for key, value in found.items()},
+      int((~used).sum()),
+  )
+
+
+def on_rdm(
+    model: Model,
+    human: np.ndarray,
+    *,
+    name: str,
+    images: np.ndarray | None = None,
+    category_levels: tuple[str, ...] = (),
+    reweighted: bool = False,
+    seed: int = 0,
+    resamples: int = 1000,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+  """Agreement with people's dissimilarities of images.
+
+  Args:
+    model: representations.
+    human: (subjects, n, n).
+    name: of the set; scores are called `human/{name}/…`.
+    images: (n,) file names in the order of the RDM; None where the model's
+      images, sorted by name, are those of the RDM.
+    category_levels: levels of labels whose category models are held constant.
+    reweighted: also fit weights of the dimensions.
+    seed: of the bootstrap and all splits.
+    resamples: of the bootstrap over stimuli.
+
+  Returns:
+    `human/{name}/{spearman, pearson, tau_a, subjects_spearman, …}`, and all
+    that `summary.of_rdm` gives, ceilings among it.
+
+  Raises:
+    AlignetError: an image or a level that is not there, or as `of_rdm`.
+  """
+  rows = _rdm_rows(model, human, name, images)
+  missing = [level for level in category_levels if level not in model.labels]
+  if missing:
+    raise AlignetError(
+        f"the representations have no labels of the level {missing[0]!r}; found"
+        f" {', '.join(model.labels) or 'none'}"
+    )
+  found = summary.of_rdm(
+      np.asarray(model.features[rows]),
+      human,
+      similarity=model.kind,
+      seed=seed,
+      resamples=resamples,
+      categories=[model.labels[level].ids[rows] for level in category_levels],
+      reweighted=reweighted,
+  )
+  mean, subjects = found["mean_rdm"], found["per_subject"]
+  low, high = mean["ci"]
+  n = human.shape[-1]
+  scores = {
+      "spearman": {"mean": mean["spearman"], "low": low, "high": high},
+      "pearson": {"mean": mean["pearson"]},
+      "tau_a": {"mean": mean["tau_a"]},
+  }
+  if len(human) > 1:
+    scores |= {
+        "subjects_spearman": {"mean": subjects["mean"]},
+        "subjects_pearson": {"mean": subjects["pearson"]},
+        "subjects_tau_a": {"mean": subjects["tau_a"]},
+    }
+  if "partial" in mean:
+    scores["spearman_given_categories"] = {"mean": mean["partial"]}
+  if reweighted:
+    scores["spearman_reweighted"] = {"mean": found["reweighted"]["reweighted"]}
+    scores["spearman_unweighted"] = {"mean": found["reweighted"]["uniform"]}
+  return (
+      {f"human/{name}/{key}": {**v, "n": n} for key, v in scores.items()},
+      found,
+  )
+
+
+def _rdm_rows(model, human, name, images) -> np.ndarray:
+  n = human.shape[-1]
+  if images is None:
+    if len(model.features) != n:
+      raise AlignetError(
+          f"{name}: the RDM has {n} stimuli and there are"
+          f" {len(model.features)} images; give the images' file names in the"
+          " order of the RDM (--rdm_images)"
+      )
+    return np.argsort(model.filenames)
+  if len(images) != n:
+    raise AlignetError(
+        f"{name}: expected the names of the RDM's {n} stimuli, found"
+        f" {len(images)}"
+    )
+  row = {name: i for i, name in enumerate(model.filenames.tolist())}
+  missing = [i for i in np.asarray(images).tolist() if i not in row]
+  if missing:
+    raise AlignetError(
+        f"{name}: {len(missing)} of its images have no representations, the"
+        f" first is {missing[0]}"
+    )
+  return np.array([row[i] for i in np.asarray(images).tolist()])
+
+
+def _objects(model: Model) -> np.ndarray:
+  """What a bootstrap draws: concepts where all images have one, or images."""
+  if "concept" in model.labels and (model.labels["concept"].ids >= 0).all():
+    return model.labels["concept"].ids
+  return np.arange(len(model.features))
+
+
+def _calibration(similarities, probabilities, seed) -> dict[str, Any]:
+  found = [
+      choice_scores.calibration(
+          s, probabilities, rng=np.random.default_rng(seed)
+      )
+      for s in similarities
+  ]
+  out = {}
+  for key, value in found[0].items():
+    out[key] = {"mean": value, "n": len(similarities[0])}
+    if len(found) > 1:
+      out[key]["baseline"] = found[1][key]
+      out[key]["difference"] = {"mean": value - found[1][key]}
+  return out
+
+
+def _means(features: np.ndarray, ids: np.ndarray, n: int) -> np.ndarray:
+  """(n, d) float64 mean of each concept's rows, 0 where there are none."""
+  order = np.argsort(ids, kind="stable")
+  order = order[ids[order] >= 0]
+  out = np.zeros((n, features.shape[1]))
+  for start in range(0, len(order), 8192):
+    rows = np.sort(order[start : start + 8192])
+    np.add.at(out, ids[rows], np.asarray(features[rows], np.float64))
+  counts = np.bincount(ids[order], minlength=n)
+  return out / np.maximum(counts, 1)[:, None]

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 _BLOCK = 128
-"""Objects a side of a block, : large enough for all cores, small beside memory."""
+"""Objects a side of a block: enough for all cores, little beside memory."""
 
 
 @functools.partial(jax.jit, static_argnames=("block",))

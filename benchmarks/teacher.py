@@ -1,0 +1,384 @@
+"""Teacher training: alignet against PyTorch, and Kauldron against a bare loop.
+
+  python benchmarks/teacher.py [--quick]
+
+Needs PyTorch (`pip install -e .[benchmarks]`). A simulated problem of the size
+of THINGS: 1,854 concepts with one image, 768 or 1,152 dimensions, soft targets
+from a known embedding. Every method minimises the same objective with Adam:
+
+  one-hot   PyTorch, triplets as one-hot rows times the features (gLocal's way)
+  gather    PyTorch, all objects transformed once, triplets gathered
+  loop      ours, the jitted loop that `alignet teach` runs
+  kauldron  ours, `configs/uncertainty_distillation.py` in its trainer
+
+Each measurement has a process of its own, imports and compilation apart; the
+rounds of the methods are interleaved, and the smallest of each is kept. Prints
+CPU time a step, triplets a CPU-second and peak memory; CPU time to the same
+held-out cross-entropy, the best that gather reaches; the hours of 4.7 million
+triplets x 100 epochs; and one pass over all 1,854-choose-3 triplets. The last
+line is JSON.
+"""
+
+import argparse
+import json
+import pathlib
+import resource
+import sys
+import tempfile
+import time
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(_ROOT))
+
+from benchmarks import _measure
+import numpy as np
+
+_N, _LOCAL, _ALPHA, _TAU, _LAMBDA, _RATE = 1854, 1024, 0.1, 0.1, 0.1, 1e-3
+_DEFAULT = 8192
+_EPOCHS = 4_700_000 * 100
+
+
+def problem(d: int):
+  """Features, embedding and object-disjoint judgments; simulated."""
+  from alignet.testing import teacher
+  from uncertainty_distillation import judgments as judgments_lib
+
+  x, _, embedding = teacher.linear_world(
+      _N, 1, dims=45, features=d, noise=0.6, seed=0
+  )
+  x = (x - x.mean()) / x.std()
+  rng = np.random.default_rng(0)
+  held = np.zeros(_N, bool)
+  held[rng.permutation(_N)[: _N // 4]] = True
+  judged = judgments_lib.from_embedding(
+      embedding, max_triplets=1_000_000, seed=0
+  )
+  training, validation, _ = judgments_lib.split(judged, held)
+  return x, embedding, training, validation
+
+
+class Torch:
+  """The objective in PyTorch, with one of two ways to reach the triplets."""
+
+  def __init__(self, x, judgments, batch, *, one_hot, local=None, seed=0):
+    import torch
+
+    self.torch = torch
+    d = x.shape[1]
+    self.x = torch.from_numpy(x)
+    self.eye = torch.eye(len(x)) if one_hot else None
+    self.w = (1e-3 * torch.eye(d)).requires_grad_()
+    self.b = torch.full((d,), 1e-3).requires_grad_()
+    self.unit = torch.eye(d)
+    self.adam = torch.optim.Adam([self.w, self.b], lr=_RATE)
+    self.triplets = torch.from_numpy(judgments.triplets.astype(np.int64))
+    self.targets = torch.from_numpy(judgments.probabilities)
+    self.batch, self.local = batch, local
+    self.random = torch.Generator().manual_seed(seed)
+    if local is not None:
+      self.local = torch.from_numpy(local)
+
+  def step(self):
+    """One update."""
+    torch = self.torch
+    rows = torch.randint(
+        len(self.triplets), (self.batch,), generator=self.random
+    )
+    triplets, targets = self.triplets[rows], self.targets[rows]
+    if self.eye is None:
+      z = self.x @ self.w + self.b
+      # Its gradient is several times faster than that of z[triplets].
+      z = z.index_select(0, triplets.reshape(-1)).reshape(self.batch, 3, -1)
+    else:
+      one_hot = self.eye[triplets.reshape(-1)]
+      z = ((one_hot @ self.x) @ self.w + self.b).reshape(self.batch, 3, -1)
+    i, j, k = z.unbind(1)
+    s = torch.stack([(i * j).sum(1), (i * k).sum(1), (j * k).sum(1)], 1)
+    log_p = torch.log_softmax(s, 1)
+    loss = -(targets * log_p).sum(1).mean()
+    if self.local is not None:
+      loss = (1 - _ALPHA) * loss + _ALPHA * self._kept()
+    off = self.w - self.w.diagonal().mean() * self.unit
+    loss = loss + _LAMBDA * (off**2).sum()
+    self.adam.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_([self.w, self.b], 1.0)
+    self.adam.step()
+
+  def _kept(self):
+    torch = self.torch
+    m = len(self.local)
+    diagonal = torch.eye(m, dtype=torch.bool)
+    logs = []
+    for v in (self.local, self.local @ self.w + self.b):
+      v = torch.nn.functional.normalize(v, dim=1)
+      s = (v @ v.T / _TAU).masked_fill(diagonal, -torch.inf)
+      logs.append(torch.log_softmax(s, 1))
+    p, q = logs
+    return -(p.exp() * q.masked_fill(diagonal, 0)).sum(1).mean()
+
+  def run(self, steps):
+    """Updates; returns weights and bias."""
+    for _ in range(steps):
+      self.step()
+    return self.w.detach().numpy(), self.b.detach().numpy()
+
+
+class Loop:
+  """`alignet teach`'s loop."""
+
+  def __init__(self, x, judgments, batch, *, local=None, every=10):
+    import jax.numpy as jnp
+    from uncertainty_distillation import loop
+    from uncertainty_distillation import objective
+
+    d = x.shape[1]
+    self.loop = loop
+    self.objects = loop.make_objects(x, np.arange(len(x)))
+    self.pool = loop.make_pool(judgments.triplets, judgments.probabilities)
+    self.params = {
+        "weights": 1e-3 * jnp.eye(d),
+        "bias": jnp.full(d, 1e-3),
+    }
+    self.local = None if local is None else objective.Local(local, local)
+    self.optimisation = loop.Optimisation(
+        regulariser_weight=_LAMBDA,
+        learning_rate=_RATE,
+        batch=batch,
+        every=every,
+        **({} if local is None else {"alpha": _ALPHA, "tau": _TAU}),
+    )
+
+  def run(self, steps):
+    """Updates from the start; returns weights and bias of each evaluation."""
+    history = self.loop.train(
+        self.params,
+        self.objects,
+        self.pool,
+        steps=steps,
+        seed=0,
+        optimisation=self.optimisation,
+        local=self.local,
+    )
+    return [(np.asarray(p["weights"]), np.asarray(p["bias"])) for p in history]
+
+
+def kauldron(x, embedding, batch, steps) -> float:
+  """CPU seconds a step of the trainer, between two lines of its log."""
+  from absl import flags
+  from alignet import config_files
+  from alignet import metrics
+  from alignet import train
+  from kauldron import konfig
+
+  if not flags.FLAGS.is_parsed():
+    flags.FLAGS.mark_as_parsed()
+  train.quiet_logs()
+  marks = {}
+
+  class Writer(metrics.JsonlWriter):
+
+    def write_scalars(self, step, scalars):
+      super().write_scalars(step, scalars)
+      marks[int(step)] = time.process_time()
+
+  with tempfile.TemporaryDirectory() as folder:
+    folder = pathlib.Path(folder)
+    np.save(folder / "F.npy", x)
+    np.save(folder / "V.npy", embedding)
+    cfg = config_files.load(
+        "uncertainty_distillation",
+        [
+            f"workdir={folder}/run",
+            f"aux.features={folder}/F.npy",
+            f"aux.embedding={folder}/V.npy",
+            f"aux.batch_size={batch}",
+            f"aux.eval_every={10**6}",
+            f"num_train_steps={3 * steps}",
+            f"log_metrics_every={steps}",
+        ],
+    )
+    cfg.checkpointer = None
+    cfg.evals = {}
+    cfg.writer = None
+    trainer = konfig.resolve(cfg).replace(writer=Writer())
+    trainer.train()
+  return (marks[3 * steps] - marks[steps]) / (2 * steps)
+
+
+def step_time(method: str, d: int, batch: int, steps: int, glocal: bool):
+  """CPU and wall seconds a step, peak memory of the process."""
+  x, embedding, training, _ = problem(d)
+  local = None
+  if glocal:
+    local = np.random.default_rng(1).standard_normal((_LOCAL, d), np.float32)
+  before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  if method == "kauldron":
+    return {
+        "cpu_seconds": kauldron(x, embedding, batch, steps),
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+  if method == "loop":
+    run = Loop(x, training, batch, local=local, every=steps).run
+  else:
+    one_hot = method == "one-hot"
+    run = Torch(x, training, batch, one_hot=one_hot, local=local).run
+  run(steps)  # Compiles, or warms up.
+  cpu, wall = time.process_time(), time.perf_counter()
+  run(steps)
+  return {
+      "cpu_seconds": (time.process_time() - cpu) / steps,
+      "seconds": (time.perf_counter() - wall) / steps,
+      "before_mib": before / 1024,
+      "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+  }
+
+
+def curve(method: str, d: int, batch: int, steps: int, every: int):
+  """[[CPU seconds, held-out cross-entropy], …] along a training."""
+  from alignet import similarity
+
+  x, _, training, validation = problem(d)
+  some = np.random.default_rng(2).permutation(len(validation))[:20_000]
+  triplets, pi = validation.triplets[some], validation.probabilities[some]
+
+  def held_out(weights, bias):
+    s = similarity.of_triplets(x @ weights + bias, triplets)
+    log_p = similarity.log_choice_probabilities(s)
+    return float(-(pi * log_p).sum(axis=1).mean())
+
+  points = []
+  if method == "loop":
+    ours = Loop(x, training, batch, every=every)
+    ours.run(every)
+    start = time.process_time()
+    history = ours.run(steps)
+    each = (time.process_time() - start) / (len(history) - 1)
+    points = [[i * each, held_out(*p)] for i, p in enumerate(history)]
+  else:
+    theirs = Torch(x, training, batch, one_hot=method == "one-hot")
+    used = 0.0
+    for _ in range(steps // every):
+      start = time.process_time()
+      params = theirs.run(every)
+      used += time.process_time() - start
+      points.append([used, held_out(*params)])
+  return {"points": points}
+
+
+def exhaustive(d: int):
+  """One pass over all triplets, value and gradient."""
+  import jax
+  from uncertainty_distillation import exhaustive as all_triplets
+
+  x, embedding, _, _ = problem(d)
+  z = 0.05 * x
+  out = {"triplets": _N * (_N - 1) * (_N - 2) // 6}
+  for name, function in (
+      ("value", all_triplets.divergence),
+      ("gradient", jax.grad(all_triplets.divergence)),
+  ):
+    compiled = jax.jit(function).lower(z, embedding).compile()
+    cpu, wall = time.process_time(), time.perf_counter()
+    jax.block_until_ready(compiled(z, embedding))
+    out[name] = {
+        "cpu_seconds": time.process_time() - cpu,
+        "seconds": time.perf_counter() - wall,
+    }
+  out["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+  return out
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument("--quick", action="store_true")
+  parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
+  args = parser.parse_args()
+  if args.child:
+    task, *rest = args.child
+    child = {"step": step_time, "curve": curve, "exhaustive": exhaustive}[task]
+    rest = [int(a) if a.isdecimal() else a for a in rest]
+    print(json.dumps(child(*rest)))
+    return
+  results = {"steps": _steps(args.quick)}
+  results["to_the_same_cross_entropy"] = _to_the_same(args.quick)
+  results["exhaustive"] = _child("exhaustive", 1152)
+  print(f"all triplets: {results['exhaustive']}")
+  print(json.dumps(results))
+
+
+def _child(*arguments):
+  return _measure.in_process(__file__, ["--child", *arguments])
+
+
+def _steps(quick: bool) -> list[dict]:
+  cells = [
+      (d, batch, glocal)
+      for d in ((768,) if quick else (768, 1152))
+      for batch, glocal in (
+          *((256, 0), (256, 1), (4096, 0)),
+          *(() if quick else ((_DEFAULT, 0),)),
+      )
+  ]
+  rows = []
+  print("d batch glocal method: CPU ms a step, triplets a CPU-s, peak MiB")
+  for d, batch, glocal in cells:
+    methods = ["one-hot", "gather", "loop"] + ["kauldron"] * (not glocal)
+    best = {}
+    for _ in range(1 if quick else 3):
+      for method in methods:
+        steps = 100 if method == "kauldron" and batch == 256 else 20
+        if method == "one-hot" and batch > 256:
+          steps = 2
+        found = _child("step", method, d, batch, steps, glocal)
+        if found["cpu_seconds"] < best.get(method, found)["cpu_seconds"] or (
+            method not in best
+        ):
+          best[method] = found
+    for method, found in best.items():
+      rate = batch / found["cpu_seconds"]
+      rows.append(
+          {"d": d, "batch": batch, "glocal": glocal, "method": method}
+          | found
+          | {"triplets_per_cpu_second": rate}
+      )
+      print(
+          f"{d} {batch} {glocal} {method}: {1e3 * found['cpu_seconds']:.1f}"
+          f" {rate:,.0f} {found['peak_mib']:.0f}"
+      )
+    ours = best["loop"]["cpu_seconds"]
+    ratios = {k: round(v["cpu_seconds"] / ours, 2) for k, v in best.items()}
+    print(f"  times the loop's CPU time: {ratios}", flush=True)
+  large = [r for r in rows if r["method"] == "loop" and not r["glocal"]][-1]
+  hours = large["seconds"] * _EPOCHS / large["batch"] / 3600
+  print(
+      f"4.7 M triplets x 100 epochs at {_N} x {large['d']}, batch"
+      f" {large['batch']}: {hours:.2f} h on these cores"
+  )
+  return rows
+
+
+def _to_the_same(quick: bool) -> dict:
+  d, scale = 768, 5 if quick else 1
+  runs = {
+      "gather 256": ("gather", d, 256, 2000 // scale, 50),
+      "gather 4096": ("gather", d, 4096, 500 // scale, 25),
+      "loop 256": ("loop", d, 256, 2000 // scale, 50),
+      "loop 4096": ("loop", d, 4096, 500 // scale, 25),
+      f"loop {_DEFAULT}": ("loop", d, _DEFAULT, 500 // scale, 25),
+  }
+  curves = {k: _child("curve", *v)["points"] for k, v in runs.items()}
+  reached = [ce for k in curves if "gather" in k for _, ce in curves[k]]
+  target = min(reached) + 1e-3
+  out = {"target": target}
+  print(f"CPU seconds to a held-out cross-entropy of {target:.4f}:")
+  for name, points in curves.items():
+    used = [cpu for cpu, ce in points if ce <= target]
+    out[name] = used[0] if used else None
+    best = min(ce for _, ce in points)
+    print(f"  {name}: {out[name]} (best {best:.4f})", flush=True)
+  return out
+
+
+if __name__ == "__main__":
+  main()

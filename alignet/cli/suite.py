@@ -81,12 +81,15 @@ def _judgments(args, directory, train) -> tuple[dict, dict]:
   for source, path in map(_pair, args.trials):
     scores |= stored.on_trials(model, path, source=source, **common)
   if args.things:
-    choices = _choices(args)
+    choices = _choices(args, model)
     found, left_out = stored.on_choices(
         model, choices.triplets, participants=choices.participant, **common
     )
     scores |= found
-    details["human/things"] = {"left_out": left_out}
+    details["human/things"] = {
+        "without_images": left_out,
+        "unknown_concepts": choices.report.unknown,
+    }
   if args.levels:
     levels, left_out = levels_lib.exclude(
         levels_lib.read(args.levels),
@@ -233,7 +236,8 @@ def _kind(args, transform) -> str:
   return args.similarity or ("dot" if transform else "cosine")
 
 
-def _choices(args):
+def _choices(args, model):
+  """Choices in the numbers of the model's concepts."""
   # pylint: disable=g-import-not-at-top
   from alignet.errors import AlignetError
   from uncertainty_distillation import readers
@@ -242,10 +246,22 @@ def _choices(args):
     raise AlignetError(
         "--things needs --concept_list=concepts.tsv: what its numbers mean"
     )
-  concepts = readers.ConceptList.read(args.concept_list)
-  if pathlib.Path(args.things).suffix == ".csv":
-    return readers.read_things_csv(args.things, concepts)
-  return readers.read_triplets(args.things, concepts)
+  if "concept" not in model.labels:
+    raise AlignetError(
+        "--things needs representations with the level concept; extract them"
+        " with --concepts=concepts.tsv"
+    )
+  read = (
+      readers.read_things_csv
+      if pathlib.Path(args.things).suffix == ".csv"
+      else readers.read_triplets
+  )
+  return read(
+      args.things,
+      model.labels["concept"].names,
+      names=args.concept_list,
+      on_unknown="drop",
+  )
 
 
 def _extract(args) -> tuple[str, str | None]:

@@ -4,6 +4,7 @@ import argparse
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
+  """Which model, which images, where its representations are kept."""
   model = parser.add_argument_group("model, one of")
   one = model.add_mutually_exclusive_group(required=True)
   one.add_argument("--workdir", help="of a training: its weights.safetensors")
@@ -36,6 +37,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def add_suite(parser: argparse.ArgumentParser) -> None:
+  """Which judgments and classes, and the model to compare with."""
   parser.add_argument(
       "--transform", metavar="t.npz", help="affine transform to apply first"
   )

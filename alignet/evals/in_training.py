@@ -84,25 +84,25 @@ class RdmEvaluator(_OnImages):
   Attributes:
     images: image store; sorted by name its images are those of the RDM.
     rdm: file with the RDMs.
-    name: of the set: one of `similarity_sets.READERS`, or a name of one's own
+    name_of_set: one of `similarity_sets.READERS`, or a name of one's own
       for a file that `similarity_sets.read` takes.
   """
 
   images: str
   rdm: str
-  name: str
+  name_of_set: str
 
   def evaluate(self, state: Any, step: int) -> None:
-    """Writes `human/{name}/{score}` and returns nothing."""
+    """Writes `human/{name_of_set}/{score}` and returns nothing."""
     store = images_lib.open_store(self.images)
-    reader = similarity_sets.READERS.get(self.name, similarity_sets.read)
+    reader = similarity_sets.READERS.get(self.name_of_set, similarity_sets.read)
     model = stored.Model(
         features=self._features(state, store.images),
         filenames=store.filenames,
         labels=store.labels,
     )
     scores, _ = stored.on_rdm(
-        model, reader(self.rdm), name=self.name, resamples=2
+        model, reader(self.rdm), name=self.name_of_set, resamples=2
     )
     self._write(step, scores)
 

@@ -162,6 +162,8 @@ def to_directory(
       "shard_size": shard_size,
       "versions": files.versions(),
   }
+  # As meta.json gives it back: a tuple of a model's description is a list.
+  plan = json.loads(json.dumps(plan))
   partial = out.with_name(out.name + ".partial")
   done = _finished(out, plan)
   if done is not None:
@@ -228,11 +230,10 @@ def _prepare(
   path = partial / _PLAN
   if path.exists():
     found = files.read_json(path)
-    wanted = json.loads(json.dumps(plan))
     differ = sorted(
         key
-        for key in found.keys() | wanted.keys()
-        if found.get(key) != wanted.get(key)
+        for key in found.keys() | plan.keys()
+        if found.get(key) != plan.get(key)
     )
     if not differ:
       return

@@ -20,7 +20,7 @@ import numpy as np
 from scipy import optimize
 from scipy import special
 
-PENALTIES = (1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5)
+PENALTIES = (1.0, 0.1, 0.01, 1e-3)
 """Tried by `choose_penalty`, strong ones first: each starts from the last."""
 
 _ROWS = 8192

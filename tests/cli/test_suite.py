@@ -1,0 +1,258 @@
+"""`alignet evaluate representations` and `student`, through the entry point."""
+
+import json
+
+from alignet import similarity
+from alignet import triplet_io
+from alignet.cli import main as cli
+from alignet.data import levels as levels_lib
+from alignet.data.labels import Labels
+from alignet.evals import levels as levels_scores
+from alignet.representations import store
+import numpy as np
+import pytest
+from tests.data import living_hierarchy
+from tests.data import simulated_levels
+
+
+@pytest.fixture(name="world")
+def _world(tmp_path, monkeypatch):
+  """Two models' representations of Levels' images, and all judgments."""
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(cli, "COMMANDS", ("evaluate",))
+  rng = np.random.default_rng(0)
+  names = np.array(simulated_levels.images())
+  x = simulated_levels.features()
+  wolves = "02114855 02114712 02114548 02114367 02120505 02120079 02119022"
+  wnids = np.array([f"n{c}" for c in f"{wolves} 02119789".split()])
+  labels = {
+      "subordinate": Labels(ids=np.repeat(np.arange(8), 6), names=wnids),
+      "concept": Labels(
+          ids=np.repeat(np.arange(8), 6),
+          names=np.array([f"concept{i}" for i in range(8)]),
+      ),
+  }
+  for name, noise in (("good", 0.2), ("bad", 3)):
+    for part in ("", "_train"):
+      z = x + noise * rng.normal(size=x.shape)
+      store.write(name + part, z.astype(np.float32), names, labels, {"m": name})
+  triplets = np.stack([rng.permutation(48)[:3] for _ in range(60)])
+  s = similarity.of_triplets(x, triplets, "cosine") * 5
+  triplet_io.write("sets/a.npz", names, triplets, s)
+  choices = np.stack([rng.permutation(8)[:3] for _ in range(40)])
+  np.save("choices.npy", choices)
+  (tmp_path / "concepts.txt").write_text(
+      "".join(f"concept{i}\n" for i in range(8))
+  )
+  human = 1 - np.corrcoef(x) + rng.random((3, 48, 48)) / 5
+  human += human.transpose(0, 2, 1)
+  np.save("r.npy", human)
+  (tmp_path / "names.txt").write_text("\n".join(names.tolist()) + "\n")
+  levels, _ = levels_lib.from_trials(simulated_levels.participants(6, 8))
+  levels_lib.write("levels.npz", levels, {})
+  living_hierarchy.write(tmp_path / "breeds")
+  return {"dir": tmp_path, "levels": levels, "names": names}
+
+
+def _run(*args):
+  return cli.main(["evaluate", "representations", *args, "--out=r.json"])
+
+
+def _result(world):
+  return json.loads((world["dir"] / "r.json").read_text())
+
+
+_ALL = (
+    "--representations=good",
+    "--train_representations=good_train",
+    "--baseline=bad",
+    "--baseline_train=bad_train",
+    "--trials=simulated=sets",
+    "--trials=synthetic=sets/a.npz",
+    "--things=choices.npy",
+    "--concept_list=concepts.txt",
+    "--levels=levels.npz",
+    "--no_repeats",
+    "--rdm=mine=r.npy",
+    "--rdm_images=names.txt",
+    "--categories=subordinate",
+    "--tasks=knn,few_shot,retrieval",
+    "--resamples=20",
+)
+
+
+def test_everything_at_once(world, capsys):
+  # Six images a class: k-NN, five shots and recall at 10 are possible.
+  assert _run(*_ALL) == 0
+  result = _result(world)
+  scores = result["scores"]
+  assert {name.rsplit("/", 1)[0] for name in scores} == {
+      *("simulated/a", "synthetic/a", "human/things", "human/mine", "classes"),
+      *(f"human/levels/{x}" for x in ("coarse", "fine", "boundary", "all")),
+  }
+  for name, score in scores.items():
+    assert {"mean", "n", "baseline", "difference"} <= set(score), name
+    assert score["difference"]["mean"] == pytest.approx(
+        score["mean"] - score["baseline"], abs=1e-9
+    )
+  for name in ("simulated/a/modal", "human/mine/spearman", "classes/knn"):
+    assert scores[name]["difference"]["mean"] > 0.1
+  assert scores["simulated/a/modal"] == scores["synthetic/a/modal"]
+  levels, left_out = levels_lib.exclude(
+      world["levels"], levels_lib.Exclusions(repeats=True)
+  )
+  details = result["details"]["human/levels"]
+  assert details["left_out"] == left_out == {"repeats": 6}
+  opened, other = store.open("good"), store.open("bad")
+  wanted = levels_scores.evaluate(
+      opened.features,
+      opened.filenames,
+      levels,
+      baseline=(other.features, "cosine"),
+      resamples=20,
+  )
+  for name, score in wanted["scores"].items():
+    assert scores[name] == json.loads(json.dumps(score)), name
+  assert details["ceilings"] == json.loads(json.dumps(wanted["ceilings"]))
+  assert result["details"]["human/mine"]["mean_ceiling"]["bound"] <= 1
+  assert result["details"]["human/things"] == {
+      "without_images": 0,
+      "unknown_concepts": 0,
+  }
+  assert set(result["meta"]["sha256"]) == {
+      *("things", "levels", "rdm_images", "mine", "simulated/a", "synthetic"),
+  }
+  assert result["meta"]["representations"]["baseline"]["m"] == "bad"
+  said = capsys.readouterr().out
+  assert "human/levels/fine/modal" in said and " over 0." in said
+
+
+def test_same_bytes_again(world):
+  args = ("--representations=good", "--levels=levels.npz", "--resamples=10")
+  assert _run(*args) == 0
+  first = (world["dir"] / "r.json").read_bytes()
+  assert _run(*args, "--overwrite") == 0
+  assert (world["dir"] / "r.json").read_bytes() == first
+  assert _run(*args) == 2
+
+
+def test_breeds_and_masks(world):
+  folder = world["dir"]
+  args = (
+      "--representations=good",
+      "--train_representations=good_train",
+      "--breeds=living17",
+      "--breeds_hierarchy=breeds",
+      "--tasks=probe",
+      "--mask",
+  )
+  assert _run(*args) == 0
+  scores = _result(world)["scores"]
+  assert set(scores) == {
+      *("classes/probe", "breeds/living17/source/probe"),
+      "breeds/living17/target/probe",
+  }
+  # Wolves and foxes, two classes of each in either half, six images a class.
+  assert scores["breeds/living17/target/probe"]["n"] == 24
+  assert scores["breeds/living17/source/probe"]["mean"] > 0.8
+  del folder
+
+
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        ((), "nothing to evaluate: pass --trials"),
+        (("--tasks=knn",), "need training images: pass --train_represent"),
+        (
+            ("--breeds=living17", "--train_representations=good_train"),
+            "alignet fetch breeds",
+        ),
+        (("--trials=sets",), "expected NAME=PATH, found 'sets'"),
+        (("--trials=people=sets",), "expected one of human, simulated"),
+        (("--things=choices.npy",), "--things needs --concept_list"),
+        (("--levels=no.npz",), "no.npz does not exist"),
+        (("--rdm=king2019=r.npy",), "cannot be read as a MATLAB file"),
+        (
+            ("--levels=levels.npz", "--shortest=1e9"),
+            "leave no answer of Levels",
+        ),
+        (
+            (
+                *("--tasks=knn", "--train_representations=good_train"),
+                "--level=basic",
+            ),
+            "has no labels of the level 'basic'",
+        ),
+    ],
+)
+def test_one_sentence(world, capsys, args, message):
+  assert _run("--representations=good", *args) == 2
+  error = capsys.readouterr().err
+  assert message in error and error.count("\n") == 1
+  assert not (world["dir"] / "r.json").exists()
+
+
+def test_a_baseline_of_other_images(world, capsys):
+  opened = store.open("bad")
+  store.write(
+      "other", np.array(opened.features), opened.filenames[::-1], {}, {}
+  )
+  assert (
+      _run("--representations=good", "--baseline=other", "--levels=levels.npz")
+      == 2
+  )
+  assert "hold different images" in capsys.readouterr().err
+
+
+def test_student(world, tiny_world, shrunk, capsys, monkeypatch):
+  """A model's weights, then stored representations: the same scores."""
+  # pylint: disable=g-import-not-at-top
+  from alignet.models import checkpoints
+  from kauldron import kd
+
+  monkeypatch.setattr(cli, "COMMANDS", ("evaluate",))
+  folder = world["dir"]
+  trainer = kd.konfig.resolve(shrunk("student/small", folder / "run"))
+  state = trainer.trainstep.init(
+      elem_spec=trainer.train_ds.element_spec, skip_transforms=True
+  )
+  (folder / "run").mkdir(exist_ok=True)
+  checkpoints.save(
+      folder / "run" / "weights.safetensors", trainer.model, state.params
+  )
+  images = tiny_world["trial_images"]
+  common = (
+      f"--trials=simulated={tiny_world['trials']}",
+      "--tasks=knn",
+      "--resamples=10",
+      "--quiet",
+  )
+  student = (
+      *("evaluate", "student", "--workdir=run", f"--source=images:{images}"),
+      *(f"--train_source=images:{tiny_world['images']}", "--keep=kept"),
+      *common,
+  )
+  assert cli.main([*student, "--out=s.json"]) == 0
+  found = json.loads((folder / "s.json").read_text())
+  assert {n.rpartition("/")[0] for n in found["scores"]} == {
+      *("simulated/a", "simulated/b", "classes"),
+  }
+  assert (
+      _run(
+          "--representations=kept/test",
+          "--train_representations=kept/train",
+          *common,
+      )
+      == 0
+  )
+  assert _result(world)["scores"] == found["scores"]
+  # Nothing is extracted twice, and another tap is refused for the same folder.
+  before = (folder / "kept" / "test" / "meta.json").stat().st_mtime_ns
+  assert cli.main([*student, "--out=s2.json"]) == 0
+  after = (folder / "kept" / "test" / "meta.json").stat().st_mtime_ns
+  assert before == after
+  assert (folder / "s.json").read_bytes() == (folder / "s2.json").read_bytes()
+  model = [a for a in student if not a.startswith("--workdir")]
+  model += ["--model=run/weights.safetensors", "--layer=triplet_logits"]
+  assert cli.main([*model, "--out=s3.json"]) == 2
+  assert "made with other settings" in capsys.readouterr().err

@@ -1,0 +1,132 @@
+"""Evaluators along a training say what offline scoring says."""
+
+import json
+
+from alignet import evals
+from alignet.data import images as images_lib
+from alignet.data import levels as levels_lib
+from alignet.data.labels import Labels
+from alignet.errors import AlignetError
+from alignet.evals import levels as levels_scores
+from alignet.evals import usefulness
+from alignet.representations import extract
+from kauldron import kd
+import numpy as np
+import pytest
+from scipy import stats
+from tests.data import simulated_levels
+
+
+@pytest.fixture(name="setup")
+def _setup(shrunk, tmp_path):
+  trainer = kd.konfig.resolve(shrunk("student/small", tmp_path))
+  state = trainer.trainstep.init(
+      elem_spec=trainer.train_ds.element_spec, skip_transforms=True
+  )
+  rng = np.random.default_rng(0)
+  names = simulated_levels.images()
+  store = images_lib.ImageStore(
+      images=rng.integers(0, 256, (len(names), 8, 8, 3), np.uint8),
+      filenames=np.array(names),
+      labels={
+          "subordinate": Labels(
+              ids=np.repeat(np.arange(8), 6),
+              names=np.array([f"n{c:08d}" for c in range(8)]),
+          )
+      },
+      meta={},
+  )
+  images_lib.write(tmp_path / "images", store)
+  features = extract.extract(trainer.model, state.params, store.images)
+  return trainer, state, tmp_path, store, features
+
+
+def _run(setup, evaluator):
+  _, state, folder, *_ = setup
+  evaluator.evaluate(state, step=7)
+  path = folder / "scalars" / f"{evaluator.name}.jsonl"
+  row = json.loads(path.read_text())
+  assert row.pop("step") == 7
+  return row
+
+
+def _make(setup, kind, **fields):
+  trainer = setup[0]
+  evaluator = kind(
+      run=kd.evals.EveryNSteps(1), name="it", batch_size=16, **fields
+  )
+  return evaluator.update_from_root_cfg(trainer)
+
+
+def test_levels(setup):
+  _, _, folder, store, features = setup
+  levels, _ = levels_lib.from_trials(simulated_levels.participants(6, 8))
+  levels_lib.write(folder / "levels.npz", levels, {})
+  row = _run(
+      setup,
+      _make(
+          setup,
+          evals.LevelsEvaluator,
+          images=str(folder / "images"),
+          levels=str(folder / "levels.npz"),
+      ),
+  )
+  found = levels_scores.evaluate(features, store.filenames, levels, resamples=0)
+  assert set(row) == set(found["scores"])
+  for name, score in found["scores"].items():
+    assert row[name] == pytest.approx(score["mean"], rel=1e-6), name
+
+
+def test_rdm(setup):
+  _, _, folder, store, features = setup
+  rng = np.random.default_rng(0)
+  human = rng.random((3, 48, 48))
+  human += human.transpose(0, 2, 1)
+  np.save(folder / "r.npy", human)
+  row = _run(
+      setup,
+      _make(
+          setup,
+          evals.RdmEvaluator,
+          images=str(folder / "images"),
+          rdm=str(folder / "r.npy"),
+          name_of_set="mine",
+      ),
+  )
+  i, j = np.triu_indices(48, 1)
+  order = np.argsort(store.filenames)
+  z = features[order].astype(np.float64)
+  z /= np.linalg.norm(z, axis=1, keepdims=True)
+  wanted = stats.spearmanr(-(z @ z.T)[i, j], human.mean(axis=0)[i, j])
+  assert row["human/mine/spearman"] == pytest.approx(wanted.statistic, abs=1e-6)
+  assert "human/mine/subjects_tau_a" in row
+
+
+def test_classes(setup):
+  _, _, folder, store, features = setup
+  path = str(folder / "images")
+  evaluator = _make(
+      setup,
+      evals.ClassesEvaluator,
+      train=path,
+      test=path,
+      tasks=("knn", "probe", "few_shot", "retrieval"),
+      k=3,
+      shots=(2,),
+  )
+  row = _run(setup, evaluator)
+  ids = store.labels["subordinate"].ids
+  wanted = usefulness.scores(
+      features,
+      ids,
+      {"": (features, ids)},
+      usefulness.Protocol(k=3, shots=(2,), penalties=(0.01,)),
+  )
+  assert set(row) == {f"classes/{name}" for name in wanted}
+  for name, values in wanted.items():
+    assert row[f"classes/{name}"] == pytest.approx(values.mean()), name
+  other = _make(
+      setup, evals.ClassesEvaluator, train=path, test=path, level="basic"
+  )
+  with pytest.raises(AlignetError, match="no labels of the level 'basic'"):
+    _run(setup, other)

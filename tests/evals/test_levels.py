@@ -1,0 +1,147 @@
+"""Simulated Levels: every score against a loop over the published structure."""
+
+import collections
+
+from alignet.data import levels as levels_lib
+from alignet.errors import AlignetError
+from alignet.evals import levels as levels_scores
+import numpy as np
+import pytest
+from scipy import stats
+from tests.data import simulated_levels
+
+
+@pytest.fixture(name="world", scope="module")
+def _world():
+  published = simulated_levels.participants()
+  levels, _ = levels_lib.from_trials(published)
+  rng = np.random.default_rng(5)
+  good = simulated_levels.features() + 0.3 * rng.normal(size=(48, 16))
+  bad = rng.normal(size=(48, 16))
+  return published, levels, good, bad
+
+
+def _evaluate(world, resamples=20, **more):
+  _, levels, good, bad = world
+  return levels_scores.evaluate(
+      good,
+      np.array(simulated_levels.images()),
+      levels,
+      baseline=(bad, "cosine"),
+      resamples=resamples,
+      **more,
+  )
+
+
+def _picks(features, trial):
+  """Position (0, 1, 2) of the model's odd one of a published trial."""
+  row = {name: i for i, name in enumerate(simulated_levels.images())}
+  a, b, c = (
+      features[row[trial[f"image{i}Path"].split("/")[1]]] for i in (1, 2, 3)
+  )
+  cos = lambda x, y: x @ y / np.linalg.norm(x) / np.linalg.norm(y)
+  return (2, 1, 0)[int(np.argmax([cos(a, b), cos(a, c), cos(b, c)]))]
+
+
+def test_both_accuracies_by_loops(world):
+  published, _, good, bad = world
+  found = _evaluate(world)["scores"]
+  for kind, name in levels_lib.LEVELS.items():
+    single = collections.defaultdict(list)
+    votes = collections.defaultdict(collections.Counter)
+    model = {}
+    for trials in published.values():
+      for trial in trials:
+        if trial["exp_trial_type"] != "exp_trial":
+          continue
+        if trial["triplet_type"] != kind:
+          continue
+        shown = [trial[f"image{i}Path"] for i in (1, 2, 3)]
+        key = tuple(sorted(shown))
+        votes[key][trial["selected_image"]] += 1
+        for which, features in (("good", good), ("bad", bad)):
+          pick = shown[_picks(features, trial)]
+          single[which].append(pick == trial["selected_image"])
+          model[which, key] = pick
+    modal = []
+    for key, n in votes.items():
+      top = [image for image, v in n.items() if v == max(n.values())]
+      modal.append((model["good", key] in top) / len(top))
+    score = found[f"human/levels/{name}/accuracy"]
+    assert score["mean"] == pytest.approx(np.mean(single["good"]), abs=1e-10)
+    assert score["baseline"] == pytest.approx(np.mean(single["bad"]), abs=1e-10)
+    assert score["n"] == len(single["good"])
+    assert score["low"] <= score["mean"] <= score["high"]
+    assert score["difference"]["mean"] == pytest.approx(
+        score["mean"] - score["baseline"], abs=1e-10
+    )
+    assert found[f"human/levels/{name}/modal"]["mean"] == pytest.approx(
+        np.mean(modal), abs=1e-10
+    )
+    assert found[f"human/levels/{name}/modal"]["n"] == len(votes)
+
+
+def test_what_people_see_does_better(world):
+  result = _evaluate(world)
+  scores, ceilings = result["scores"], result["ceilings"]
+  for name in ("coarse", "fine", "boundary", "all"):
+    at = lambda key, name=name: scores[f"human/levels/{name}/{key}"]
+    assert at("accuracy")["difference"]["mean"] > 0.05
+    assert at("modal")["mean"] > at("accuracy")["mean"]
+    assert at("accuracy")["mean"] <= ceilings[name]["bayes_bound"]
+    assert at("nll_fitted")["mean"] < at("nll_fitted")["baseline"]
+    assert at("nll_fitted")["mean"] < at("nll")["mean"]
+    assert ceilings[name]["leave_one_out"] <= ceilings[name]["bayes_bound"]
+  assert scores["human/levels/all/accuracy"]["difference"]["low"] > 0
+  # Simulated times grow with the entropy of what people see.
+  times = scores["human/levels/all/response_time"]
+  assert times["mean"] > 0.3 > abs(times["baseline"]) + 0.1
+  rsa = scores["human/levels/all/triplet_rsa"]
+  assert rsa["mean"] > 0.5 and rsa["mean"] > rsa["baseline"] + 0.2
+  assert set(ceilings) == {"coarse", "fine", "boundary", "all"}
+
+
+def test_triplet_rsa_by_a_loop(world):
+  published, _, good, _ = world
+  kept, shown = collections.Counter(), collections.Counter()
+  for trials in published.values():
+    for trial in trials:
+      if trial["exp_trial_type"] != "exp_trial":
+        continue
+      images = sorted(trial[f"image{i}Path"].split("/")[1] for i in (1, 2, 3))
+      odd = trial["selected_image"].split("/")[1]
+      for i, a in enumerate(images):
+        for b in images[i + 1 :]:
+          shown[a, b] += 1
+          kept[a, b] += odd not in (a, b)
+  row = {name: i for i, name in enumerate(simulated_levels.images())}
+  unit = good / np.linalg.norm(good, axis=1, keepdims=True)
+  pairs = [pair for pair, n in shown.items() if n >= 12]
+  wanted = stats.spearmanr(
+      [unit[row[a]] @ unit[row[b]] for a, b in pairs],
+      [kept[pair] / shown[pair] for pair in pairs],
+  ).statistic
+  found = _evaluate(world, resamples=0, minimum_shown=12)["scores"]
+  assert found["human/levels/all/triplet_rsa"]["n"] == len(pairs)
+  assert found["human/levels/all/triplet_rsa"]["mean"] == pytest.approx(
+      wanted, abs=1e-10
+  )
+
+
+def test_order_of_the_images_does_not_matter_and_missing_ones_are_counted(
+    world,
+):
+  _, levels, good, _ = world
+  names = np.array(simulated_levels.images())
+  order = np.random.default_rng(0).permutation(48)[:44]
+  part = levels_scores.evaluate(good[order], names[order], levels, resamples=0)
+  coverage = part["coverage"]
+  used = np.isin(levels.images, names[order])
+  assert coverage["images"] == used.sum() < coverage["images_in_all"]
+  inside = used[levels.stimuli].all(axis=1)
+  assert coverage["answers"] == inside.sum() < coverage["answers_in_all"]
+  whole = levels_scores.evaluate(good, names, levels.take(inside), resamples=0)
+  for name, score in whole["scores"].items():
+    assert score["mean"] == pytest.approx(part["scores"][name]["mean"])
+  with pytest.raises(AlignetError, match="cover 0 of"):
+    levels_scores.evaluate(good, np.arange(48).astype(str), levels)

@@ -1,0 +1,179 @@
+"""Stored representations: trials, choices among concepts, RDMs."""
+
+from alignet import similarity
+from alignet import transforms
+from alignet import triplet_io
+from alignet.data.labels import Labels
+from alignet.errors import AlignetError
+from alignet.evals import stored
+from alignet.representations import store
+from alignet.scores import odd_one_out
+from alignet.scores import summary
+import numpy as np
+import pytest
+
+
+@pytest.fixture(name="world")
+def _world(tmp_path):
+  rng = np.random.default_rng(0)
+  names = np.array([f"i{n}" for n in rng.permutation(30)])
+  concepts = Labels(
+      ids=np.repeat(np.arange(10), 3),
+      names=np.array([f"c{i}" for i in range(12)]),
+  )
+  x = rng.normal(size=(30, 6)).astype(np.float32)
+  for name, noise in (("good", 0.2), ("bad", 3.0)):
+    store.write(
+        tmp_path / name,
+        (x + noise * rng.normal(size=x.shape)).astype(np.float32),
+        names,
+        {
+            "concept": concepts,
+            "superordinate": Labels(
+                ids=np.repeat([0, 1], 15), names=np.array(["x", "y"])
+            ),
+        },
+        {"model": name},
+    )
+  triplets = np.stack([rng.permutation(30)[:3] for _ in range(300)])
+  s = similarity.of_triplets(x, triplets, "cosine") * 5
+  triplet_io.write(tmp_path / "sets" / "a.npz", names, triplets, s)
+  triplet_io.write(tmp_path / "sets" / "b.npz", names, triplets[:50], s[:50])
+  return tmp_path, x, names
+
+
+def test_trials_of_a_folder_and_of_a_file(world):
+  folder, x, _ = world
+  good = stored.open_model(folder / "good")
+  bad = stored.open_model(folder / "bad")
+  found = stored.on_trials(
+      good, folder / "sets", source="simulated", baseline=bad, resamples=20
+  )
+  assert {name.split("/")[1] for name in found} == {"a", "b"}
+  assert all(name.startswith("simulated/") for name in found)
+  opened = triplet_io.open(folder / "sets" / "a.npz")
+  p = similarity.choice_probabilities(opened.similarities.astype(np.float64))
+  for model, key in ((good, "mean"), (bad, "baseline")):
+    s = similarity.of_triplets(model.features, opened.indices, "cosine")
+    for score, function in (
+        ("modal", odd_one_out.modal),
+        ("expected", odd_one_out.expected),
+    ):
+      assert found[f"simulated/a/{score}"][key] == pytest.approx(
+          function(s, p).mean(), abs=1e-10
+      )
+  at = lambda score: found[f"simulated/a/{score}"]
+  assert at("modal")["difference"]["low"] > 0
+  assert at("kl")["mean"] == pytest.approx(
+      at("cross_entropy")["mean"] + (p * np.log(p)).sum(axis=1).mean(), abs=1e-9
+  )
+  assert at("kl_fitted")["mean"] < at("kl")["mean"]
+  assert 0 <= at("calibration_error_fitted")["mean"] < 0.3
+  one = stored.on_trials(
+      good, folder / "sets" / "a.npz", source="synthetic", resamples=0
+  )
+  assert one["synthetic/a/modal"]["mean"] == at("modal")["mean"]
+  assert "low" not in one["synthetic/a/modal"]
+
+
+def test_choices_among_concepts(world):
+  folder, _, _ = world
+  good = stored.open_model(folder / "good")
+  means = good.features.reshape(10, 3, 6).mean(axis=1)
+  rng = np.random.default_rng(0)
+  triplets = np.stack([rng.permutation(12)[:3] for _ in range(80)])
+  found, left_out = stored.on_choices(
+      good, triplets, participants=np.arange(80) % 4, resamples=20
+  )
+  used = (triplets < 10).all(axis=1)
+  s = similarity.of_triplets(means.astype(np.float64), triplets[used], "cosine")
+  score = found["human/things/accuracy"]
+  assert score["mean"] == pytest.approx(odd_one_out.accuracy(s).mean())
+  assert score["n"] == used.sum() and left_out == (~used).sum() > 0
+  assert "human/things/nll_participant" in found
+  with pytest.raises(AlignetError, match="from 0 to 11, found 12"):
+    stored.on_choices(good, np.array([[0, 1, 12]]))
+  with pytest.raises(AlignetError, match="of 2 choices 0 are among the 10"):
+    stored.on_choices(good, np.array([[0, 1, 11], [10, 2, 3]]))
+
+
+def test_rdms_by_name(world):
+  folder, x, names = world
+  good = stored.open_model(folder / "good")
+  rng = np.random.default_rng(1)
+  human = 1 - np.corrcoef(x) + rng.random((4, 30, 30))
+  human = human + human.transpose(0, 2, 1)
+  scores, details = stored.on_rdm(
+      good,
+      human,
+      name="mine",
+      images=names,
+      category_levels=("superordinate",),
+      resamples=20,
+  )
+  wanted = summary.of_rdm(
+      good.features,
+      human,
+      similarity="cosine",
+      resamples=20,
+      categories=[np.repeat([0, 1], 15)],
+  )
+  assert details == wanted
+  assert scores["human/mine/spearman"]["mean"] == wanted["mean_rdm"]["spearman"]
+  assert scores["human/mine/spearman_given_categories"]["n"] == 30
+  assert (
+      0 < wanted["mean_ceiling"]["split_half"] < wanted["mean_ceiling"]["bound"]
+  )
+  # Without names the images are taken in the order of their names.
+  order = np.argsort(names)
+  same, _ = stored.on_rdm(
+      good, human[:, order][:, :, order], name="mine", resamples=20
+  )
+  assert same["human/mine/tau_a"]["mean"] == pytest.approx(
+      scores["human/mine/tau_a"]["mean"], abs=1e-12
+  )
+  few, _ = stored.on_rdm(
+      good, human[:1, :20, :20], name="mine", images=names[:20], resamples=20
+  )
+  assert "human/mine/subjects_spearman" not in few
+  for more, message in (
+      ({"images": None}, "has 20 stimuli and there are 30 images"),
+      ({"images": names[:19]}, "names of the RDM's 20 stimuli, found 19"),
+      ({"images": np.array(["z"] * 20)}, "20 of its images have no .*is z"),
+      ({"images": names[:20], "category_levels": ("basic",)}, "level 'basic'"),
+  ):
+    with pytest.raises(AlignetError, match=message):
+      stored.on_rdm(good, human[:, :20, :20], name="mine", **more)
+
+
+def test_reweighting_is_reported(world):
+  folder, x, names = world
+  model = stored.open_model(folder / "good")
+  weights = np.array([4, 2, 1, 0, 0, 0])
+  human = -((x * weights) @ x.T).astype(np.float64)[None]
+  scores, details = stored.on_rdm(
+      model, human, name="m", images=names, reweighted=True, resamples=2
+  )
+  assert (
+      scores["human/m/spearman_reweighted"]["mean"]
+      > scores["human/m/spearman_unweighted"]["mean"]
+  )
+  assert len(details["reweighted"]["penalties"]) == 5
+
+
+def test_a_transform_comes_first(world):
+  folder, _, _ = world
+  rng = np.random.default_rng(0)
+  t = transforms.Transform(
+      weights=rng.normal(size=(6, 3)), bias=np.zeros(3), mean=0.0, std=1.0
+  )
+  transforms.save(folder / "t.npz", t)
+  model = stored.open_model(folder / "good", transform=folder / "t.npz")
+  assert model.kind == "dot" and model.features.shape == (30, 3)
+
+
+def test_sources_are_known(world):
+  folder, _, _ = world
+  model = stored.open_model(folder / "good")
+  with pytest.raises(AlignetError, match="expected one of human, simulated"):
+    stored.on_trials(model, folder / "sets", source="people")

@@ -87,6 +87,9 @@ def _judgments(args, directory, train) -> tuple[dict, dict]:
     )
     scores |= found
     details["human/things"] = {
+        "ceilings": stored.ceilings_of_choices(
+            choices.triplets, seed=args.seed
+        ),
         "without_images": left_out,
         "unknown_concepts": choices.report.unknown,
     }

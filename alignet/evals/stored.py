@@ -19,9 +19,11 @@ from alignet.data import labels as labels_lib
 from alignet.data import trials as trials_lib
 from alignet.errors import AlignetError
 from alignet.representations import store
+from alignet.scores import ceilings
 from alignet.scores import choice_scores
 from alignet.scores import pairs
 from alignet.scores import summary
+from alignet.triplets import ODD
 import numpy as np
 
 SOURCES = ("human", "simulated", "synthetic", "vice")
@@ -209,6 +211,40 @@ def on_choices(
   return (
       {f"{name}/{key}": value for key, value in found.items()},
       int((~used).sum()),
+  )
+
+
+def ceilings_of_choices(
+    triplets: np.ndarray, *, seed: int = 0
+) -> Mapping[str, float | int | None] | None:
+  """Noise ceilings of choices, from the triplets that were answered repeatedly.
+
+  THINGS shows about a thousand triplets to many people for this purpose; other
+  triplets have one answer and say nothing of a ceiling.
+
+  Args:
+    triplets: (n, 3) concept numbers, the odd one last.
+    seed: of the split halves.
+
+  Returns:
+    As `ceilings.summary` of the answers to triplets with two answers or more,
+    and None where there are none.
+  """
+  order = np.argsort(triplets, axis=1)
+  _, stimuli, counts = np.unique(
+      np.take_along_axis(triplets, order, axis=1),
+      axis=0,
+      return_inverse=True,
+      return_counts=True,
+  )
+  repeated = counts[stimuli.reshape(-1)] > 1
+  if not repeated.any():
+    return None
+  # Where the odd one, the last, lies among the ascending numbers.
+  chosen = np.array(ODD)[(order == 2).argmax(axis=1)]
+  _, stimuli = np.unique(stimuli.reshape(-1)[repeated], return_inverse=True)
+  return ceilings.summary(
+      stimuli, chosen[repeated], rng=np.random.default_rng(seed)
   )
 
 

@@ -115,7 +115,10 @@ def test_everything_at_once(world, capsys):
     assert scores[name] == json.loads(json.dumps(score)), name
   assert details["ceilings"] == json.loads(json.dumps(wanted["ceilings"]))
   assert result["details"]["human/mine"]["mean_ceiling"]["bound"] <= 1
-  assert result["details"]["human/things"] == {
+  things = result["details"]["human/things"]
+  # Forty of the 56 triplets of eight concepts: some came twice.
+  assert things.pop("ceilings")["answers_per_stimulus"] >= 2
+  assert things == {
       "without_images": 0,
       "unknown_concepts": 0,
   }

@@ -177,3 +177,14 @@ def test_sources_are_known(world):
   model = stored.open_model(folder / "good")
   with pytest.raises(AlignetError, match="expected one of human, simulated"):
     stored.on_trials(model, folder / "sets", source="people")
+
+
+def test_ceilings_need_repeated_triplets():
+  triplets = np.array([[4, 7, 2], [7, 4, 2], [2, 7, 4], [0, 1, 2], [7, 2, 4]])
+  found = stored.ceilings_of_choices(triplets)
+  # Of {2, 4, 7} the odd one was 2, 2, 4 and 4; {0, 1, 2} has one answer.
+  assert found["stimuli"] == 1 and found["answers_per_stimulus"] == 4
+  assert found["bayes_bound"] == 0.5
+  # The others of each answer are 1 to 2 against it.
+  assert found["leave_one_out"] == 0
+  assert stored.ceilings_of_choices(triplets[2:4]) is None

@@ -121,41 +121,31 @@ def _judgments(args, directory, train) -> tuple[dict, dict]:
 
 
 def _rdms(args, directory, train) -> tuple[dict, dict]:
-  """Similarity sets, the baseline's scores beside the model's."""
+  """Similarity sets."""
   # pylint: disable=g-import-not-at-top
   del train
   if not args.rdm:
     return {}, {}
   from alignet.data import similarity_sets
-  from alignet.evals import stored
+  from alignet.evals import rdms
   from uncertainty_distillation import readers
 
-  models = _models(args, directory)
+  model, baseline = _models(args, directory)
   images = readers.read_names(args.rdm_images) if args.rdm_images else None
   scores, details = {}, {}
   for name, path in map(_pair, args.rdm):
-    human = similarity_sets.READERS.get(name, similarity_sets.read)(path)
-    found = [
-        stored.on_rdm(
-            model,
-            human,
-            name=name,
-            images=images,
-            category_levels=tuple(args.categories),
-            reweighted=args.reweighted,
-            seed=args.seed,
-            resamples=args.resamples,
-        )
-        for model in models
-        if model is not None
-    ]
-    details[f"human/{name}"] = found[0][1]
-    for key, score in found[0][0].items():
-      if len(found) > 1:
-        other = found[1][0][key]["mean"]
-        difference = {"mean": score["mean"] - other}
-        score = {**score, "baseline": other, "difference": difference}
-      scores[key] = score
+    found, details[f"human/{name}"] = rdms.on_rdm(
+        model,
+        similarity_sets.READERS.get(name, similarity_sets.read)(path),
+        name=name,
+        images=images,
+        category_levels=tuple(args.categories),
+        reweighted=args.reweighted,
+        baseline=baseline,
+        seed=args.seed,
+        resamples=args.resamples,
+    )
+    scores |= found
   return scores, details
 
 

@@ -1,12 +1,19 @@
 """Evaluations: of stored representations, and along Kauldron trainings.
 
-Submodules load on first use: `levels`, `stored`, `usefulness` need neither jax
-nor Kauldron; `in_training` and `trials` do.
+Submodules load on first use: `levels`, `rdms`, `stored`, `usefulness` need
+neither jax nor Kauldron; `in_training` and `trials` do.
 """
 
 import importlib
 
-_SUBMODULES = ("in_training", "levels", "stored", "trials", "usefulness")
+_SUBMODULES = (
+    "in_training",
+    "levels",
+    "rdms",
+    "stored",
+    "trials",
+    "usefulness",
+)
 _NAMES = {
     "ClassesEvaluator": "in_training",
     "LevelsEvaluator": "in_training",

@@ -12,6 +12,7 @@ from alignet.data import images as images_lib
 from alignet.data import levels as levels_lib
 from alignet.data import similarity_sets
 from alignet.evals import levels as levels_scores
+from alignet.evals import rdms
 from alignet.evals import stored
 from alignet.evals import usefulness
 from alignet.representations import extract
@@ -101,7 +102,7 @@ class RdmEvaluator(_OnImages):
         filenames=store.filenames,
         labels=store.labels,
     )
-    scores, _ = stored.on_rdm(
+    scores, _ = rdms.on_rdm(
         model, reader(self.rdm), name=self.name_of_set, resamples=2
     )
     self._write(step, scores)

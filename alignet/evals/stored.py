@@ -22,7 +22,6 @@ from alignet.representations import store
 from alignet.scores import ceilings
 from alignet.scores import choice_scores
 from alignet.scores import pairs
-from alignet.scores import summary
 from alignet.triplets import ODD
 import numpy as np
 
@@ -246,103 +245,6 @@ def ceilings_of_choices(
   return ceilings.summary(
       stimuli, chosen[repeated], rng=np.random.default_rng(seed)
   )
-
-
-def on_rdm(
-    model: Model,
-    human: np.ndarray,
-    *,
-    name: str,
-    images: np.ndarray | None = None,
-    category_levels: tuple[str, ...] = (),
-    reweighted: bool = False,
-    seed: int = 0,
-    resamples: int = 1000,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-  """Agreement with people's dissimilarities of images.
-
-  Args:
-    model: representations.
-    human: (subjects, n, n).
-    name: of the set; scores are called `human/{name}/…`.
-    images: (n,) file names in the order of the RDM; None where the model's
-      images, sorted by name, are those of the RDM.
-    category_levels: levels of labels whose category models are held constant.
-    reweighted: also fit weights of the dimensions.
-    seed: of the bootstrap and all splits.
-    resamples: of the bootstrap over stimuli.
-
-  Returns:
-    `human/{name}/{spearman, pearson, tau_a, subjects_spearman, …}`, and all
-    that `summary.of_rdm` gives, ceilings among it.
-
-  Raises:
-    AlignetError: an image or a level that is not there, or as `of_rdm`.
-  """
-  rows = _rdm_rows(model, human, name, images)
-  missing = [level for level in category_levels if level not in model.labels]
-  if missing:
-    raise AlignetError(
-        f"the representations have no labels of the level {missing[0]!r}; found"
-        f" {', '.join(model.labels) or 'none'}"
-    )
-  found = summary.of_rdm(
-      np.asarray(model.features[rows]),
-      human,
-      similarity=model.kind,
-      seed=seed,
-      resamples=resamples,
-      categories=[model.labels[level].ids[rows] for level in category_levels],
-      reweighted=reweighted,
-  )
-  mean, subjects = found["mean_rdm"], found["per_subject"]
-  low, high = mean["ci"]
-  n = human.shape[-1]
-  scores = {
-      "spearman": {"mean": mean["spearman"], "low": low, "high": high},
-      "pearson": {"mean": mean["pearson"]},
-      "tau_a": {"mean": mean["tau_a"]},
-  }
-  if len(human) > 1:
-    scores |= {
-        "subjects_spearman": {"mean": subjects["mean"]},
-        "subjects_pearson": {"mean": subjects["pearson"]},
-        "subjects_tau_a": {"mean": subjects["tau_a"]},
-    }
-  if "partial" in mean:
-    scores["spearman_given_categories"] = {"mean": mean["partial"]}
-  if reweighted:
-    scores["spearman_reweighted"] = {"mean": found["reweighted"]["reweighted"]}
-    scores["spearman_unweighted"] = {"mean": found["reweighted"]["uniform"]}
-  return (
-      {f"human/{name}/{key}": {**v, "n": n} for key, v in scores.items()},
-      found,
-  )
-
-
-def _rdm_rows(model, human, name, images) -> np.ndarray:
-  n = human.shape[-1]
-  if images is None:
-    if len(model.features) != n:
-      raise AlignetError(
-          f"{name}: the RDM has {n} stimuli and there are"
-          f" {len(model.features)} images; give the images' file names in the"
-          " order of the RDM (--rdm_images)"
-      )
-    return np.argsort(model.filenames)
-  if len(images) != n:
-    raise AlignetError(
-        f"{name}: expected the names of the RDM's {n} stimuli, found"
-        f" {len(images)}"
-    )
-  row = {name: i for i, name in enumerate(model.filenames.tolist())}
-  missing = [i for i in np.asarray(images).tolist() if i not in row]
-  if missing:
-    raise AlignetError(
-        f"{name}: {len(missing)} of its images have no representations, the"
-        f" first is {missing[0]}"
-    )
-  return np.array([row[i] for i in np.asarray(images).tolist()])
 
 
 def _objects(model: Model) -> np.ndarray:

@@ -21,6 +21,7 @@ _SUBMODULES = (
     "response_times",
     "retrieval",
     "rsa",
+    "rsa_bootstrap",
     "rsa_partial",
     "rsa_reliability",
     "rsa_reweighted",

@@ -4,14 +4,13 @@ An RDM (representational dissimilarity matrix) is a symmetric (n, n) matrix over
 n stimuli. Only pairs of two different stimuli count: the diagonal is never
 read. Correlations are over the n (n - 1) / 2 pairs of the upper triangle.
 
-Noise ceilings and the bootstrap over stimuli follow Nili et al. 2014 (A toolbox
-for representational similarity analysis, PLOS Computational Biology 10(4)).
+Noise ceilings follow Nili et al. 2014 (A toolbox for representational
+similarity analysis, PLOS Computational Biology 10(4)).
 """
 
 import dataclasses
 
 from alignet import files
-from alignet import progress
 from alignet import similarity as similarities
 from alignet.errors import AlignetError
 from alignet.scores import rank_correlation
@@ -186,132 +185,3 @@ def noise_ceiling(
           )
       ),
   )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class StimulusInterval:
-  """Percentile interval of a correlation of two RDMs.
-
-  Attributes:
-    low: lower end.
-    high: upper end.
-    se: standard deviation over resamples.
-    resamples: resamples used.
-    skipped: resamples left out, because a correlation was undefined in them.
-  """
-
-  low: float
-  high: float
-  se: float
-  resamples: int
-  skipped: int
-
-
-def bootstrap(
-    model: np.ndarray,
-    human: np.ndarray,
-    method: rank_correlation.Method = "spearman",
-    *,
-    rng: np.random.Generator,
-    resamples: int = 1000,
-    level: float = 0.95,
-) -> StimulusInterval:
-  """Bootstrap over stimuli of the correlation of two RDMs.
-
-  Stimuli are drawn with replacement and rows and columns of both matrices
-  follow; pairs of a stimulus with itself are left out. A pair of two different
-  stimuli drawn m_i and m_j times thus counts m_i m_j times: ranks and moments
-  are computed with these weights, which gives what the enlarged matrices would.
-
-  Args:
-    model: (n, n).
-    human: (n, n), for instance the mean over subjects.
-    method: "spearman" or "pearson"; "tau-a" forms the enlarged matrices.
-    rng: source of the draws.
-    resamples: number of draws, two or more.
-    level: coverage of the interval.
-
-  Returns:
-    The interval.
-
-  Raises:
-    AlignetError: nearly all resamples are undefined.
-  """
-  if resamples < 2 or not 0 < level < 1:
-    raise AlignetError(
-        "bootstrap: expected 2 resamples or more and a level between 0 and 1,"
-        f" found {resamples} and {level}"
-    )
-  n = len(model)
-  i, j = np.triu_indices(n, k=1)
-  a, b = upper(model).astype(np.float64), upper(human).astype(np.float64)
-  ranks = (_WeightedRanks(a), _WeightedRanks(b)) if method == "spearman" else ()
-  found = []
-  for _ in progress.bar(range(resamples), desc="bootstrap over stimuli"):
-    drawn = np.bincount(rng.integers(n, size=n), minlength=n)
-    weights = drawn[i] * drawn[j]
-    if method == "tau-a":
-      r = _repeated(a, b, weights)
-    else:
-      if ranks:
-        a, b = (rank(weights.astype(np.float64)) for rank in ranks)
-      r = _weighted_pearson(a, b, weights.astype(np.float64))
-    if r is not None:
-      found.append(r)
-  if len(found) < 2:
-    raise AlignetError(
-        f"bootstrap: {resamples - len(found)} of {resamples} resamples of {n}"
-        " stimuli give no correlation; use more resamples or more stimuli"
-    )
-  tail = (1 - level) / 2
-  low, high = np.quantile(found, [tail, 1 - tail])
-  return StimulusInterval(
-      low=float(low),
-      high=float(high),
-      se=float(np.std(found, ddof=1)),
-      resamples=len(found),
-      skipped=resamples - len(found),
-  )
-
-
-class _WeightedRanks:
-  """Mean ranks of values that are repeated `weights` times each.
-
-  Sorted once; a call costs a cumulative sum.
-  """
-
-  def __init__(self, values: np.ndarray):
-    self._order = np.argsort(values, kind="stable")
-    ascending = values[self._order]
-    first = np.r_[True, ascending[1:] != ascending[:-1]]
-    self._starts = np.flatnonzero(first)
-    group = np.empty(len(values), np.intp)
-    group[self._order] = np.cumsum(first) - 1
-    self._group = group
-
-  def __call__(self, weights: np.ndarray) -> np.ndarray:
-    tied = np.add.reduceat(weights[self._order], self._starts)
-    ranks = np.cumsum(tied) - tied + (tied + 1) / 2
-    return ranks[self._group]
-
-
-def _repeated(a: np.ndarray, b: np.ndarray, weights: np.ndarray):
-  """tau-a of values repeated `weights` times; None where it is undefined."""
-  a, b = np.repeat(a, weights), np.repeat(b, weights)
-  if not len(a) or np.ptp(a) == 0 or np.ptp(b) == 0:
-    return None
-  return rank_correlation.correlate(a, b, "tau-a")
-
-
-def _weighted_pearson(
-    a: np.ndarray, b: np.ndarray, weights: np.ndarray
-) -> float | None:
-  """Pearson correlation with weights; None where it is undefined."""
-  used = weights > 0
-  a, b, weights = a[used], b[used], weights[used]
-  if not len(a) or np.ptp(a) == 0 or np.ptp(b) == 0:
-    return None
-  a = a - np.average(a, weights=weights)
-  b = b - np.average(b, weights=weights)
-  norm = np.sqrt((weights @ (a * a)) * (weights @ (b * b)))
-  return float(weights @ (a * b) / norm)

@@ -16,6 +16,7 @@ from alignet.scores import pairs
 from alignet.scores import probabilistic
 from alignet.scores import rank_correlation
 from alignet.scores import rsa
+from alignet.scores import rsa_bootstrap
 from alignet.scores import rsa_partial
 from alignet.scores import rsa_reliability
 from alignet.scores import rsa_reweighted
@@ -126,7 +127,7 @@ def of_rdm(
       if several
       else None
   )
-  ci = rsa.bootstrap(
+  ci = rsa_bootstrap.interval(
       model, mean, rng=np.random.default_rng(seed), resamples=resamples
   )
   mean_rdm = {

@@ -5,6 +5,7 @@ from alignet import transforms
 from alignet import triplet_io
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
+from alignet.evals import rdms
 from alignet.evals import stored
 from alignet.representations import store
 from alignet.scores import odd_one_out
@@ -103,7 +104,7 @@ def test_rdms_by_name(world):
   rng = np.random.default_rng(1)
   human = 1 - np.corrcoef(x) + rng.random((4, 30, 30))
   human = human + human.transpose(0, 2, 1)
-  scores, details = stored.on_rdm(
+  scores, details = rdms.on_rdm(
       good,
       human,
       name="mine",
@@ -126,13 +127,24 @@ def test_rdms_by_name(world):
   )
   # Without names the images are taken in the order of their names.
   order = np.argsort(names)
-  same, _ = stored.on_rdm(
+  same, _ = rdms.on_rdm(
       good, human[:, order][:, :, order], name="mine", resamples=20
   )
   assert same["human/mine/tau_a"]["mean"] == pytest.approx(
       scores["human/mine/tau_a"]["mean"], abs=1e-12
   )
-  few, _ = stored.on_rdm(
+  bad = stored.open_model(folder / "bad")
+  paired, same_details = rdms.on_rdm(
+      good, human, name="mine", images=names, baseline=bad, resamples=20
+  )
+  other, _ = rdms.on_rdm(bad, human, name="mine", images=names, resamples=20)
+  assert same_details["mean_rdm"]["tau_a"] == details["mean_rdm"]["tau_a"]
+  for key, score in paired.items():
+    assert score["baseline"] == other[key]["mean"]
+    assert score["difference"]["mean"] == score["mean"] - other[key]["mean"]
+  difference = paired["human/mine/spearman"]["difference"]
+  assert 0 < difference["low"] < difference["mean"] < difference["high"]
+  few, _ = rdms.on_rdm(
       good, human[:1, :20, :20], name="mine", images=names[:20], resamples=20
   )
   assert "human/mine/subjects_spearman" not in few
@@ -143,7 +155,7 @@ def test_rdms_by_name(world):
       ({"images": names[:20], "category_levels": ("basic",)}, "level 'basic'"),
   ):
     with pytest.raises(AlignetError, match=message):
-      stored.on_rdm(good, human[:, :20, :20], name="mine", **more)
+      rdms.on_rdm(good, human[:, :20, :20], name="mine", **more)
 
 
 def test_reweighting_is_reported(world):
@@ -151,7 +163,7 @@ def test_reweighting_is_reported(world):
   model = stored.open_model(folder / "good")
   weights = np.array([4, 2, 1, 0, 0, 0])
   human = -((x * weights) @ x.T).astype(np.float64)[None]
-  scores, details = stored.on_rdm(
+  scores, details = rdms.on_rdm(
       model, human, name="m", images=names, reweighted=True, resamples=2
   )
   assert (

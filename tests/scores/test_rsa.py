@@ -115,44 +115,6 @@ def test_noise_ceiling_of_equal_subjects_is_one(human):
     rsa.noise_ceiling(human[:1])
 
 
-@pytest.mark.parametrize("method", ["spearman", "pearson"])
-def test_bootstrap_equals_enlarged_matrices(human, method):
-  """Weights give what drawing rows and columns gives, ties included."""
-  model = np.round(rsa.rdm(np.random.default_rng(1).normal(size=(12, 4))), 1)
-  mean = human.mean(axis=0)
-  rng = np.random.default_rng(7)
-  expected = []
-  for _ in range(60):
-    drawn = rng.integers(12, size=12)
-    i, j = np.triu_indices(12, 1)
-    keep = drawn[i] != drawn[j]
-    i, j = drawn[i[keep]], drawn[j[keep]]
-    correlate = stats.spearmanr if method == "spearman" else stats.pearsonr
-    expected.append(correlate(model[i, j], mean[i, j]).statistic)
-  found = rsa.bootstrap(
-      model, mean, method, rng=np.random.default_rng(7), resamples=60
-  )
-  low, high = np.quantile(expected, [0.025, 0.975])
-  assert found.low == pytest.approx(low, abs=1e-12)
-  assert found.high == pytest.approx(high, abs=1e-12)
-  assert found.se == pytest.approx(np.std(expected, ddof=1), abs=1e-12)
-  assert (found.resamples, found.skipped) == (60, 0)
-
-
-def test_bootstrap_skips_undefined_resamples():
-  rng = np.random.default_rng(0)
-  model = _symmetric(rng.random((3, 3)))
-  found = rsa.bootstrap(model, model, rng=rng, resamples=200)
-  # All three stimuli must be drawn: 6 of 27 draws.
-  assert found.resamples + found.skipped == 200
-  assert 20 < found.resamples < 70
-  assert found.low == pytest.approx(1) and found.high == pytest.approx(1)
-  with pytest.raises(AlignetError, match="2 resamples or more"):
-    rsa.bootstrap(model, model, rng=rng, resamples=1)
-  with pytest.raises(AlignetError, match="give no correlation"):
-    rsa.bootstrap(model[:2, :2], model[:2, :2], rng=rng, resamples=20)
-
-
 def test_check_accepts(human):
   assert rsa.check(human, 12).shape == (5, 12, 12)
   one = human[0].copy()

@@ -1,0 +1,136 @@
+"""Stored representations against people's dissimilarities of images."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from alignet.errors import AlignetError
+from alignet.evals.stored import Model
+from alignet.scores import rsa
+from alignet.scores import rsa_bootstrap
+from alignet.scores import summary
+import numpy as np
+
+
+def on_rdm(
+    model: Model,
+    human: np.ndarray,
+    *,
+    name: str,
+    images: np.ndarray | None = None,
+    category_levels: tuple[str, ...] = (),
+    reweighted: bool = False,
+    baseline: Model | None = None,
+    seed: int = 0,
+    resamples: int = 1000,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+  """Agreement with people's dissimilarities of images.
+
+  Args:
+    model: representations.
+    human: (subjects, n, n).
+    name: of the set; scores are called `human/{name}/…`.
+    images: (n,) file names in the order of the RDM; None where the model's
+      images, sorted by name, are those of the RDM.
+    category_levels: levels of labels whose category models are held constant.
+    reweighted: also fit weights of the dimensions.
+    baseline: another model of the same images, for differences; that of the
+      spearman gets an interval, both models in the same resamples.
+    seed: of the bootstrap and all splits.
+    resamples: of the bootstrap over stimuli.
+
+  Returns:
+    `human/{name}/{spearman, pearson, tau_a, subjects_spearman, …}`, and all
+    that `summary.of_rdm` gives, ceilings among it.
+
+  Raises:
+    AlignetError: an image or a level that is not there, or as `of_rdm`.
+  """
+  rows = _rows(model, human, name, images)
+  missing = [level for level in category_levels if level not in model.labels]
+  if missing:
+    raise AlignetError(
+        f"the representations have no labels of the level {missing[0]!r}; found"
+        f" {', '.join(model.labels) or 'none'}"
+    )
+  found = [
+      summary.of_rdm(
+          np.asarray(m.features[rows]),
+          human,
+          similarity=m.kind,
+          seed=seed,
+          resamples=resamples,
+          categories=[model.labels[x].ids[rows] for x in category_levels],
+          reweighted=reweighted,
+      )
+      for m in (model, baseline)
+      if m is not None
+  ]
+  scores = _scores(found[0])
+  if baseline is not None:
+    for key, other in _scores(found[1]).items():
+      scores[key]["baseline"] = other["mean"]
+      scores[key]["difference"] = {"mean": scores[key]["mean"] - other["mean"]}
+    interval = rsa_bootstrap.paired_difference(
+        *(rsa.rdm(m.features[rows], m.kind) for m in (model, baseline)),
+        human.mean(axis=0),
+        rng=np.random.default_rng(seed),
+        resamples=resamples,
+    )
+    scores["spearman"]["difference"] |= {
+        "se": interval.se,
+        "low": interval.low,
+        "high": interval.high,
+    }
+  n = human.shape[-1]
+  return (
+      {f"human/{name}/{key}": {**v, "n": n} for key, v in scores.items()},
+      found[0],
+  )
+
+
+def _scores(found: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+  """The correlations that `summary.of_rdm` gives, by name."""
+  mean, subjects = found["mean_rdm"], found["per_subject"]
+  low, high = mean["ci"]
+  scores = {
+      "spearman": {"mean": mean["spearman"], "low": low, "high": high},
+      "pearson": {"mean": mean["pearson"]},
+      "tau_a": {"mean": mean["tau_a"]},
+  }
+  if len(subjects["values"]) > 1:
+    scores |= {
+        "subjects_spearman": {"mean": subjects["mean"]},
+        "subjects_pearson": {"mean": subjects["pearson"]},
+        "subjects_tau_a": {"mean": subjects["tau_a"]},
+    }
+  if "partial" in mean:
+    scores["spearman_given_categories"] = {"mean": mean["partial"]}
+  if "reweighted" in found:
+    scores["spearman_reweighted"] = {"mean": found["reweighted"]["reweighted"]}
+    scores["spearman_unweighted"] = {"mean": found["reweighted"]["uniform"]}
+  return scores
+
+
+def _rows(model, human, name, images) -> np.ndarray:
+  n = human.shape[-1]
+  if images is None:
+    if len(model.features) != n:
+      raise AlignetError(
+          f"{name}: the RDM has {n} stimuli and there are"
+          f" {len(model.features)} images; give the images' file names in the"
+          " order of the RDM (--rdm_images)"
+      )
+    return np.argsort(model.filenames)
+  if len(images) != n:
+    raise AlignetError(
+        f"{name}: expected the names of the RDM's {n} stimuli, found"
+        f" {len(images)}"
+    )
+  row = {name: i for i, name in enumerate(model.filenames.tolist())}
+  missing = [i for i in np.asarray(images).tolist() if i not in row]
+  if missing:
+    raise AlignetError(
+        f"{name}: {len(missing)} of its images have no representations, the"
+        f" first is {missing[0]}"
+    )
+  return np.array([row[i] for i in np.asarray(images).tolist()])

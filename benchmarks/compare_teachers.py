@@ -9,9 +9,10 @@ fitted on the concepts outside a fold and scored on the same trials inside it:
   ours    `alignet teach`'s default: soft_point targets, ridge start
   hard    the same from hard choices sampled from the same probabilities, one a
           triplet; it sees no embedding
-  glocal  gLocal's: the whole map from 1e-3 of the identity, identity shrinking,
-          the local term on the training images; soft_point targets; its
-          learning rate and steps are not tuned
+  ud      the whole map trained from the identity, identity shrinking;
+          learning rate and lambda by inner cross-validation
+  glocal  the same with gLocal's local term on the training images, alpha .1,
+          tau .1
   ridge   ridge regression onto the embedding, penalty, scale and input map by
           inner cross-validation
   raw     cosine of the representations as they are
@@ -36,6 +37,27 @@ from uncertainty_distillation import judgments as judgments_lib
 from uncertainty_distillation import loop
 
 
+def _grid(**options) -> list[config_lib.Config]:
+  """Settings of a map trained as a whole, to choose from."""
+  return [
+      config_lib.Config(
+          start="identity",
+          input_map="none",
+          steps=200,
+          inner_folds=3,
+          optimisation=loop.Optimisation(
+              regulariser_weight=weight,
+              learning_rate=rate,
+              batch=4096,
+              every=20,
+              **options,
+          ),
+      )
+      for weight in (0.01, 0.1, 1.0)
+      for rate in (1e-5, 1e-4, 1e-3)
+  ]
+
+
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("--representations", required=True)
@@ -46,7 +68,8 @@ def main() -> None:
   )
   parser.add_argument("--folds", type=int, default=5)
   parser.add_argument("--repeats", type=int, default=3)
-  parser.add_argument("--methods", default="ours,hard,glocal,ridge,raw")
+  parser.add_argument("--methods", default="ours,hard,ud,glocal,ridge,raw")
+  parser.add_argument("--local_batch", type=int, default=256)
   args = parser.parse_args()
   data = inputs.load(
       representations=args.representations,
@@ -58,25 +81,18 @@ def main() -> None:
     rows = np.unique(concepts, return_index=True)[1]
     features, concepts = features[rows], concepts[rows]
   config = config_lib.Config()
-  methods = crossval.standard_methods(config)
+  methods = crossval.standard_methods([config])
   methods["hard"] = crossval.Method(
-      config=config,
+      configs=[config],
       judgments=judgments_lib.sample_choices(data.judgments, seed=0),
       with_embedding=False,
   )
+  methods["ud"] = crossval.Method(configs=_grid())
   local = features
   if len(local) > 5000:
     local = local[np.random.default_rng(0).permutation(len(local))[:5000]]
   methods["glocal"] = crossval.Method(
-      config=config_lib.Config(
-          start="small",
-          input_map="none",
-          steps=200,
-          inner_folds=3,
-          optimisation=loop.Optimisation(
-              regulariser_weight=0.1, alpha=0.1, tau=0.1, batch=4096
-          ),
-      ),
+      configs=_grid(alpha=0.1, tau=0.1, local_batch=args.local_batch),
       local_images=local,
   )
   report = crossval.report(

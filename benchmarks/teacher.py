@@ -6,7 +6,7 @@ Needs PyTorch (`pip install -e .[benchmarks]`). A simulated problem of the size
 of THINGS: 1,854 concepts with one image, 768 or 1,152 dimensions, soft targets
 from a known embedding. Every method minimises the same objective with Adam:
 
-  one-hot   PyTorch, triplets as one-hot rows times the features (gLocal's way)
+  one-hot   PyTorch, one-hot rows times all transformed objects (gLocal's way)
   gather    PyTorch, all objects transformed once, triplets gathered
   loop      ours, the jitted loop that `alignet teach` runs
   kauldron  ours, `configs/uncertainty_distillation.py` in its trainer
@@ -85,13 +85,14 @@ class Torch:
         len(self.triplets), (self.batch,), generator=self.random
     )
     triplets, targets = self.triplets[rows], self.targets[rows]
+    z = self.x @ self.w + self.b
+    triplets = triplets.reshape(-1)
     if self.eye is None:
-      z = self.x @ self.w + self.b
       # Its gradient is several times faster than that of z[triplets].
-      z = z.index_select(0, triplets.reshape(-1)).reshape(self.batch, 3, -1)
+      z = z.index_select(0, triplets)
     else:
-      one_hot = self.eye[triplets.reshape(-1)]
-      z = ((one_hot @ self.x) @ self.w + self.b).reshape(self.batch, 3, -1)
+      z = self.eye[triplets] @ z
+    z = z.reshape(self.batch, 3, -1)
     i, j, k = z.unbind(1)
     s = torch.stack([(i * j).sum(1), (i * k).sum(1), (j * k).sum(1)], 1)
     log_p = torch.log_softmax(s, 1)

@@ -20,6 +20,7 @@ import numpy as np
 from uncertainty_distillation import fit
 from uncertainty_distillation import inputs
 from uncertainty_distillation import judgments as judgments_lib
+from uncertainty_distillation import loop
 from uncertainty_distillation.config import Config
 from uncertainty_distillation.judgments import Judgments
 
@@ -36,25 +37,30 @@ class Method:
   """A way to a transform.
 
   Attributes:
-    config: of the fit; None for the raw representations, compared by cosine.
+    configs: of the fit, from which inner folds choose; none for the raw
+      representations, compared by cosine.
     judgments: to learn from, where they are not those it is scored on (hard
       choices, for example); same numbers of concepts.
     with_embedding: whether the fit may see the human embedding.
     local_images: for glocal, see `fit.fit`.
   """
 
-  config: Config | None = None
+  configs: Sequence[Config] = ()
   judgments: Judgments | None = None
   with_embedding: bool = True
   local_images: np.ndarray | None = None
 
 
-def standard_methods(config: Config) -> dict[str, Method]:
-  """The config's teacher, the ridge regression it starts from, and raw."""
-  ridge = dataclasses.replace(config, start="ridge", steps=0)
+def standard_methods(
+    configs: Sequence[Config], local_images: np.ndarray | None = None
+) -> dict[str, Method]:
+  """The configs' teacher, a ridge regression like its start, and raw."""
+  ridge = dataclasses.replace(
+      configs[0], start="ridge", steps=0, optimisation=loop.Optimisation()
+  )
   return {
-      "ours": Method(config=config),
-      "ridge": Method(config=ridge),
+      "ours": Method(configs=configs, local_images=local_images),
+      "ridge": Method(configs=(ridge,)),
       "raw": Method(),
   }
 
@@ -191,7 +197,7 @@ def _fold(
   x, c = features[inside], concepts[inside]
   found = {"scores": {}, "log_p": {}, "fits": {}}
   for name, method in methods.items():
-    if method.config is None:
+    if not method.configs:
       z, kind = np.asarray(features[shown], np.float32), "cosine"
       report = {"temperature": _raw_temperature(x, c, training, rng)}
     else:
@@ -201,8 +207,9 @@ def _fold(
       if embedding is not None and method.with_embedding:
         # Whoever looks shall find nothing.
         hidden = np.where(held_out[:, None], 0, embedding)
-      transform, report = fit.fit(
-          *(x, c, own, dataclasses.replace(method.config, seed=seed)),
+      transform, report = fit.tune(
+          *(x, c, own),
+          [dataclasses.replace(config, seed=seed) for config in method.configs],
           embedding=hidden,
           local_images=method.local_images,
       )
@@ -212,7 +219,9 @@ def _fold(
     found["scores"][name] = score(s, probabilities, temperature)
     found["log_p"][name] = probabilistic.log_probabilities(s, temperature)
     found["fits"][name] = {
-        key: report[key] for key in ("steps", "temperature") if key in report
+        key: report[key]
+        for key in ("steps", "temperature", "tuned")
+        if key in report
     }
   return {
       **found,

@@ -11,6 +11,7 @@ starts "identity" and "small" the objective trains the whole map, as gLocal
 does.
 """
 
+from collections.abc import Sequence
 import dataclasses
 from typing import Any
 
@@ -120,6 +121,47 @@ def fit(
   weights, bias, chosen = _distil(objects, local, config, images)
   transform = transforms.fold(_compose(base, weights, bias))
   report |= chosen
+  return dataclasses.replace(transform, meta=report), report
+
+
+def tune(
+    features: np.ndarray,
+    concepts: np.ndarray | None,
+    judgments: Judgments,
+    configs: Sequence[Config],
+    **options: Any,
+) -> tuple[transforms.Transform, dict[str, Any]]:
+  """`fit` with the config that does best on inner held-out concepts.
+
+  Args:
+    features: see `fit`.
+    concepts: see `fit`.
+    judgments: see `fit`.
+    configs: to choose from by the smallest KL; all with inner folds, unless
+      there is only one.
+    **options: see `fit`.
+
+  Returns:
+    As `fit`; with several configs, the report also holds the smallest KL of
+    each, in order, as "tuned".
+
+  Raises:
+    AlignetError: as `fit`, or several configs without inner folds.
+  """
+  if len(configs) > 1 and not all(config.inner_folds for config in configs):
+    raise AlignetError(
+        f"{len(configs)} settings to choose from, but no inner folds to choose"
+        " on; set --inner_folds to at least 2"
+    )
+  found = [
+      fit(features, concepts, judgments, config, **options)
+      for config in configs
+  ]
+  if len(found) == 1:
+    return found[0]
+  losses = [min(report["inner"]["kl_curve"]) for _, report in found]
+  transform, report = found[int(np.argmin(losses))]
+  report = {**report, "tuned": losses}
   return dataclasses.replace(transform, meta=report), report
 
 

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple, get_args
 
 from alignet import similarity
 from alignet.errors import AlignetError
+from alignet.triplets import PAIRS
 import jax
 import jax.numpy as jnp
 
@@ -57,7 +58,10 @@ def similarities(
   apply = lambda inputs: inputs @ params["weights"] + params["bias"]
   view = jnp.arange(len(triplets)) % len(rows)
   if triplets.size < rows.size:
-    return similarity.pair_similarities(apply(x[rows[view[:, None], triplets]]))
+    # All first objects, then all second ones: one matrix, no strides.
+    z = apply(x[rows[view, triplets.T].reshape(-1)])
+    z = z.reshape(3, len(triplets), -1)
+    return jnp.stack([jnp.sum(z[a] * z[b], -1) for a, b in PAIRS], axis=-1)
   pairs = similarity.matrix(apply(x[rows]))
   i, j, k = triplets.T
   return jnp.stack(

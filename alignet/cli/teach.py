@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import itertools
 
 from alignet.cli import judgments
 
@@ -79,12 +80,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       choices=("identity", "l2"),
       help="pull towards a multiple of the identity, or to zero" + _DEFAULT,
   )
+  for flag, default, text in (
+      ("--regulariser_weight", 0.03, "its weight, lambda"),
+      ("--alpha", 0.0, "share of glocal's local term; needs --local"),
+      ("--tau", 1.0, "temperature of the local term"),
+      ("--learning_rate", 3e-3, "of Adam"),
+  ):
+    settings.add_argument(
+        flag,
+        type=_numbers,
+        default=(default,),
+        metavar="X[,X...]",
+        help=f"{text}; the best of several on inner folds (default: {default})",
+    )
   for flag, kind, default, text in (
-      ("--regulariser_weight", float, 0.03, "its weight, lambda"),
-      ("--alpha", float, 0.0, "share of glocal's local term; needs --local"),
-      ("--tau", float, 1.0, "temperature of the local term"),
       ("--local_batch", int, 1024, "images of the local term a step"),
-      ("--learning_rate", float, 3e-3, "of Adam"),
       ("--batch", int, 8192, "triplets a step"),
       ("--steps", int, 400, "most steps; a multiple of 50"),
       ("--inner_folds", int, 5, "folds on which the steps are chosen; 0: none"),
@@ -105,24 +115,29 @@ def run(args: argparse.Namespace) -> None:
   from uncertainty_distillation import loop
 
   files.check_output(args.out, overwrite=args.overwrite)
-  config = fit.Config(
-      input_map=args.input_map,
-      standardise=args.standardise,
-      start=args.start,
-      width=args.width,
-      steps=args.steps,
-      inner_folds=args.inner_folds,
-      optimisation=loop.Optimisation(
-          regulariser=args.regulariser,
-          regulariser_weight=args.regulariser_weight,
-          alpha=args.alpha,
-          tau=args.tau,
-          local_batch=args.local_batch,
-          learning_rate=args.learning_rate,
-          batch=args.batch,
-      ),
-      seed=args.seed,
-  )
+  configs = [
+      fit.Config(
+          input_map=args.input_map,
+          standardise=args.standardise,
+          start=args.start,
+          width=args.width,
+          steps=args.steps,
+          inner_folds=args.inner_folds,
+          optimisation=loop.Optimisation(
+              regulariser=args.regulariser,
+              regulariser_weight=weight,
+              alpha=alpha,
+              tau=tau,
+              local_batch=args.local_batch,
+              learning_rate=learning_rate,
+              batch=args.batch,
+          ),
+          seed=args.seed,
+      )
+      for weight, alpha, tau, learning_rate in itertools.product(
+          args.regulariser_weight, args.alpha, args.tau, args.learning_rate
+      )
+  ]
   data = judgments.load(args)
   local = None
   if args.local:
@@ -132,12 +147,12 @@ def run(args: argparse.Namespace) -> None:
     data.sha256["local"] = files.sha256(args.local)
   found = None
   if args.cross_validate:
-    found = _cross_validate(args, data, config, local)
-  transform, report = fit.fit(
+    found = _cross_validate(args, data, configs, local)
+  transform, report = fit.tune(
       data.features,
       data.concepts,
       data.judgments,
-      config,
+      configs,
       embedding=data.embedding,
       local_images=local,
   )
@@ -158,7 +173,12 @@ def run(args: argparse.Namespace) -> None:
     print(f"{args.out}: {_summary(transform, report)}")
 
 
-def _cross_validate(args, data, config, local):
+def _numbers(text: str) -> tuple[float, ...]:
+  """Numbers separated by commas."""
+  return tuple(float(part) for part in text.split(","))
+
+
+def _cross_validate(args, data, configs, local):
   """Scores on held-out concepts; written, printed and returned."""
   # pylint: disable=g-import-not-at-top
   from alignet import files
@@ -168,8 +188,7 @@ def _cross_validate(args, data, config, local):
 
   out = args.report or f"{args.out}.report"
   files.check_output(out, overwrite=args.overwrite)
-  methods = crossval.standard_methods(config)
-  methods["ours"] = crossval.Method(config=config, local_images=local)
+  methods = crossval.standard_methods(configs, local)
   blocks = None
   if args.blocks:
     blocks = files.load_npy(

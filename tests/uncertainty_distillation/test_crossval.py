@@ -29,7 +29,7 @@ def world():
 def result(world):
   x, concepts, embedding, judgments = world
   return crossval.cross_validate(
-      *(x, concepts, judgments, crossval.standard_methods(_FAST)),
+      *(x, concepts, judgments, crossval.standard_methods([_FAST])),
       embedding=embedding,
       folds=3,
       trials=400,
@@ -90,7 +90,7 @@ def test_held_out_judgments_and_vectors_do_not_matter(world):
   for vectors in (embedding, changed):
     found = crossval.cross_validate(
         *(x, concepts, judgments_lib.from_embedding(vectors)),
-        {"ours": crossval.Method(config=_FAST)},
+        {"ours": crossval.Method(configs=[_FAST])},
         embedding=vectors,
         folds=3,
         trials=200,

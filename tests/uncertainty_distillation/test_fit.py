@@ -286,3 +286,27 @@ def test_the_local_term_needs_images_and_a_share(world, alpha, images):
         embedding=embedding,
         local_images=images,
     )
+
+
+def test_tune_takes_the_setting_that_does_best_on_inner_folds():
+  x, concepts, embedding = teacher.linear_world(60, 2, features=16, seed=3)
+  judgments = judgments_lib.from_embedding(embedding, seed=0)
+  configs = [
+      fit.Config(
+          start="identity",
+          steps=40,
+          inner_folds=3,
+          optimisation=loop.Optimisation(
+              learning_rate=rate, batch=512, every=20
+          ),
+      )
+      for rate in (1e-7, 1e-2)
+  ]
+  transform, report = fit.tune(x, concepts, judgments, configs)
+  assert len(report["tuned"]) == 2 and report["tuned"][0] > report["tuned"][1]
+  alone, _ = fit.fit(x, concepts, judgments, configs[1])
+  np.testing.assert_array_equal(transform.weights, alone.weights)
+  assert transform.meta["tuned"] == report["tuned"]
+  blind = [dataclasses.replace(c, inner_folds=0) for c in configs]
+  with pytest.raises(AlignetError, match="2 settings .* no inner folds"):
+    fit.tune(x, concepts, judgments, blind)

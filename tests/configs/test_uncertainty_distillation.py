@@ -208,3 +208,19 @@ def test_a_batch_that_processes_cannot_share(tmp_path, monkeypatch):
   monkeypatch.setattr(jax, "process_count", lambda: 3)
   with pytest.raises(AlignetError, match="batch of 32 .* 3 processes"):
     source[4]  # pylint: disable=pointless-statement
+
+
+def test_widths_by_override(tmp_path):
+  """SigLIP-So400m has 1,152 dimensions."""
+  rng = np.random.default_rng(0)
+  np.save(tmp_path / "F.npy", rng.normal(size=(20, 1152)).astype(np.float32))
+  np.save(tmp_path / "V.npy", rng.gamma(1, size=(20, 5)).astype(np.float32))
+  paths = {
+      "features": str(tmp_path / "F.npy"),
+      "embedding": str(tmp_path / "V.npy"),
+  }
+  for width in (None, 64):
+    cfg = _config(tmp_path, **paths)
+    cfg.model.width = width
+    specs = konfig.resolve(cfg).context_specs
+    assert specs.params["weights"].shape == (1152, width or 1152)

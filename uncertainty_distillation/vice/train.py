@@ -63,7 +63,7 @@ def train(
     AlignetError: the loss became NaN or infinite, a checkpoint that cannot be
       used.
   """
-  params = _initial(judgments.n_concepts, config)
+  params = initial(judgments.n_concepts, config)
   state, curve = (params, _ADAM.init(params)), []
   if checkpoint and (found := checkpoint.restore(state)):
     state, curve = found
@@ -99,6 +99,16 @@ def train(
   return Result(*posterior(state[0]), curve, stable)
 
 
+def initial(n: int, config: Config) -> objective.Params:
+  """Small positive means, which differ so that dimensions do."""
+  rng = np.random.default_rng([config.seed, 0x76696365])
+  mu = _START * np.abs(rng.standard_normal((n, config.width), np.float32))
+  return {
+      "mu": jnp.asarray(mu),
+      "log_sigma": jnp.full(mu.shape, np.log(_START), jnp.float32),
+  }
+
+
 def when_to_decay(
     curve: Sequence[int], config: Config
 ) -> tuple[int | None, bool]:
@@ -131,16 +141,6 @@ def count(mu: np.ndarray, sigma: np.ndarray, config: Config) -> np.ndarray:
 def posterior(params: objective.Params) -> tuple[np.ndarray, np.ndarray]:
   """mu and sigma, (n, width) float32."""
   return np.asarray(params["mu"]), np.exp(np.asarray(params["log_sigma"]))
-
-
-def _initial(n: int, config: Config) -> objective.Params:
-  """Small positive means, which differ so that dimensions do."""
-  rng = np.random.default_rng([config.seed, 0x76696365])
-  mu = _START * np.abs(rng.standard_normal((n, config.width), np.float32))
-  return {
-      "mu": jnp.asarray(mu),
-      "log_sigma": jnp.full(mu.shape, np.log(_START), jnp.float32),
-  }
 
 
 def _check(losses: np.ndarray, step: int) -> None:

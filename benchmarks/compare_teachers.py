@@ -53,8 +53,8 @@ def _grid(**options) -> list[config_lib.Config]:
               **options,
           ),
       )
-      for weight in (0.01, 0.1, 1.0)
-      for rate in (1e-5, 1e-4, 1e-3)
+      for weight in (0.1, 1.0)
+      for rate in (1e-5, 1e-4)
   ]
 
 

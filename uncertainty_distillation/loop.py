@@ -165,6 +165,7 @@ def train(
   key = jax.random.key(seed)
   history = [params]
   views = objects.views(4)
+  local = _round_the_end(local, optimisation.local_batch)
   for start in range(0, steps, optimisation.every):
     state, losses = _chunk(
         state, start, key, objects[:3], pool, local, optimisation, views
@@ -229,14 +230,22 @@ def draw_images(
   return first + jnp.minimum((u * count).astype(first.dtype), count - 1)
 
 
+def _round_the_end(local, size):
+  """Local images followed by the first ones again; a copy beats a gather."""
+  if local is None or size >= len(local.inputs):
+    return local
+  return jax.tree.map(lambda x: jnp.concatenate([x, x[: size - 1]]), local)
+
+
 def _some(local, key, number, size):
-  """Consecutive images from a random one on, around the end."""
-  if local is None:
-    return None
-  m = len(local.inputs)
+  """`size` images from a random one on, or all where there are no more."""
+  if local is None or size >= len(local.inputs):
+    return local
   key = jax.random.fold_in(jax.random.fold_in(key, 1), number)
-  rows = jax.random.randint(key, (), 0, m) + jnp.arange(min(size, m))
-  return jax.tree.map(lambda x: x[rows % m], local)
+  row = jax.random.randint(key, (), 0, len(local.inputs) - size + 1)
+  return jax.tree.map(
+      lambda x: jax.lax.dynamic_slice_in_dim(x, row, size), local
+  )
 
 
 @functools.partial(jax.jit, static_argnames=("views",))

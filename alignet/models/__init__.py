@@ -7,7 +7,7 @@ _HOMES = {
     "VisionModel": "vision_model",
     "load": "checkpoints",
     "save": "checkpoints",
-    "InitFromWeights": "checkpoints",
+    "InitFromWeights": "weights",
 }
 
 __all__ = list(_HOMES)

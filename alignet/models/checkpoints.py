@@ -15,8 +15,6 @@ from alignet.errors import AlignetError
 from alignet.models.vision_model import VisionModel
 from alignet.models.vit import ViT
 import flax
-import jax
-from kauldron import kd
 import numpy as np
 import safetensors
 import safetensors.numpy
@@ -71,10 +69,11 @@ def load(path: files.Path) -> tuple[VisionModel, dict[str, Any]]:
   Raises:
     AlignetError: missing, damaged, or without a description of its model.
   """
-  tensors, header = _read(path)
-  if _HEADER not in header:
+  tensors, header = read(path)
+  if not is_ours(header):
     raise AlignetError(
-        f"{path} does not describe its model; it was not written by alignet"
+        f"{path} does not describe its model; it was not written by alignet:"
+        " name the model, as in --model=siglip-b16 --weights=FILE"
     )
   try:
     model = build(json.loads(header[_HEADER])["model"])
@@ -113,42 +112,9 @@ def build(description: Mapping[str, Any]) -> VisionModel:
   return VisionModel(backbone=backbone, **fields)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class InitFromWeights(kd.ckpts.InitTransform):
-  """Starts training from a safetensors file.
-
-  Runs before the optimizer is made, so `decay_to_init` pulls towards these
-  weights.
-
-  Attributes:
-    path: the file.
-    new: top-level modules that the file need not hold and that keep their
-      random start.
-    unused: top-level modules of the file that the model need not have.
-  """
-
-  path: str
-  new: tuple[str, ...] = ("triplet_head",)
-  unused: tuple[str, ...] = ("class_head",)
-
-  def transform(self, state):
-    tensors, _ = _read(self.path)
-    flat = flax.traverse_util.flatten_dict(dict(state.params), sep="/")
-    check_tree(
-        tensors,
-        {k: np.shape(v) for k, v in flat.items()},
-        self.path,
-        may_lack=self.new,
-        may_exceed=self.unused,
-    )
-    loaded = {
-        k: jax.device_put(tensors[k].astype(v.dtype), v.sharding)
-        if k in tensors
-        else v
-        for k, v in flat.items()
-    }
-    params = flax.traverse_util.unflatten_dict(loaded, sep="/")
-    return state.replace(params=params)
+def is_ours(header: Mapping[str, str]) -> bool:
+  """Whether `save` wrote a file, by its header."""
+  return _HEADER in header
 
 
 def check_tree(
@@ -197,7 +163,13 @@ def check_tree(
     )
 
 
-def _read(path: files.Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def read(path: files.Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+  """Tensors and header of any safetensors file.
+
+  Raises:
+    AlignetError: missing, truncated, or of another format.
+  """
+  _check_no_pickle(path)
   try:
     with safetensors.safe_open(path, framework="numpy") as f:
       return {k: f.get_tensor(k) for k in f.keys()}, f.metadata() or {}
@@ -208,6 +180,21 @@ def _read(path: files.Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         f"{path} cannot be read as safetensors: it is truncated or of another"
         f" format ({e})"
     ) from e
+
+
+def _check_no_pickle(path: files.Path) -> None:
+  """PyTorch's formats are pickles, whatever the file is called."""
+  try:
+    with open(path, "rb") as f:
+      start = f.read(2)
+  except OSError:
+    return  # Told below.
+  if start in (b"PK", *(b"\x80" + bytes([i]) for i in range(2, 6))):
+    raise AlignetError(
+        f"{path} is no safetensors file but a pickle or a zip archive, as"
+        " PyTorch writes, which can run any code when it is read; get the"
+        " safetensors of the same model"
+    )
 
 
 def _fields(module) -> dict[str, Any]:

@@ -150,5 +150,13 @@ def _forward(model, layer, params, batch):
 
 
 def _size(model: VisionModel, params: Mapping[str, Any]) -> int:
+  if model.image_size:
+    return model.image_size
+  rows, columns = model.backbone.grid or (0, 0)
+  if rows != columns:
+    raise AlignetError(
+        f"the model was made for {rows} x {columns} patches, which is no square;"
+        " pass the images' size"
+    )
   tokens = params["backbone"]["pos_embedding"].shape[1]
-  return model.backbone.patch_size * math.isqrt(tokens)
+  return model.backbone.patch_size * (rows or math.isqrt(tokens))

@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Float
-from kauldron import kd
+from kauldron.modules import misc
+from kauldron.utils import train_property  # noqa: F401  # Gives `apply` its keyword.
 
 Activation = Literal["gelu_tanh", "gelu", "quick_gelu"]
 
@@ -178,4 +179,4 @@ class MAPHead(nn.Module):
 
 def drop(x: Array, rate: float) -> Array:
   """Dropout where Kauldron trains (`is_training_property`), else nothing."""
-  return kd.nn.Dropout(rate)(x) if rate else x
+  return misc.Dropout(rate)(x) if rate else x

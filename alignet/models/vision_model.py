@@ -39,6 +39,8 @@ class VisionModel(nn.Module):
     triplet_dim: size of the triplet embedding (1024 in the released recipe);
       0 for no such head.
     num_classes: size of the class head; 0 for none.
+    image_size: side in pixels of the images it was made for, where that is not
+      its grid's: only a record for those who resize, any size is taken.
     images: kontext key of the uint8 images.
   """
 
@@ -46,6 +48,7 @@ class VisionModel(nn.Module):
   pixel_range: pixels.PixelRange = (0.0, 1.0)
   triplet_dim: int = 0
   num_classes: int = 0
+  image_size: int | None = None
 
   images: kontext.Key = "batch.images"
 

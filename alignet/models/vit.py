@@ -149,7 +149,9 @@ class ViT(nn.Module):
     layer_scale: initial value of a learned factor on each channel of each
       branch, as DINOv2; None for no such factor.
     grid: (rows, columns) of patches that `pos_embedding` is made for; images
-      of other sizes are met by resampling it. None: that of the first images.
+      of other sizes are met by resampling it, and pixels at the right and lower
+      edge that fill no patch are left out (six of 384 in So400m/14). None: that
+      of the first images, which must be whole patches.
     resampling: see `positions.resample`.
     dropout: rate, after positions, attention and both layers of the MLP, where
       Kauldron trains; elsewhere apply with `is_training_property=False`.
@@ -243,7 +245,8 @@ class ViT(nn.Module):
           f"a width of {self.width} cannot be shared by {self.num_heads} heads"
       )
     height, width = images.shape[1:3]
-    if height % self.patch_size or width % self.patch_size:
+    rest = height % self.patch_size or width % self.patch_size
+    if min(height, width) < self.patch_size or (rest and not self.grid):
       raise AlignetError(
           f"images of {height} x {width} pixels cannot be cut into patches of"
           f" {self.patch_size}; change the images' size or patch_size"
@@ -262,7 +265,8 @@ class ViT(nn.Module):
         dtype=self.dtype,
         name="embedding",
     )()
-    x = images.astype(kernel.dtype).reshape(batch, rows, p, columns, p, -1)
+    x = images[:, : rows * p, : columns * p].astype(kernel.dtype)
+    x = x.reshape(batch, rows, p, columns, p, channels)
     x = x.transpose(0, 1, 3, 2, 4, 5).reshape(-1, n)
     x = x @ kernel.reshape(n, self.width)
     x = x if bias is None else x + bias

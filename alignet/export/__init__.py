@@ -1,0 +1,1 @@
+"""Models out: files that other programs load, each with a model card."""

@@ -1,0 +1,90 @@
+"""Weights of google-research/big_vision and vision_transformer, as npz."""
+
+from collections.abc import Mapping
+import re
+
+from alignet import files
+from alignet.errors import AlignetError
+import numpy as np
+
+# Where checkpoints keep the image encoder: alone, SigLIP's two towers, CapPa.
+_ROOTS = ("params/img/", "params/encoder/", "img/", "encoder/", "params/", "")
+# Classifiers are no part of the representation.
+_UNUSED = ("head/", "pre_logits/")
+# Names of blocks' modules before 2022 (vision_transformer, augreg).
+_OLD = {
+    "MultiHeadDotProductAttention_1": "MultiHeadDotProductAttention_0",
+    "LayerNorm_2": "LayerNorm_1",
+    "MlpBlock_3": "MlpBlock_0",
+}
+
+
+def read(
+    path: files.Path, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, np.ndarray]:
+  """Flat parameters of the image encoder in an npz.
+
+  Text towers, decoders, classifiers and the optimizer's state are left out;
+  blocks that are stacked (`scan`) are taken apart; names from before 2022
+  become today's. A class token's position is added to the class token where
+  the model has no such position.
+
+  Args:
+    path: an .npz file with names such as
+      `params/img/Transformer/encoderblock_0/LayerNorm_0/scale`.
+    shapes: of the model's parameters.
+
+  Raises:
+    AlignetError: missing, damaged, pickled, or no image encoder inside.
+  """
+  with files.open_npz(path, required=()) as archive:
+    root = next(
+        (r for r in _ROOTS if f"{r}embedding/kernel" in archive.files), None
+    )
+    if root is None:
+      raise AlignetError(
+          f"{path} holds no image encoder of big_vision: expected a name that"
+          " ends with embedding/kernel, found"
+          f" {', '.join(archive.files[:4]) or 'nothing'}"
+      )
+    found = {
+        name.removeprefix(root): files.read_member(archive, name, path)
+        for name in archive.files
+        if name.startswith(root)
+        and not name.startswith("opt/")
+        and not name.removeprefix(root).startswith(_UNUSED)
+    }
+  found = {_today(name): value for name, value in found.items()}
+  found = _unstack(found)
+  positions, cls = found.get("pos_embedding"), found.get("cls")
+  wanted = shapes.get("pos_embedding")
+  if (
+      cls is not None
+      and wanted is not None
+      and positions.shape[1:] == (wanted[1] + 1, wanted[2])
+  ):
+    found["cls"] = cls + positions[:, :1]
+    found["pos_embedding"] = positions[:, 1:]
+  return found
+
+
+def _today(name: str) -> str:
+  if name.startswith("Transformer/posembed_input/"):
+    return "pos_embedding"
+  if name == "Transformer/pos_embedding":
+    return "pos_embedding"
+  parts = name.split("/")
+  # An old block has no second LayerNorm_0, so the new names are free.
+  return "/".join(_OLD.get(part, part) for part in parts)
+
+
+def _unstack(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+  result = {}
+  for name, value in found.items():
+    match = re.fullmatch(r"Transformer/encoderblock/(.+)", name)
+    if match is None:
+      result[name] = value
+      continue
+    for i, part in enumerate(value):
+      result[f"Transformer/encoderblock_{i}/{match[1]}"] = part
+  return result

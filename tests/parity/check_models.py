@@ -1,0 +1,220 @@
+"""Our ViTs against `transformers`, with the same random weights.
+
+Not collected by `make test`: run by `make parity`, which has PyTorch. The values
+are large enough for each operation to matter. For every layer and the output
+the largest difference is printed beside the largest value.
+"""
+
+import dataclasses
+import gc
+
+# First: PyTorch crashes where TensorFlow, which Kauldron imports, is there
+# already.
+import torch
+import transformers
+
+# isort: split
+# ruff: noqa: I001
+# pylint: disable=g-bad-import-order,g-import-not-at-top
+_ = [
+    getattr(transformers, name)
+    for name in (
+        *("SiglipVisionModel", "CLIPVisionModel"),
+        *("ViTModel", "Dinov2Model"),
+    )
+]
+
+from alignet.export import weights as export
+from alignet.models import pixels
+from alignet.models import weights
+from alignet.models import zoo
+import jax
+import numpy as np
+import pytest
+
+_TOLERANCE = 1e-4
+
+# Variant, number of blocks (None: all), images.
+_CASES = (
+    ("siglip-b16", 2, 2),
+    ("so400m-siglip-webli384", 2, 1),
+    ("siglip2-b16", 2, 2),
+    ("dinov1-b16", 2, 2),
+    ("dinov2-b14", 2, 1),
+    ("vit-b16", 2, 2),
+    ("vit-b32", 2, 2),
+    ("vit-ti16", 2, 2),
+    ("clip-b16", 2, 2),
+    ("clip-b32", 2, 2),
+    ("siglip-b16", None, 1),
+    ("so400m-siglip-webli384", None, 1),
+)
+_ARCHITECTURES = {
+    "siglip": ("SiglipVisionModel", "SiglipVisionConfig"),
+    "clip": ("CLIPVisionModel", "CLIPVisionConfig"),
+    "vit": ("ViTModel", "ViTConfig"),
+    "dino": ("ViTModel", "ViTConfig"),
+    "dinov2": ("Dinov2Model", "Dinov2Config"),
+}
+_ACTIVATIONS = {"gelu_tanh": "gelu_pytorch_tanh"}
+
+
+def _reduced(name, depth):
+  variant = zoo.find(name)
+  if depth is None:
+    return variant
+  return dataclasses.replace(variant, fields={**variant.fields, "depth": depth})
+
+
+def _family(name):
+  for prefix in ("dinov2", "dino", "clip", "vit"):
+    if name.startswith(prefix):
+      return prefix
+  return "siglip"
+
+
+def _theirs(variant):
+  """The model of `transformers`, built from its own config, random weights."""
+  model_name, config_name = _ARCHITECTURES[_family(variant.name)]
+  f = variant.fields
+  fields = dict(
+      hidden_size=f["width"],
+      num_hidden_layers=f["depth"],
+      num_attention_heads=f["num_heads"],
+      image_size=variant.image_size,
+      patch_size=variant.patch_size,
+      attn_implementation="sdpa",
+  )
+  if _family(variant.name) != "dinov2":
+    fields["intermediate_size"] = f["mlp_dim"]
+  config = getattr(transformers, config_name)(**fields)
+  # What defines the family must be its own default, not taken from us.
+  assert config.layer_norm_eps == f["norm_epsilon"], variant.name
+  assert config.hidden_act == _ACTIVATIONS.get(f["activation"], f["activation"])
+  extra = {"add_pooling_layer": False} if model_name == "ViTModel" else {}
+  model = getattr(transformers, model_name)(config, **extra).eval()
+  generator = torch.Generator().manual_seed(0)
+  for name, p in model.named_parameters():
+    values = torch.empty_like(p).normal_(generator=generator)
+    if p.ndim >= 2 and "position" not in name and "token" not in name:
+      values *= np.prod(p.shape[1:]) ** -0.5
+    elif "norm" in name and name.endswith("weight") or "lambda" in name:
+      values = 0.7 + 0.2 * values
+    else:
+      values *= 0.3
+    p.data = values
+  return model
+
+
+def _report(what, ours, theirs):
+  difference, scale = np.abs(ours - theirs).max(), np.abs(theirs).max()
+  print(f"{what:34s} max|a-b| {difference:.1e}  max|b| {scale:.1f}")
+  assert ours.shape == theirs.shape and scale > 0.1
+  assert difference < _TOLERANCE, (what, difference, scale)
+
+
+def _run_theirs(model, images, interpolate=False):
+  """Pooled output, residual stream and attention branch of each layer."""
+  attention, hooks = [], []
+  for name, module in model.named_modules():
+    if name.split(".")[-1] in ("self_attn", "attention") and "head" not in name:
+      if name.split(".")[-2].isdigit():
+        hooks.append(
+            module.register_forward_hook(
+                lambda m, i, o: attention.append(
+                    (o[0] if isinstance(o, tuple) else o).numpy()
+                )
+            )
+        )
+  extra = {}
+  if interpolate and not type(model).__name__.startswith("Dinov2"):
+    extra["interpolate_pos_encoding"] = True
+  with torch.no_grad():
+    out = model(pixel_values=images, output_hidden_states=True, **extra)
+  for hook in hooks:
+    hook.remove()
+  pooled = out.pooler_output
+  if pooled is None:
+    pooled = out.last_hidden_state[:, 0]
+  return pooled.numpy(), [h.numpy() for h in out.hidden_states[1:]], attention
+
+
+def _run_ours(model, params, images):
+  def apply(params, images):
+    out, state = model.apply(
+        {"params": params}, images, mutable=["intermediates"]
+    )
+    return out.pre_logits, state["intermediates"]["backbone"]
+
+  return jax.device_get(jax.jit(apply)(params, images))
+
+
+def _images(variant, n, shape=None):
+  """uint8 for us, (n, 3, h, w) float in the model's pixel range for them."""
+  shape = shape or (variant.image_size, variant.image_size)
+  images = np.random.default_rng(1).integers(0, 256, (n, *shape, 3), np.uint8)
+  table = pixels.table(pixels.text(variant.pixel_range))
+  planes = [table[c][images[..., c]] for c in range(3)]
+  return images, torch.from_numpy(np.stack(planes, axis=1))
+
+
+@pytest.mark.parametrize("name, depth, n", _CASES)
+def test_parity(tmp_path, name, depth, n):
+  variant = _reduced(name, depth)
+  theirs = _theirs(variant)
+  counted = sum(
+      p.numel() for k, p in theirs.named_parameters() if "mask_token" not in k
+  )
+  if depth is None:
+    assert counted == variant.parameters
+  theirs.save_pretrained(tmp_path / "theirs")
+  model, params = weights.load(tmp_path / "theirs", variant)
+  assert sum(x.size for x in jax.tree.leaves(params)) == counted
+
+  images, planes = _images(variant, n)
+  pooled, residuals, attentions = _run_theirs(theirs, planes)
+  found, ours = _run_ours(model, params, images)
+  blocks = variant.fields["depth"]
+  print()
+  assert len(attentions) == blocks and len(residuals) == blocks
+  for k in range(blocks):
+    _report(f"{name} layer_{k}", ours[f"layer_{k}"], residuals[k])
+    _report(f"{name} attention_{k}", ours[f"attention_{k}"], attentions[k])
+  _report(f"{name} output", found, pooled)
+
+  export.to_huggingface(tmp_path / "back", model, params, title=name)
+  del params, ours, residuals, attentions
+  gc.collect()
+  again = type(theirs).from_pretrained(
+      tmp_path / "back",
+      **(
+          {"add_pooling_layer": False}
+          if type(theirs).__name__ == "ViTModel"
+          else {}
+      ),
+  ).eval()
+  state = again.state_dict()
+  for key, value in theirs.state_dict().items():
+    if "mask_token" not in key:
+      assert torch.equal(value, state[key]), key
+  with torch.no_grad():
+    out = again(pixel_values=planes)
+  out = out.pooler_output
+  if out is None:
+    out = again(pixel_values=planes).last_hidden_state[:, 0]
+  # Equal weights; PyTorch itself differs from run to run in the last digit.
+  scale = np.abs(pooled).max()
+  assert np.abs(out.detach().numpy() - pooled).max() <= 1e-6 * scale
+
+
+@pytest.mark.parametrize("name", ["siglip-b16", "dinov2-b14", "clip-b16"])
+def test_other_grids(tmp_path, name):
+  variant = _reduced(name, 1)
+  theirs = _theirs(variant)
+  theirs.save_pretrained(tmp_path)
+  model, params = weights.load(tmp_path, variant)
+  p = variant.patch_size
+  images, planes = _images(variant, 1, (5 * p, 17 * p))
+  pooled, _, _ = _run_theirs(theirs, planes, interpolate=True)
+  print()
+  _report(f"{name} 5 x 17 patches", _run_ours(model, params, images)[0], pooled)

@@ -286,7 +286,7 @@ class ViT(nn.Module):
     if self.pool != "tok":
       return x + values
     cls = self.param("cls", nn.initializers.zeros, (1, 1, self.width))
-    cls = jnp.tile(cls.astype(x.dtype), (len(x), 1, 1))
+    cls = jnp.tile(cls.astype(x.dtype), (x.shape[0], 1, 1))
     if self.class_position:
       return jnp.concatenate([cls, x], axis=1) + values
     return jnp.concatenate([cls, x + values], axis=1)

@@ -1,0 +1,120 @@
+"""What a model computes for those who load it elsewhere.
+
+The signature of the released SavedModels: float images [b, h, w, 3] with values
+from 0 to 1, whatever the model's own pixel range, to named outputs.
+"""
+
+from collections.abc import Callable, Mapping
+import math
+from typing import Any
+
+from alignet.errors import AlignetError
+from alignet.models.vision_model import VisionModel
+import jax
+import numpy as np
+
+Outputs = dict[str, jax.Array]
+
+TOLERANCE = 1e-4
+"""Largest difference of an output that is read back, over its largest value."""
+
+
+def function(
+    model: VisionModel, *, layers: bool = True
+) -> Callable[[Mapping[str, Any], jax.Array], Outputs]:
+  """The function of parameters and images [b, h, w, 3] in [0, 1].
+
+  Its outputs are float32: `pre_logits` [b, d]; `triplet_logits` [b, t] and
+  `i1k_logits` [b, c] of models with these heads; and, with `layers`, `layer_k`
+  [b, n, d], the output of block k's self-attention branch at the n patches, as
+  in the released models.
+
+  Args:
+    model: a vision model with a ViT.
+    layers: whether the layers are among the outputs.
+  """
+
+  def serve(params: Mapping[str, Any], images: jax.Array) -> Outputs:
+    # The model scales grey values itself; that they are whole is not needed.
+    predictions, collections = model.apply(
+        {"params": params}, images * 255, mutable=["intermediates"]
+    )
+    heads = {
+        "pre_logits": predictions.pre_logits,
+        "triplet_logits": predictions.triplet_logits,
+        "i1k_logits": predictions.class_logits,
+    }
+    outputs = {
+        name: value for name, value in heads.items() if value is not None
+    }
+    if layers:
+      found = collections["intermediates"]["backbone"]
+      first = model.backbone.pool == "tok"  # The class token is no patch.
+      for k in range(model.backbone.depth):
+        outputs[f"layer_{k}"] = found[f"attention_{k}"][:, int(first) :]
+    return {name: value.astype("float32") for name, value in outputs.items()}
+
+  return serve
+
+
+def size(model: VisionModel) -> tuple[int, int]:
+  """Height and width in pixels of the images the model is exported for.
+
+  Raises:
+    AlignetError: the model leaves them open.
+  """
+  if model.backbone.grid is not None:
+    rows, columns = model.backbone.grid
+    return rows * model.backbone.patch_size, columns * model.backbone.patch_size
+  if model.image_size is not None:
+    return model.image_size, model.image_size
+  raise AlignetError(
+      "the model does not say for which size of images it is; state its grid"
+  )
+
+
+def check(
+    model: VisionModel,
+    params: Mapping[str, Any],
+    again: Callable[[np.ndarray], Mapping[str, np.ndarray]],
+    *,
+    layers: bool = True,
+) -> tuple[float, str]:
+  """Compares a model with what was read back from its file.
+
+  Args:
+    model: what was exported.
+    params: its parameters.
+    again: from images to outputs, as the file computes them.
+    layers: as in `function`.
+
+  Returns:
+    The largest difference, and a sentence that says it.
+
+  Raises:
+    AlignetError: an output is missing or differs by more than `TOLERANCE` of
+      its largest value.
+  """
+  images = np.random.default_rng(0).random((2, *size(model), 3), np.float32)
+  wanted = jax.jit(function(model, layers=layers))(params, images)
+  found = again(images)
+  differences = {}
+  for name, value in wanted.items():
+    if name not in found:
+      raise AlignetError(
+          f"the exported model lacks {name}; found {', '.join(found)}"
+      )
+    value = np.asarray(value)
+    difference = float(np.abs(value - found[name]).max())
+    scale = max(float(np.abs(value).max()), 1.0)
+    if not math.isfinite(difference) or difference > TOLERANCE * scale:
+      raise AlignetError(
+          f"the exported model gives another {name}: {difference:.2g} away,"
+          f" where the largest is {scale:.3g}; nothing was kept"
+      )
+    differences[name] = difference
+  largest = max(differences.values())
+  return largest, (
+      f"read back after writing, {len(differences)} outputs of two random"
+      f" images differ by at most {largest:.2g}"
+  )

@@ -1,0 +1,84 @@
+"""A SavedModel computes what the model does, by the released signature."""
+
+from alignet.errors import AlignetError
+from alignet.export import saved_model
+from alignet.export import serving
+from alignet.models.vision_model import VisionModel
+from alignet.models.vit import ViT
+import jax
+import numpy as np
+import pytest
+import tensorflow as tf
+
+
+def _model(pool="map", **fields):
+  backbone = ViT(
+      patch_size=8,
+      width=12,
+      depth=2,
+      num_heads=3,
+      pool=pool,
+      **{"grid": (2, 3), **fields},
+  )
+  return VisionModel(
+      backbone=backbone, pixel_range=(-1.0, 1.0), triplet_dim=5, num_classes=4
+  )
+
+
+def _params(model, size=(16, 24)):
+  images = np.zeros((1, *size, 3), np.uint8)
+  params = model.init(jax.random.key(0), images)["params"]
+  # Biases and scales that matter.
+  rng = np.random.default_rng(0)
+  return jax.tree.map(
+      lambda a: np.asarray(a) + 0.1 * rng.normal(size=a.shape), params
+  )
+
+
+@pytest.mark.parametrize("pool", ["map", "gap", "tok"])
+def test_signature_and_values(pool, tmp_path):
+  model = _model(pool)
+  params = jax.tree.map(np.float32, _params(model))
+  difference, sentence = saved_model.write(tmp_path, model, params)
+  assert difference < 1e-4 and "read back" in sentence
+  serve = tf.saved_model.load(str(tmp_path)).signatures["serving_default"]
+  grey = np.random.default_rng(1).integers(0, 256, (5, 16, 24, 3), np.uint8)
+  found = serve(images=tf.constant(grey / np.float32(255)))
+  wanted = model.apply({"params": params}, grey)
+  shapes = {name: tuple(value.shape) for name, value in found.items()}
+  assert shapes == {
+      "pre_logits": (5, 12),
+      "triplet_logits": (5, 5),
+      "i1k_logits": (5, 4),
+      "layer_0": (5, 6, 12),
+      "layer_1": (5, 6, 12),
+  }
+  for name, value in (
+      ("pre_logits", wanted.pre_logits),
+      ("triplet_logits", wanted.triplet_logits),
+      ("i1k_logits", wanted.class_logits),
+  ):
+    np.testing.assert_allclose(found[name].numpy(), value, atol=1e-4)
+
+
+def test_other_values_are_noticed():
+  model = _model()
+  params = jax.tree.map(np.float32, _params(model))
+  serve = jax.jit(serving.function(model))
+
+  def worse(images):
+    found = dict(serve(params, images))
+    found["layer_1"] = found["layer_1"] + 0.01
+    return found
+
+  with pytest.raises(AlignetError, match="gives another layer_1: 0.01 away"):
+    serving.check(model, params, worse)
+  with pytest.raises(AlignetError, match="lacks i1k_logits"):
+    serving.check(
+        model, params, lambda x: {"pre_logits": serve(params, x)["pre_logits"]}
+    )
+
+
+def test_a_model_of_any_size():
+  with pytest.raises(AlignetError, match="state its grid"):
+    serving.size(_model(grid=None))

@@ -98,7 +98,7 @@ class Job:
             inputs=key,
             workers=workers,
         )
-        made[key] = _answerer(z, self._how["device"], workers)
+        made[key] = answerer(z, self._how["device"], workers)
     self.answer = made[key]
 
   def finish(self, source, indices, about, workers) -> dict[str, Any]:
@@ -191,7 +191,7 @@ def _restored(
   return s
 
 
-def _answerer(
+def answerer(
     z: np.ndarray, device: Device, workers: int | None
 ) -> Callable[[np.ndarray], np.ndarray]:
   """(m, 3) row numbers -> (m, 3) similarities."""

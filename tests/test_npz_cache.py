@@ -1,0 +1,130 @@
+import os
+import pickle
+
+from alignet import files
+from alignet import npz_stream
+from alignet import triplet_io
+from alignet.errors import AlignetError
+import numpy as np
+import pytest
+
+_N = 300
+
+
+@pytest.fixture(autouse=True)
+def _every_file_is_large(monkeypatch, tmp_path):
+  monkeypatch.setattr(triplet_io, "MAPPED_ROWS", 1)
+  monkeypatch.setattr(triplet_io, "_ROWS", 64)
+  monkeypatch.setenv("ALIGNET_CACHE", str(tmp_path / "home"))
+
+
+def _arrays(seed=0):
+  rng = np.random.default_rng(seed)
+  indices = np.stack([rng.permutation(9)[:3] for _ in range(_N)])
+  s = -np.sort(-rng.standard_normal((_N, 3)).astype(np.float32), axis=1)
+  names = np.array([f"{i}.jpg" for i in range(9)])
+  return {"filenames": names[indices], "similarities": s, "indices": indices}
+
+
+def _is_mapped(array):
+  while array.base is not None:
+    if isinstance(array, np.memmap) or not isinstance(array.base, np.ndarray):
+      return True
+    array = array.base
+  return isinstance(array, np.memmap)
+
+
+def test_ours_is_mapped_where_it_lies(tmp_path):
+  arrays = _arrays()
+  names = np.array([f"{i}.jpg" for i in range(9)])
+  path = tmp_path / "a.npz"
+  triplet_io.write(path, names, arrays["indices"], arrays["similarities"])
+  opened = triplet_io.open(path)
+  for key in ("indices", "similarities"):
+    array = getattr(opened, key)
+    assert _is_mapped(array) and not array.flags.writeable
+    np.testing.assert_array_equal(array, np.load(path)[key])
+    assert array.ctypes.data % 64 == 0
+  assert os.listdir(tmp_path) == ["a.npz"]
+
+
+def test_compressed_is_unpacked_once(tmp_path, monkeypatch):
+  path, arrays = tmp_path / "a.npz", _arrays()
+  np.savez_compressed(path, **arrays)
+  opened = triplet_io.open(path)
+  np.testing.assert_array_equal(opened.indices, arrays["indices"])
+  np.testing.assert_array_equal(opened.similarities, arrays["similarities"])
+  assert opened.indices.dtype == np.int32 and _is_mapped(opened.indices)
+  cache = tmp_path / ".a.npz.cache"
+  before = sorted(p.name for p in cache.iterdir())
+  assert len(before) == 2
+
+  def never(*args, **kwargs):
+    raise AssertionError("unpacked again")
+
+  monkeypatch.setattr(npz_stream, "read_blocks", never)
+  again = triplet_io.open(path)
+  np.testing.assert_array_equal(again.similarities, arrays["similarities"])
+
+
+def test_a_changed_file_is_unpacked_again(tmp_path):
+  path = tmp_path / "a.npz"
+  for seed in (0, 1):
+    np.savez_compressed(path, **_arrays(seed))
+    os.utime(path, ns=(seed, seed))
+    opened = triplet_io.open(path)
+    np.testing.assert_array_equal(opened.indices, _arrays(seed)["indices"])
+  assert len(list((tmp_path / ".a.npz.cache").iterdir())) == 1
+
+
+def test_a_damaged_copy_is_made_anew(tmp_path):
+  path, arrays = tmp_path / "a.npz", _arrays()
+  np.savez_compressed(path, **arrays)
+  _ = triplet_io.open(path).indices
+  (copy,) = (tmp_path / ".a.npz.cache").iterdir()
+  copy.write_bytes(copy.read_bytes()[:100])
+  np.testing.assert_array_equal(
+      triplet_io.open(path).indices, arrays["indices"]
+  )
+
+
+def test_a_read_only_folder_and_no_place_at_all(tmp_path, monkeypatch):
+  path, arrays = tmp_path / "a.npz", _arrays()
+  np.savez_compressed(path, **arrays)
+  real, refused = files.save_npy, [tmp_path]
+
+  def save(copy, *args, **kwargs):
+    if any(str(copy).startswith(str(folder)) for folder in refused):
+      raise PermissionError(13, "Permission denied")
+    return real(copy, *args, **kwargs)
+
+  monkeypatch.setattr(files, "save_npy", save)
+  refused[:] = [tmp_path / ".a.npz.cache"]
+  found = triplet_io.open(path).indices
+  np.testing.assert_array_equal(found, arrays["indices"])
+  assert list((tmp_path / "home").rglob("*.npy")) and _is_mapped(found)
+  refused[:] = [tmp_path]
+  found = triplet_io.open(path).similarities
+  np.testing.assert_array_equal(found, arrays["similarities"])
+  assert not _is_mapped(found) and not found.flags.writeable
+
+
+def test_refused_numbers_leave_no_copy(tmp_path):
+  arrays = _arrays()
+  arrays["indices"][200, 1] = -1
+  for name, save in (("a", np.savez_compressed), ("b", np.savez)):
+    save(tmp_path / f"{name}.npz", **arrays)
+    with pytest.raises(AlignetError, match="from 0 on"):
+      _ = triplet_io.open(tmp_path / f"{name}.npz").indices
+  assert not list(tmp_path.rglob("*.npy"))
+
+
+def test_pickled_it_is_a_path(tmp_path):
+  path = tmp_path / "a.npz"
+  np.savez(path, **_arrays())
+  opened = triplet_io.open(path)
+  before = len(pickle.dumps(opened))
+  _ = opened.indices, opened.similarities
+  assert len(pickle.dumps(opened)) == before
+  again = pickle.loads(pickle.dumps(opened))
+  np.testing.assert_array_equal(again.indices, opened.indices)

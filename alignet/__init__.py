@@ -15,6 +15,7 @@ _SUBMODULES = (
     "data",
     "errors",
     "evals",
+    "export",
     "files",
     "losses",
     "metrics",
@@ -32,14 +33,18 @@ _SUBMODULES = (
     "triplets",
 )
 
-__all__ = list(_SUBMODULES)
+__all__ = ["load_model", *_SUBMODULES]
 
 
 def __getattr__(name: str):
   if name in _SUBMODULES:
     return importlib.import_module(f"alignet.{name}")
+  if name == "load_model":
+    from alignet.representations import pretrained
+
+    return pretrained.load_model
   raise AttributeError(f"module 'alignet' has no attribute {name!r}")
 
 
 def __dir__():
-  return sorted([*globals(), *_SUBMODULES])
+  return sorted([*globals(), *__all__])

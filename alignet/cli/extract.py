@@ -37,7 +37,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   network.add_argument(
       "--model",
       required=True,
-      help="onnx:FILE (needs alignet[onnx]), or weights of ours, .safetensors",
+      help=(
+          "onnx:FILE (needs alignet[onnx]), weights of ours (.safetensors), or"
+          " the name of a published model such as so400m-siglip-webli384"
+      ),
+  )
+  network.add_argument(
+      "--weights",
+      metavar="FILE",
+      help="weights of the model named; without, they are downloaded, once",
+  )
+  network.add_argument(
+      "--allow_half",
+      action="store_true",
+      help="accept weights in half precision; they are converted to float32",
   )
   network.add_argument(
       "--layer",
@@ -87,9 +100,14 @@ def run(args: argparse.Namespace) -> None:
   """Extracts what is missing, and says how fast and what was left out."""
   from alignet.data import sources
   from alignet.models import encoders
+  from alignet.models import zoo
   from alignet.representations import extract
+  from alignet.representations import pretrained
 
   source = sources.open(args.source, data_dir=args.data_dir)
+  weights = args.weights
+  if weights is None and args.model in zoo.ZOO:
+    weights = pretrained.fetch(zoo.find(args.model))
   encoder = encoders.open(
       args.model,
       layer=args.layer,
@@ -97,6 +115,8 @@ def run(args: argparse.Namespace) -> None:
       pixel_range=args.pixel_range,
       pool=args.pool,
       batch_size=args.batch_size,
+      weights=weights,
+      allow_half=args.allow_half,
   )
   start = time.monotonic()
   outcome = extract.to_directory(

@@ -26,6 +26,7 @@ COMMANDS = (
     "budget",
     "train",
     "evaluate",
+    "export",
     "report",
 )
 """Each is a module of `alignet.cli` with HELP, add_arguments and run."""

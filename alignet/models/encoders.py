@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 import functools
 import math
+import os
 from typing import Any, Protocol
 
 from alignet import files
 from alignet.errors import AlignetError
 from alignet.models import checkpoints
 from alignet.models import pixels
+from alignet.models import weights as weights_lib
+from alignet.models import zoo
 from alignet.models.vision_model import VisionModel
 import jax
 import jax.numpy as jnp
@@ -43,11 +46,14 @@ def open(  # pylint: disable=redefined-builtin
     pixel_range: str | None = None,
     pool: str | None = None,
     batch_size: int | None = None,
+    weights: files.Path | None = None,
+    allow_half: bool = False,
 ) -> Encoder:
   """The encoder that a text names.
 
   Args:
-    model: `onnx:FILE`, or the path of weights in alignet's safetensors.
+    model: `onnx:FILE`, the path of weights in alignet's safetensors, or a name
+      of `alignet.models.zoo`.
     layer: an output of the ONNX file, or `pre_logits` (the default),
       `triplet_logits` or `class_logits` of a model of ours.
     size: side of the images in pixels; None for what the model says.
@@ -55,9 +61,12 @@ def open(  # pylint: disable=redefined-builtin
       model of ours.
     pool: "first" or "mean" token, for an ONNX output of one vector a token.
     batch_size: images of a call; None for the encoder's own choice.
+    weights: those of the model that is named, in any form that
+      `alignet.models.weights` reads.
+    allow_half: accept weights in half precision.
 
   Raises:
-    AlignetError: no such file, layer or form, or a property that the model
+    AlignetError: no such file, layer or form, weights that do not fit, or a property that the model
       leaves open and nobody gave.
   """
   if model.startswith("onnx:"):
@@ -71,23 +80,32 @@ def open(  # pylint: disable=redefined-builtin
         pool=pool,
         batch_size=batch_size,
     )
-  if not model.endswith(".safetensors"):
+  variant = zoo.ZOO.get(model)
+  if variant is None and not model.endswith(".safetensors"):
     raise AlignetError(
-        f"model: expected onnx:FILE or a .safetensors file, found {model!r}"
+        "model: expected onnx:FILE, a .safetensors file or one of"
+        f" {', '.join(zoo.ZOO)}; found {model!r}"
+    )
+  if variant is not None and weights is None:
+    raise AlignetError(f"{model} needs its weights: pass --weights=FILE")
+  if variant is None and weights is not None:
+    raise AlignetError(
+        f"{model} holds its weights itself; leave out --weights={weights}"
     )
   for name, value in (("pixel_range", pixel_range), ("pool", pool)):
     if value is not None:
       raise AlignetError(
           f"{name} belongs to the model in {model}; leave it out"
       )
-  module, params = checkpoints.load(model)
+  path = model if variant is None else weights
+  module, params = weights_lib.load(path, variant, allow_half=allow_half)
   return FlaxEncoder(
       module,
       params,
       layer=layer or "pre_logits",
       size=size,
       batch_size=batch_size,
-      weights=files.sha256(model),
+      weights="" if os.path.isdir(path) else files.sha256(path),
   )
 
 
@@ -99,8 +117,9 @@ class FlaxEncoder:
     params: its parameters.
     layer: field of `Predictions`: pre_logits, triplet_logits or class_logits.
     size: side of the images; None for the one its position embedding fits.
-    batch_size: images on the device at a time (256); smaller batches are
-      padded, so that the model is compiled once.
+    batch_size: images on the device at a time; None for 256, or fewer where
+      attention needs more memory. Smaller batches are padded, so that the model
+      is compiled once.
     weights: sha256 of the file the parameters come from.
   """
 
@@ -117,7 +136,9 @@ class FlaxEncoder:
       weights: str = "",
   ):
     self.size = size or _size(model, params)
-    self.batch_size = 256 if batch_size is None else batch_size
+    self.batch_size = (
+        _batch_size(model, self.size) if batch_size is None else batch_size
+    )
     if self.batch_size < 1:
       raise AlignetError(
           f"batch size: expected at least 1, found {self.batch_size}"
@@ -147,6 +168,14 @@ class FlaxEncoder:
 @functools.partial(jax.jit, static_argnames=("model", "layer"))
 def _forward(model, layer, params, batch):
   return getattr(model.apply({"params": params}, batch), layer, None)
+
+
+def _batch_size(model: VisionModel, size: int) -> int:
+  """A power of two up to 256 whose attention matrices fit in half a GiB."""
+  vit = model.backbone
+  entries = vit.num_heads * (size // vit.patch_size) ** 4
+  most = max(2**27 // max(entries, 1), 1)
+  return min(1 << (most.bit_length() - 1), 256)
 
 
 def _size(model: VisionModel, params: Mapping[str, Any]) -> int:

@@ -130,7 +130,7 @@ def test_no_onnx_file(tmp_path):
   (tmp_path / "m.onnx").write_bytes(b"no network")
   with pytest.raises(AlignetError, match="cannot be read as an ONNX file"):
     encoders.open(f"onnx:{tmp_path}/m.onnx", **_GOOD)
-  with pytest.raises(AlignetError, match="expected onnx:FILE or a .safeten"):
+  with pytest.raises(AlignetError, match="expected onnx:FILE, a .safeten"):
     encoders.open("vit", **_GOOD)
 
 

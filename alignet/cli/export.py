@@ -1,0 +1,96 @@
+"""`alignet export`: weights for other programs, with a model card."""
+
+import argparse
+
+HELP = "export a model's weights, with a model card"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags of `alignet export`."""
+  parser.add_argument(
+      "--model",
+      required=True,
+      help="weights of ours, .safetensors, or the name of a published model",
+  )
+  parser.add_argument(
+      "--weights",
+      metavar="FILE",
+      help=(
+          "weights of the model that --model names: safetensors of"
+          " transformers, npz of big_vision, or a training's folder"
+      ),
+  )
+  parser.add_argument(
+      "--to",
+      required=True,
+      choices=sorted(_targets()),
+      help="safetensors: of ours, all heads; huggingface: for transformers",
+  )
+  parser.add_argument(
+      "--out", required=True, metavar="DIR", help="folder to write"
+  )
+  card = parser.add_argument_group("model card")
+  card.add_argument("--title", help="name of the model")
+  card.add_argument("--base", help="the model it started from")
+  card.add_argument("--data", help="what it was trained on")
+  card.add_argument("--licence", help="of the weights")
+  card.add_argument(
+      "--metrics", metavar="FILE.json", help="one object: name to figure"
+  )
+  parser.add_argument(
+      "--allow_half",
+      action="store_true",
+      help="accept weights in half precision; they are converted to float32",
+  )
+  parser.add_argument(
+      "--overwrite", action="store_true", help="replace an existing output"
+  )
+
+
+def run(args: argparse.Namespace) -> None:
+  """Loads, writes, and says how well what was written agrees."""
+  from alignet import files
+  from alignet.models import weights
+  from alignet.models import zoo
+  from alignet.representations import pretrained
+
+  variant = zoo.ZOO.get(args.model)
+  path = args.weights or args.model
+  if variant is not None and args.weights is None:
+    path = pretrained.fetch(variant)
+  elif variant is None and args.weights is not None:
+    variant = zoo.find(args.model)
+  model, params = weights.load(path, variant, allow_half=args.allow_half)
+  known = {"title": args.model}
+  if variant is not None:
+    known |= {"base": variant.hub or variant.name, "licence": variant.licence}
+  card = {
+      key: getattr(args, key) or known.get(key)
+      for key in ("title", "base", "data", "licence")
+  }
+  card = {key: value for key, value in card.items() if value}
+  if args.metrics:
+    card["metrics"] = files.read_json(args.metrics)
+  difference = _targets()[args.to]()(
+      args.out, model, params, overwrite=args.overwrite, **card
+  )
+  print(
+      f"{args.out}: {args.to}, pre_logits differ by at most {difference:.2g}"
+      " after reading back"
+  )
+
+
+def _targets():
+  """Name to a function that imports the writer: libraries load when used."""
+
+  def safetensors():
+    from alignet.export import weights
+
+    return weights.to_safetensors
+
+  def huggingface():
+    from alignet.export import weights
+
+    return weights.to_huggingface
+
+  return {"safetensors": safetensors, "huggingface": huggingface}

@@ -2,6 +2,7 @@
 #
 #   make demo     a vision model becomes more human, in an embedded world
 #   make test     all tests
+#   make parity   models against PyTorch, in an environment of its own
 #   make lint     ruff and pyink, nothing changed
 #   make format   ruff and pyink, mending what they can
 #   make bench    the benchmarks that need no data, short (BENCH= for long)
@@ -16,7 +17,7 @@ PYTEST_ARGS ?= -q
 
 VENV := .venv/bin
 
-.PHONY: demo test lint format bench wheel-check environment environment-dev
+.PHONY: demo test parity lint format bench wheel-check environment environment-dev
 
 demo: environment
 	$(VENV)/alignet run demo --out=$(OUT)/demo
@@ -25,6 +26,9 @@ demo: environment
 test: export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/out/cache/jax
 test: environment-dev
 	$(VENV)/python -m pytest $(PYTEST_ARGS) tests
+
+parity:
+	@PYTHON=$(PYTHON) .ci/parity
 
 lint: environment-dev
 	$(VENV)/ruff check .

@@ -25,13 +25,13 @@ class _Batches(grain.RandomAccessDataSource):
 
   Attributes:
     batch_size: rows a batch.
-    num_batches: length of the source.
+    num_batches: length of the source; None for the whole batches of one pass.
     seed: seed of the orders.
     shuffle: walk in a new random order each epoch, or in the order of rows.
   """
 
   batch_size: int
-  num_batches: int
+  num_batches: int | None = None
   seed: int = 0
   shuffle: bool = True
 
@@ -40,6 +40,8 @@ class _Batches(grain.RandomAccessDataSource):
     raise NotImplementedError
 
   def __len__(self) -> int:
+    if self.num_batches is None:
+      return self.num_rows // self.batch_size
     return self.num_batches
 
   def rows(self, batch: int) -> np.ndarray:
@@ -124,18 +126,29 @@ class TripletBatches(_Batches):
 
   Attributes:
     path: AligNet npz.
-    images: what the indices refer to: folder of an image store, or images that
-      are decoded on the fly, such as `alignet.data.tfds_images.TfdsImages`.
+    images: what the indices refer to: folder of an image store,
+      `tfds:NAME:SPLIT` for images that are decoded on the fly, or an object.
+    image_size: side in pixels of images decoded on the fly.
+    data_dir: where TFDS keeps its datasets; "" for its default.
   """
 
   path: str
   images: str | images_lib.Images
+  image_size: int = 224
+  data_dir: str = ""
 
   @functools.cached_property
   def store(self) -> images_lib.Images:
-    if isinstance(self.images, str):
+    if not isinstance(self.images, str):
+      return self.images
+    if not self.images.startswith("tfds:"):
       return images_lib.open_store(self.images)
-    return self.images
+    from alignet.data import tfds_images  # pylint: disable=g-import-not-at-top
+
+    name, _, split = self.images.removeprefix("tfds:").rpartition(":")
+    return tfds_images.TfdsImages(
+        name=name, split=split, size=self.image_size, data_dir=self.data_dir
+    )
 
   @functools.cached_property
   def responses(self) -> dict[str, np.ndarray]:

@@ -76,15 +76,16 @@ class Variant:
   hub: str | None = None
   licence: str = "not known to alignet"
 
+  @property
+  def architecture(self) -> dict[str, Any]:
+    """All fields of the `ViT`, as configs write them."""
+    side = self.image_size // self.patch_size
+    own = {"patch_size": self.patch_size, "grid": (side, side)}
+    return own | dict(self.fields)
+
   def vit(self, **fields: Any) -> ViT:
     """The architecture; `fields` override, such as dtype, remat, scan."""
-    side = self.image_size // self.patch_size
-    return ViT(**{
-        "patch_size": self.patch_size,
-        "grid": (side, side),
-        **self.fields,
-        **fields,
-    })
+    return ViT(**(self.architecture | fields))
 
   def model(self, *, triplet_dim: int = 0, **fields: Any) -> VisionModel:
     """The architecture with its pixel range; `fields` are of the ViT."""

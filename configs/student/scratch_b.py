@@ -1,0 +1,33 @@
+r"""A ViT-B/16 trained on AligNet from random weights, a control.
+
+  alignet train --cfg=student/scratch_b --cfg.workdir=out/scratch_b \
+    --cfg.aux.root=alignet_release
+
+SigLIP-B's architecture, which is assumed: the released Scratch-B's is not
+described. Nothing is pulled to the start, because the start knows nothing; the
+rest as `student/siglip_b`, whose recipe is assumed here too.
+"""
+
+from alignet import config_files
+from kauldron import konfig
+
+# pylint: disable=g-import-not-at-top
+with konfig.imports():
+  from kauldron import kd
+  import optax
+# pylint: enable=g-import-not-at-top
+
+
+def get_config():
+  """The experiment."""
+  cfg = config_files.load("student/siglip_b")
+  cfg.init_transform = kd.ckpts.NoopTransform()
+  cfg.optimizer = kd.optim.named_chain(
+      **{
+          "adam": optax.scale_by_adam(),
+          "rate": optax.scale_by_learning_rate(
+              cfg.ref.schedules["learning_rate"]
+          ),
+      }
+  )
+  return cfg

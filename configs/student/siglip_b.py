@@ -1,0 +1,153 @@
+r"""SigLIP-B/16 post-trained on AligNet: the released recipe, at full size.
+
+  alignet train --cfg=student/siglip_b \
+    --cfg.workdir=out/siglip_b \
+    --cfg.aux.root=alignet_release \
+    --cfg.aux.data_dir=$TFDS_DATA_DIR \
+    --cfg.aux.weights=siglip/model.safetensors
+
+`aux.root` holds `{transform}/{train|val}_{sampling}.npz`, ours (`alignet run`)
+or the public files; the images are TFDS's imagenet2012, decoded on the fly, or
+an image store (`--cfg.aux.images=STORE`, about 70 times cheaper to read). The
+weights are those of the base model, of any format in docs/models.md. The
+controls differ by one field: `--cfg.aux.transform=untransformed`.
+
+As released (Muttenthaler et al. 2025): 512 triplets a batch, 100,000 steps,
+warm-up 5,000 and cosine to 0, peak 3e-5, Adam, decay to the initial weights
+(rates x decay sum to 1.5), JSD with tau 100, attention pooling, a triplet head
+of 1,024, pixels from 0 to 1 resized straight to 224 with OpenCV cubic, no
+augmentation, evaluation every 5,000 steps on the three class-based samplings.
+Not included: the readout of ImageNet's classes that the released models carry.
+Every 5,000 steps `synthetic_…` scores agreement with AligNet's own responses,
+which says nothing of agreement with people: that is `alignet evaluate student`.
+
+Cost: 512 triplets are 1,536 images, at 35 GFLOP forward and twice that backward
+162 TFLOP a step and 16 EFLOP a run. Nobody ran this config to its end yet: its
+parts are tested at small size, no figure of it is known to us.
+
+Devices share each batch; weights are spread over them with
+`--cfg.sharding.params=kd.sharding.FSDPSharding()`; compute in bfloat16 with
+`--cfg.model.backbone.dtype=bfloat16`; less memory with
+`--cfg.model.backbone.remat=True`.
+"""
+
+from alignet.models import zoo
+from kauldron import konfig
+
+# pylint: disable=g-import-not-at-top
+with konfig.imports():
+  from alignet import losses
+  from alignet import metrics
+  from alignet import models
+  from alignet import optim
+  from alignet.data import batches
+  from kauldron import kd
+  import optax
+# pylint: enable=g-import-not-at-top
+
+_SAMPLINGS = ("between_class", "class_border", "within_class")
+
+
+def get_config():
+  """The experiment."""
+  cfg = kd.train.Trainer()
+  cfg.seed = 0
+  cfg.workdir = ""
+  cfg.aux = {
+      "root": "",
+      "transform": "alignet",
+      "sampling": "cluster_border_500",
+      "images": "tfds:imagenet2012:train",
+      "data_dir": "",
+      "image_size": 224,
+      "weights": "",
+      "batch_size": 512,
+      "num_workers": 8,
+      "peak": 3e-5,
+      "tau": 100.0,
+      "decay_exclude": (),
+      "eval_every": 5000,
+  }
+
+  # Data
+  cfg.train_ds = _make_ds(cfg, "train", cfg.ref.aux.sampling)
+
+  # Model
+  base = zoo.find("siglip-b16")
+  cfg.model = models.VisionModel(
+      backbone=models.ViT(**base.architecture),
+      pixel_range=(0.0, 1.0),
+      triplet_dim=1024,
+  )
+  cfg.init_transform = models.InitFromWeights(path=cfg.ref.aux.weights)
+
+  # Training
+  cfg.num_train_steps = 100_000
+  cfg.train_losses = {"jsd": losses.JSD(tau=cfg.ref.aux.tau)}
+  cfg.train_metrics = {"synthetic_accuracy": metrics.TripletAccuracy()}
+  cfg.log_metrics_every = 100
+  cfg.log_summaries_every = 1_000_000
+  cfg.writer = metrics.JsonlWriter()
+  cfg.profiler = None
+  cfg.schedules = {
+      "learning_rate": optax.warmup_cosine_decay_schedule(
+          init_value=0.0,
+          peak_value=cfg.ref.aux.peak,
+          warmup_steps=cfg.ref.num_train_steps // 20,
+          decay_steps=cfg.ref.num_train_steps,
+      )
+  }
+  cfg.optimizer = kd.optim.named_chain(
+      **{
+          "adam": optax.scale_by_adam(),
+          "decay": optim.decay_to_init(
+              total=1.5,
+              schedule=cfg.ref.schedules["learning_rate"],
+              num_steps=cfg.ref.num_train_steps,
+              exclude=cfg.ref.aux.decay_exclude,
+          ),
+          "rate": optax.scale_by_learning_rate(
+              cfg.ref.schedules["learning_rate"]
+          ),
+      }
+  )
+  cfg.checkpointer = kd.ckpts.Checkpointer(
+      save_interval_steps=1000, max_to_keep=2
+  )
+
+  # Evaluation
+  cfg.evals = {
+      f"synthetic_{sampling}": kd.evals.Evaluator(
+          run=kd.evals.EveryNSteps(cfg.ref.aux.eval_every),
+          ds=_make_ds(cfg, "val", sampling),
+          metrics={"synthetic_accuracy": metrics.TripletAccuracy()},
+      )
+      for sampling in _SAMPLINGS
+  }
+  return cfg
+
+
+def _make_ds(cfg, split, sampling):
+  """Batches of one AligNet file; of the validation files one pass."""
+  training = split == "train"
+  return kd.data.py.DataSource(
+      data_source=batches.TripletBatches(
+          path=cfg.ref.aux.root
+          + "/"
+          + cfg.ref.aux.transform
+          + f"/{split}_"
+          + sampling
+          + ".npz",
+          images=cfg.ref.aux.images,
+          image_size=cfg.ref.aux.image_size,
+          data_dir=cfg.ref.aux.data_dir,
+          batch_size=cfg.ref.aux.batch_size,
+          num_batches=cfg.ref.num_train_steps + 1 if training else None,
+          seed=cfg.ref.seed,
+          shuffle=training,
+      ),
+      shuffle=False,
+      batch_size=None,
+      num_epochs=None if training else 1,
+      num_workers=cfg.ref.aux.num_workers,
+  )

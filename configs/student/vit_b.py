@@ -1,0 +1,25 @@
+r"""ViT-B/16 post-trained on AligNet; everything else as `student/siglip_b`.
+
+  alignet train --cfg=student/vit_b --cfg.workdir=out/vit_b \
+    --cfg.aux.root=alignet_release --cfg.aux.weights=WEIGHTS
+
+Its class token is what it says of an image (`pre_logits`). That the
+released model of this name was trained by the recipe of SigLIP-B is assumed:
+only that one's config is public.
+"""
+
+from alignet import config_files
+from alignet.models import zoo
+from kauldron import konfig
+
+# pylint: disable=g-import-not-at-top
+with konfig.imports():
+  from alignet import models
+# pylint: enable=g-import-not-at-top
+
+
+def get_config():
+  """The experiment."""
+  cfg = config_files.load("student/siglip_b")
+  cfg.model.backbone = models.ViT(**zoo.find("vit-b16").architecture)
+  return cfg

@@ -217,6 +217,20 @@ def compare_answers(folder: pathlib.Path, triplets: int) -> dict:
         "ratio": round(
             mine["triplets_per_second"] / theirs["triplets_per_second"], 1
         ),
+        "ratio_by_block": {
+            str(block): round(
+                mine["triplets_per_second"]
+                / sides[block]["triplets_per_second"],
+                1,
+            )
+            for block in _BLOCKS
+        },
+        "cpu_ratio": round(
+            theirs["cpu_seconds"]
+            / theirs["triplets"]
+            / (mine["cpu_seconds"] / mine["triplets"]),
+            1,
+        ),
         "read_gb_per_second": read["gb_per_second"],
         "bandwidth_share": round(
             mine["gb_per_second"] / read["gb_per_second"], 3

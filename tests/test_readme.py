@@ -4,13 +4,18 @@ import pathlib
 import re
 
 from alignet import transforms
+import jax
 import numpy as np
 
 _README = pathlib.Path(__file__).parent.parent / "README.md"
 
 
-def test_python_example(tmp_path, monkeypatch):
-  (code,) = re.findall(r"```python\n(.*?)```", _README.read_text(), re.DOTALL)
+def _python_examples():
+  return re.findall(r"```python\n(.*?)```", _README.read_text(), re.DOTALL)
+
+
+def test_example_of_a_transform(tmp_path, monkeypatch):
+  code, _ = _python_examples()
   rng = np.random.default_rng(0)
   features = rng.normal(size=(5, 4)).astype(np.float32)
   weights = rng.normal(size=(4, 2))
@@ -28,6 +33,24 @@ def test_python_example(tmp_path, monkeypatch):
   p = np.exp(s) / np.exp(s).sum()
   np.testing.assert_allclose(names["s"][0], s, rtol=1e-5)
   np.testing.assert_allclose(names["p"][0], p, rtol=1e-5)
+
+
+def test_example_of_a_model(tmp_path, monkeypatch):
+  import alignet  # pylint: disable=g-import-not-at-top
+
+  _, code = _python_examples()
+  backbone = alignet.models.ViT(
+      patch_size=4, width=8, depth=1, num_heads=2, grid=(2, 2)
+  )
+  model = alignet.models.VisionModel(backbone=backbone)
+  images = np.zeros((3, 8, 8, 3), np.uint8)
+  params = model.init(jax.random.key(0), images)["params"]
+  alignet.models.save(tmp_path / "weights.safetensors", model, params)
+  monkeypatch.chdir(tmp_path)
+  names = {"alignet": alignet, "images": images}
+  exec(code, names)  # pylint: disable=exec-used
+  expected = model.apply({"params": params}, images).pre_logits
+  np.testing.assert_allclose(names["features"], expected, atol=1e-5)
 
 
 def test_files_and_folders_it_names_are_there():

@@ -1,20 +1,34 @@
-"""`alignet verify`: checks of an AligNet npz, a line each."""
+"""`alignet verify`: checks of an AligNet npz or a release, a line each."""
 
 import argparse
+import pathlib
 
 from alignet.cli import labels as label_flags
 from alignet.errors import AlignetError
 
-HELP = "check an AligNet npz: its format, its order, where it came from"
+HELP = (
+    "check an AligNet npz or a release folder, ours or others': its format, its"
+    " order, where it came from"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the flags of `alignet verify`."""
-  parser.add_argument("path", metavar="PATH", help="the AligNet npz")
+  parser.add_argument(
+      "path",
+      metavar="PATH",
+      help=(
+          "the AligNet npz; or the folder of a release, which brings what its"
+          " files are checked against, else --representations and --clusters"
+      ),
+  )
   label_flags.add_arguments(parser)
   parser.add_argument(
       "--strategy",
-      help="sampling strategy to check the labels by, such as class_border",
+      help=(
+          "sampling strategy to check the labels by, such as class_border;"
+          " without labels, ImageNet's classes are read from the file names"
+      ),
   )
   parser.add_argument(
       "--transform",
@@ -30,13 +44,47 @@ def run(args: argparse.Namespace) -> int:
   """Prints the checks; 1 when one of them fails."""
   import json
 
+  folder = pathlib.Path(args.path).is_dir()
+  verification = _verify_folder(args) if folder else _verify_file(args)
+  if args.json:
+    print(json.dumps(verification.to_json()))
+    return 0 if verification.ok else 1
+  _print(verification.checks)
+  for file in verification.files if folder else ():
+    print(f"\n{file.path}")
+    _print(file.checks)
+  return 0 if verification.ok else 1
+
+
+def _print(checks) -> None:
+  for check in checks:
+    more = ", ".join(map(str, check.rows[1:]))
+    more = f"; then {more}" if more else ""
+    print(f"{check.status:8}{check.name:16}{check.message}{more}")
+
+
+def _verify_folder(args: argparse.Namespace):
+  from alignet import triplet_verify
+
+  if args.labels or args.level or args.strategy or args.transform:
+    raise AlignetError(
+        "the files of a release say themselves how they were sampled and by"
+        " which transform; pass at most --representations and --clusters"
+    )
+  return triplet_verify.verify_release(
+      args.path, representations=args.representations, clusters=args.clusters
+  )
+
+
+def _verify_file(args: argparse.Namespace):
   from alignet import sampling
   from alignet import transforms
   from alignet import triplet_verify
 
-  rule = sampling.parse(args.strategy).rule if args.strategy else None
+  strategy = sampling.parse(args.strategy) if args.strategy else None
   labels, _ = label_flags.load(args)
-  if (labels is None) != (rule is None):
+  by_name = labels is None and strategy and strategy.labels == "class"
+  if (labels is None) != (strategy is None) and not by_name:
     raise AlignetError(
         "--strategy and labels (--labels, --clusters, or --representations with"
         " --level) are checked together; pass both"
@@ -57,17 +105,12 @@ def run(args: argparse.Namespace) -> int:
   if args.transform:
     transform = transforms.load(args.transform)
     features = representations.features
-  verification = triplet_verify.verify(
+  return triplet_verify.verify(
       args.path,
       image_filenames=filenames,
       labels=labels,
-      rule=rule,
+      rule=strategy.rule if strategy else None,
+      classes_from_names=bool(by_name),
       features=features,
       transform=transform,
   )
-  if args.json:
-    print(json.dumps(verification.to_json()))
-  else:
-    for check in verification.checks:
-      print(f"{check.status:8}{check.name:16}{check.message}")
-  return 0 if verification.ok else 1

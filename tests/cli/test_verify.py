@@ -64,8 +64,9 @@ def test_prints_a_line_a_check(folder, capsys):
   assert _run(folder, "DIR/a.npz", *_FULL) == 0
   lines = capsys.readouterr().out.splitlines()
   status = {line.split()[1]: line.split()[0] for line in lines}
-  assert len(status) == len(lines) == 16
-  assert status.pop("duplicates") == "info"
+  assert len(status) == len(lines) == 19
+  for name in ("duplicates", "images", "labels"):
+    assert status.pop(name) == "info"
   assert set(status.values()) == {"pass"}
 
 
@@ -105,7 +106,6 @@ def test_1_when_a_check_fails(folder, capsys, flags, name):
     ("flags", "message"),
     [
         (["DIR/nowhere.npz"], "does not exist"),
-        (["DIR/labels.npy"], "expected an .npz archive"),
         (["DIR/a.npz", "--strategy=within"], "pass both"),
         (["DIR/a.npz", "--labels=DIR/labels.npy"], "pass both"),
         (["DIR/a.npz", "--strategy=x"], "unknown sampling strategy"),
@@ -117,3 +117,8 @@ def test_1_when_a_check_fails(folder, capsys, flags, name):
 def test_what_cannot_be_used(folder, flags, message):
   with pytest.raises(AlignetError, match=message):
     _run(folder, *flags)
+
+
+def test_a_file_of_another_format(folder, capsys):
+  assert _run(folder, "DIR/labels.npy") == 1
+  assert "expected an .npz archive" in capsys.readouterr().out

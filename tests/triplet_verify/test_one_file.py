@@ -7,6 +7,7 @@ from alignet import triplet_io
 from alignet import triplet_verify
 from alignet import triplets
 from alignet.errors import AlignetError
+from alignet.triplet_verify import names
 import numpy as np
 import pytest
 
@@ -20,6 +21,7 @@ _TRANSFORM = transforms.Transform(
     mean=0.2,
     std=1.5,
 )
+_FIGURES = {"duplicates", "images", "labels"}
 _ALL = {
     "image_filenames": _NAMES,
     "labels": _LABELS,
@@ -75,10 +77,12 @@ def test_a_good_file_passes_every_check(path):
   verification = triplet_verify.verify(path, **_ALL)
   assert verification.ok and verification.n == 200
   statuses = _statuses(verification)
-  assert statuses.pop("duplicates") == "info"
+  assert {k for k, v in statuses.items() if v == "info"} == _FIGURES
+  for name in _FIGURES:
+    del statuses[name]
   assert set(statuses) == {
       *("keys", "shapes", "dtypes", "rows", "range", "distinct", "finite"),
-      *("odd_last", "readme_order", "sorted", "target_entropy"),
+      *("odd_last", "readme_order", "sorted", "scale", "target_entropy"),
       *("same_name", "filenames", "sampling", "recomputed"),
   }
   assert set(statuses.values()) == {"pass"}
@@ -129,7 +133,10 @@ _CHANGES = {
         {
             "finite": "fail",
             **dict.fromkeys(
-                ("odd_last", "readme_order", "sorted", "target_entropy"),
+                (
+                    *("odd_last", "readme_order", "sorted"),
+                    *("scale", "target_entropy"),
+                ),
                 "skipped",
             ),
         },
@@ -144,7 +151,7 @@ def test_each_fault_is_found(rewrite, name):
   verification = triplet_verify.verify(path, **_ALL)
   statuses = _statuses(verification)
   unusual = {
-      k: v for k, v in statuses.items() if v != "pass" and k != "duplicates"
+      k: v for k, v in statuses.items() if v != "pass" and k not in _FIGURES
   }
   assert unusual == expected
   assert verification.ok == ("fail" not in expected.values())
@@ -224,7 +231,7 @@ def test_a_name_that_changes(rewrite):
 
 
 def test_a_name_that_changes_from_block_to_block(rewrite, monkeypatch):
-  monkeypatch.setattr(triplet_verify, "_ROWS", 10)
+  monkeypatch.setattr(names, "BLOCK", 10)
   late = np.arange(200)[:, None] >= 190
   path = rewrite(
       filenames=lambda a: np.where(
@@ -235,12 +242,57 @@ def test_a_name_that_changes_from_block_to_block(rewrite, monkeypatch):
   assert check.status == "fail" and "first in row 190" in check.message
 
 
-def test_names_of_another_dataset(path):
-  verification = triplet_verify.verify(path, image_filenames=_NAMES[::-1])
-  assert verification["same_name"].status == "pass"
-  assert verification["filenames"].status == "fail"
+def test_another_order_of_the_dataset_is_joined_by_name(path):
+  order = np.random.default_rng(0).permutation(_N)
+  other = {
+      "image_filenames": _NAMES[order],
+      "labels": _LABELS[order],
+      "features": _FEATURES[order],
+  }
+  verification = triplet_verify.verify(path, **(_ALL | other))
+  assert verification.ok
+  assert verification["filenames"].status == "warn"
+  assert "another order" in verification["filenames"].message
+  assert verification["sampling"].status == "pass"
+  assert verification["recomputed"].status == "pass"
+  opened = triplet_io.open(path)
+  joined = triplet_verify.join(opened, _NAMES[order])
+  np.testing.assert_array_equal(_NAMES[order][joined], opened.filenames)
+  # Labels and features in the old order are those of other images.
+  wrong = triplet_verify.verify(
+      path, **(_ALL | {"image_filenames": _NAMES[::-1]})
+  )
+  assert wrong["recomputed"].status == "fail"
+
+
+def test_a_dataset_of_fewer_images(path):
   verification = triplet_verify.verify(path, image_filenames=_NAMES[:30])
   assert verification["range"].status == "fail"
+
+
+def test_join_needs_every_name(rewrite):
+  path = rewrite(filenames=_at("filenames", 7, ["x", "y", "z"]))
+  with pytest.raises(AlignetError, match="file names of"):
+    triplet_verify.join(triplet_io.open(path), _NAMES)
+
+
+def test_classes_from_the_names_of_imagenet(tmp_path):
+  names_ = np.array([f"n{1440764 + i % 6:08d}_{i}.JPEG" for i in range(_N)])
+  rows = sampling.sample(_LABELS, "within", 50, seed=0)
+  s = similarity.of_triplets(_TRANSFORM(_FEATURES), rows)
+  triplet_io.write(tmp_path / "a.npz", names_, rows, s)
+
+  def status(rule, path=tmp_path / "a.npz"):
+    found = triplet_verify.verify(path, rule=rule, classes_from_names=True)
+    return found["sampling"].status
+
+  assert status("within") == "pass"
+  assert status("between") == "fail"
+
+
+def test_classes_are_not_in_other_names(path):
+  found = triplet_verify.verify(path, rule="within", classes_from_names=True)
+  assert found["sampling"].status == "skipped"
 
 
 def test_names_shared_by_images(rewrite):
@@ -321,8 +373,9 @@ def test_empty_file(tmp_path):
 def test_unreadable_file(path):
   data = path.read_bytes()
   path.write_bytes(data[: len(data) // 2])
-  with pytest.raises(AlignetError, match="truncated"):
-    triplet_verify.verify(path)
+  (check,) = triplet_verify.verify(path).checks
+  assert (check.name, check.status) == ("readable", "fail")
+  assert "truncated" in check.message
   with pytest.raises(AlignetError, match="does not exist"):
     triplet_verify.verify(path.with_name("nowhere"))
 
@@ -331,5 +384,19 @@ def test_damaged_names(path):
   data = bytearray(path.read_bytes())
   data[150] ^= 255  # Inside of the compressed names.
   path.write_bytes(data)
-  with pytest.raises(AlignetError, match="filenames in .*cannot be read"):
-    triplet_verify.verify(path)
+  check = triplet_verify.verify(path)["readable"]
+  assert check.status == "fail"
+  assert "filenames in" in check.message and "cannot be read" in check.message
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"labels": np.ones(_N)},
+        {"rule": "border_", "labels": _LABELS},
+        {"features": _FEATURES, "transform": transforms.identity(3)},
+    ],
+)
+def test_arguments_that_cannot_be(path, given):
+  with pytest.raises(AlignetError):
+    triplet_verify.verify(path, **given)

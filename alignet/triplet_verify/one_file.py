@@ -1,0 +1,205 @@
+"""Checks of one AligNet npz: its format, its order, and where it came from."""
+
+from collections.abc import Callable, Sequence
+import pathlib
+
+from alignet import files
+from alignet import sampling
+from alignet import similarity
+from alignet import transforms
+from alignet import triplet_io
+from alignet.errors import AlignetError
+from alignet.triplet_verify import content
+from alignet.triplet_verify import names
+from alignet.triplet_verify import outcome
+import numpy as np
+
+TOLERANCE = 1e-3
+"""Largest difference of recomputed similarities, over the largest of them."""
+
+_RECOMPUTED = 2048
+
+
+def verify(
+    path: files.Path,
+    *,
+    image_filenames: np.ndarray | None = None,
+    labels: np.ndarray | None = None,
+    rule: sampling.Rule | None = None,
+    classes_from_names: bool = False,
+    features: np.ndarray | None = None,
+    transform: transforms.Transform | None = None,
+) -> outcome.Verification:
+  """Checks an AligNet npz, ours or somebody else's.
+
+  Args:
+    path: the file.
+    image_filenames: (n_images,) file name of each image of the dataset. Where
+      the file's numbers are of another order of it, labels and features are
+      joined by name.
+    labels: (n_images,) groups that the triplets were sampled by.
+    rule: "random", "between", "border" or "within", with `labels`.
+    classes_from_names: where there are no labels, take ImageNet's classes from
+      file names such as n01440764_1.JPEG.
+    features: (n_images, d) representations, to recompute some similarities, in
+      the way and at the temperature that the file's meta says, if any.
+    transform: applied to the features first; None for untransformed ones.
+
+  Returns:
+    One outcome a check; a check whose input was not given is "skipped". When
+    the format or the indices are broken, later checks are not made.
+
+  Raises:
+    AlignetError: there is no such file, or an argument cannot be.
+  """
+  if not pathlib.Path(path).exists():
+    raise AlignetError(f"{path} does not exist")
+  if labels is not None:
+    labels = files.check_array(labels, "labels", shape=(None,), kinds="iu")
+  if rule is not None:
+    sampling.obeys(rule, np.zeros((1, 3), int))  # Refuses other names.
+  if features is not None and transform is not None:
+    transform(features[:1])  # Refuses another width.
+  checks = []
+  n = None
+  try:
+    checks += content.format(path)
+    if not outcome.none_failed(checks):
+      return _verification(path, n, checks)
+    opened = triplet_io.open(path)
+    n = len(opened)
+    checks.append(outcome.check("rows", n > 0, f"{n} triplets"))
+    if outcome.none_failed(checks):
+      lengths = [
+          len(x) for x in (image_filenames, labels, features) if x is not None
+      ]
+      checks += content.indices(opened, min(lengths, default=None))
+    if not outcome.none_failed(checks):
+      return _verification(path, n, checks)
+    # From here on numbers are those of images.
+    checks += content.similarities(opened)
+    finite = checks[-1].status != "skipped"
+    found = names.of(opened)
+    checks.append(names.same_name(found))
+    check, indices = names.against(opened, found, image_filenames)
+    checks.append(check)
+    if labels is None and classes_from_names:
+      # By the file's own numbers, since they come from its own names.
+      labels, indices_of_labels = names.imagenet_classes(found), opened.indices
+    else:
+      indices_of_labels = indices
+    checks += _groups(indices_of_labels, labels, rule)
+    checks.append(content.duplicates(opened))
+    meta = opened.meta
+    if finite and features is not None:
+      s = opened.similarities
+  except AlignetError as e:
+    checks.append(outcome.Check(name="readable", status="fail", message=str(e)))
+    return _verification(path, n, checks)
+  if features is None:
+    checks.append(outcome.skipped("recomputed", "features"))
+  elif finite:
+    checks.append(_recomputed(s, indices, features, transform, meta))
+  return _verification(path, n, checks)
+
+
+def _verification(path, n, checks: Sequence[outcome.Check]):
+  return outcome.Verification(path=str(path), n=n, checks=tuple(checks))
+
+
+def _groups(
+    indices: np.ndarray, labels: np.ndarray | None, rule: sampling.Rule | None
+) -> list[outcome.Check]:
+  """The pattern of groups, whatever the order of a row, and their counts."""
+  images = np.bincount(indices.ravel())
+  images = images[images > 0]
+  checks = [
+      outcome.Check(
+          name="images",
+          status="info",
+          message=(
+              f"{len(images)} images, each in {images.min()} to"
+              f" {images.max()} places, {np.median(images):g} in the middle"
+          ),
+      )
+  ]
+  if labels is None:
+    needs = "labels and a sampling rule"
+    return [outcome.skipped("sampling", needs), *checks]
+  of_rows = labels[indices]
+  if rule is None:
+    checks.append(outcome.skipped("sampling", "a sampling rule"))
+  else:
+    good = sampling.obeys(rule, of_rows)
+    checks.append(
+        outcome.rows_check(
+            "sampling", ~good, f"groups as the rule {rule} has them"
+        )
+    )
+  used, counts = np.unique(of_rows, return_counts=True)
+  there = np.unique(labels[labels >= 0])
+  checks.append(
+      outcome.Check(
+          name="labels",
+          status="info",
+          message=(
+              f"{len(used)} of {len(there)} groups, each in {counts.min()} to"
+              f" {counts.max()} places, {np.median(counts):g} in the middle"
+          ),
+      )
+  )
+  return checks
+
+
+def _recomputed(
+    s: np.ndarray,
+    indices: np.ndarray,
+    features: np.ndarray,
+    transform: transforms.Transform | None,
+    meta,
+) -> outcome.Check:
+  """Similarities of some rows against those of representations."""
+  n = len(s)
+  rows = np.unique(np.linspace(0, n - 1, min(n, _RECOMPUTED)).astype(np.int64))
+  images, position = np.unique(indices[rows], return_inverse=True)
+  position = position.reshape(-1, 3)
+  x = np.asarray(features[images])
+  z = x if transform is None else transform(x)
+  stored = s[rows]
+  kind = meta.get("similarity", "dot")
+  temperature = float(meta.get("temperature", 1.0))
+  kind = kind if kind in ("dot", "cosine") else "dot"
+
+  def worst(expected: np.ndarray) -> tuple[float, np.ndarray]:
+    difference = np.abs(expected - stored).max(axis=1)
+    return max(np.abs(expected).max(), 1e-30), difference
+
+  largest, difference = worst(
+      similarity.of_triplets(z, position, kind) / temperature
+  )
+  relative = float(difference.max() / largest)
+  bad = np.flatnonzero(difference > TOLERANCE * largest)
+  message = (
+      f"{len(rows)} rows differ by at most {relative:.1e} of the largest"
+      f" similarity from {kind} products of the representations,"
+      f" {TOLERANCE:g} allowed"
+  )
+  if not len(bad):
+    return outcome.check("recomputed", True, message)
+  others: dict[str, Callable[[], np.ndarray]] = {
+      "cosines": lambda: similarity.of_triplets(z, position, "cosine"),
+      "dot products of untransformed representations": (
+          lambda: similarity.of_triplets(x, position)
+      ),
+  }
+  said = f"; {len(bad)} of them by more, first row {int(rows[bad[0]])}"
+  for what, compute in others.items():
+    size, rest = worst(compute())
+    if rest.max() <= TOLERANCE * size:
+      said += f"; they are {what}"
+  return outcome.Check(
+      name="recomputed",
+      status="fail",
+      message=message + said,
+      rows=tuple(rows[bad[:10]].tolist()),
+  )

@@ -24,7 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       "--to",
       required=True,
       choices=sorted(_targets()),
-      help="safetensors: of ours, all heads; huggingface: for transformers",
+      help=(
+          "safetensors: of ours, all heads; huggingface: for transformers;"
+          " saved_model: TensorFlow, with the released models' signature; onnx"
+      ),
   )
   parser.add_argument(
       "--out", required=True, metavar="DIR", help="folder to write"
@@ -75,8 +78,8 @@ def run(args: argparse.Namespace) -> None:
       args.out, model, params, overwrite=args.overwrite, **card
   )
   print(
-      f"{args.out}: {args.to}, pre_logits differ by at most {difference:.2g}"
-      " after reading back"
+      f"{args.out}: {args.to}, values differ by at most {difference:.2g} after"
+      " reading back"
   )
 
 
@@ -93,4 +96,19 @@ def _targets():
 
     return weights.to_huggingface
 
-  return {"safetensors": safetensors, "huggingface": huggingface}
+  def saved_model():
+    from alignet.export import saved_model
+
+    return saved_model.to_saved_model
+
+  def onnx():
+    from alignet.export import onnx
+
+    return onnx.to_onnx
+
+  return {
+      "safetensors": safetensors,
+      "huggingface": huggingface,
+      "saved_model": saved_model,
+      "onnx": onnx,
+  }

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 import pathlib
 from typing import Any
 
+from alignet import files
+from alignet.export import card as card_lib
 from alignet.export import serving
+from alignet.models import checkpoints
 from alignet.models.vision_model import VisionModel
 import numpy as np
 
@@ -13,6 +16,44 @@ USAGE = (
     'model = tf.saved_model.load("FOLDER").signatures["serving_default"]\n'
     "features = model(images=images)['pre_logits']  # float32, 0 to 1"
 )
+
+
+def to_saved_model(
+    out: files.Path,
+    model: VisionModel,
+    params: Mapping[str, Any],
+    *,
+    overwrite: bool = False,
+    **card: Any,
+) -> float:
+  """Writes a folder: a TensorFlow SavedModel and README.md; see `write`.
+
+  Args:
+    out: the folder.
+    model: the module.
+    params: its parameters.
+    overwrite: replace an existing folder.
+    **card: title, base, data, licence, metrics: see `card.card`.
+
+  Returns:
+    The largest difference of an output after reading back.
+
+  Raises:
+    OutputExistsError: the folder exists.
+    AlignetError: what `write` raises.
+  """
+  model = serving.with_grid(model, params)
+  with files.atomic_directory(out, overwrite=overwrite) as folder:
+    difference, sentence = write(folder, model, params)
+    text = card_lib.card(
+        config=checkpoints.describe(model),
+        parity=sentence,
+        usage=USAGE,
+        **card,
+    )
+    with files.atomic_write(folder / "README.md") as f:
+      f.write(text.encode())
+  return difference
 
 
 def write(
@@ -24,8 +65,8 @@ def write(
   `serving.function`; b is free.
 
   Args:
-    folder: an existing folder, which the caller renames when all is well.
-    model: the module.
+    folder: an existing folder.
+    model: the module, its grid stated.
     params: its parameters.
 
   Returns:

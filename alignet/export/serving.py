@@ -37,7 +37,10 @@ def function(
   def serve(params: Mapping[str, Any], images: jax.Array) -> Outputs:
     # The model scales grey values itself; that they are whole is not needed.
     predictions, collections = model.apply(
-        {"params": params}, images * 255, mutable=["intermediates"]
+        {"params": params},
+        images * 255,
+        mutable=["intermediates"],
+        is_training_property=False,
     )
     heads = {
         "pre_logits": predictions.pre_logits,
@@ -57,20 +60,28 @@ def function(
   return serve
 
 
-def size(model: VisionModel) -> tuple[int, int]:
-  """Height and width in pixels of the images the model is exported for.
+def with_grid(model: VisionModel, params: Mapping[str, Any]) -> VisionModel:
+  """The model with its grid stated, a square one where it was open.
 
   Raises:
-    AlignetError: the model leaves them open.
+    AlignetError: it was open, and the positions are no square.
   """
-  if model.backbone.grid is not None:
-    rows, columns = model.backbone.grid
-    return rows * model.backbone.patch_size, columns * model.backbone.patch_size
-  if model.image_size is not None:
-    return model.image_size, model.image_size
-  raise AlignetError(
-      "the model does not say for which size of images it is; state its grid"
-  )
+  vit = model.backbone
+  if vit.grid is not None:
+    return model
+  n = params["backbone"]["pos_embedding"].shape[1] - vit.class_position
+  side = math.isqrt(n)
+  if side * side != n:
+    raise AlignetError(
+        f"{n} positions are no square grid; set the grid of the ViT"
+    )
+  return model.clone(backbone=vit.clone(grid=(side, side)))
+
+
+def size(model: VisionModel) -> tuple[int, int]:
+  """Height and width in pixels of the images of a model with a grid."""
+  rows, columns = model.backbone.grid
+  return rows * model.backbone.patch_size, columns * model.backbone.patch_size
 
 
 def check(

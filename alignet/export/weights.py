@@ -8,6 +8,7 @@ from typing import Any
 from alignet import files
 from alignet.errors import AlignetError
 from alignet.export import card as card_lib
+from alignet.export import serving
 from alignet.models import checkpoints
 from alignet.models import huggingface
 from alignet.models import pixels
@@ -44,7 +45,7 @@ def to_safetensors(
     OutputExistsError: the folder exists.
     AlignetError: what was read back is not what was written.
   """
-  model = _with_grid(model, params)
+  model = serving.with_grid(model, params)
   with files.atomic_directory(out, overwrite=overwrite) as folder:
     path = folder / "weights.safetensors"
     checkpoints.save(path, model, params)
@@ -76,7 +77,7 @@ def to_huggingface(
   Raises:
     AlignetError: a model that `transformers` does not have.
   """
-  model = _with_grid(model, params)
+  model = serving.with_grid(model, params)
   backbone = flax.traverse_util.flatten_dict(dict(params["backbone"]), sep="/")
   tensors = huggingface.write(backbone)
   kind = huggingface.family({k: np.shape(v) for k, v in backbone.items()})
@@ -131,20 +132,6 @@ def _finish(
   with files.atomic_write(folder / "README.md") as f:
     f.write(text.encode())
   return difference
-
-
-def _with_grid(model: VisionModel, params: Mapping[str, Any]) -> VisionModel:
-  """The model with its grid stated, a square one where it was open."""
-  vit = model.backbone
-  if vit.grid is not None:
-    return model
-  n = params["backbone"]["pos_embedding"].shape[1] - vit.class_position
-  side = math.isqrt(n)
-  if side * side != n:
-    raise AlignetError(
-        f"{n} positions are no square grid; set the grid of the ViT"
-    )
-  return model.clone(backbone=vit.clone(grid=(side, side)))
 
 
 def _preprocessor(model: VisionModel, size: int) -> dict[str, Any]:

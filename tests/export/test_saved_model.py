@@ -1,6 +1,7 @@
 """A SavedModel computes what the model does, by the released signature."""
 
 from alignet.errors import AlignetError
+from alignet.errors import OutputExistsError
 from alignet.export import saved_model
 from alignet.export import serving
 from alignet.models.vision_model import VisionModel
@@ -79,6 +80,11 @@ def test_other_values_are_noticed():
     )
 
 
-def test_a_model_of_any_size():
-  with pytest.raises(AlignetError, match="state its grid"):
-    serving.size(_model(grid=None))
+def test_a_folder_with_a_card(tmp_path):
+  model = _model(grid=None)
+  params = jax.tree.map(np.float32, _params(model, size=(16, 16)))
+  saved_model.to_saved_model(tmp_path / "out", model, params, title="T")
+  text = (tmp_path / "out" / "README.md").read_text()
+  assert "# T" in text and "5 outputs of two random" in text
+  with pytest.raises(OutputExistsError):
+    saved_model.to_saved_model(tmp_path / "out", model, params, title="T")

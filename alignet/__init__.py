@@ -33,16 +33,15 @@ _SUBMODULES = (
     "triplets",
 )
 
-__all__ = ["load_model", *_SUBMODULES]
+__all__ = list(("load_model",) + _SUBMODULES)
 
 
 def __getattr__(name: str):
   if name in _SUBMODULES:
     return importlib.import_module(f"alignet.{name}")
   if name == "load_model":
-    from alignet.representations import pretrained
-
-    return pretrained.load_model
+    home = importlib.import_module("alignet.representations.pretrained")
+    return home.load_model
   raise AttributeError(f"module 'alignet' has no attribute {name!r}")
 
 

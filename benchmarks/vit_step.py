@@ -47,11 +47,10 @@ def flops(width, depth, heads, mlp, patch, size, batch) -> float:
 
 def ours(name):
   """Functions of no argument: forward, step, matmul."""
+  from alignet.models import zoo
   import jax
   import jax.numpy as jnp
   import numpy as np
-
-  from alignet.models import zoo
 
   size = _SIZES[name]
   vit = zoo.find(name).vit()

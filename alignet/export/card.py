@@ -36,31 +36,33 @@ def card(
   """
   rows = [f"| {name} | {value} |" for name, value in (metrics or {}).items()]
   table = ["| metric | value |", "|---|---|", *rows] if rows else [UNKNOWN]
-  return "\n".join([
-      f"# {title}",
-      "",
-      f"- Base model: {base}",
-      f"- Data: {data}",
-      f"- Licence: {licence}",
-      f"- Parity: {parity}",
-      "",
-      "## Use",
-      "",
-      "```python",
-      usage,
-      "```",
-      "",
-      "## Metrics",
-      "",
-      *table,
-      "",
-      "## Configuration",
-      "",
-      "```json",
-      json.dumps(config, indent=2, sort_keys=True),
-      "```",
-      "",
-  ])
+  return "\n".join(
+      [
+          f"# {title}",
+          "",
+          f"- Base model: {base}",
+          f"- Data: {data}",
+          f"- Licence: {licence}",
+          f"- Parity: {parity}",
+          "",
+          "## Use",
+          "",
+          "```python",
+          usage,
+          "```",
+          "",
+          "## Metrics",
+          "",
+          *table,
+          "",
+          "## Configuration",
+          "",
+          "```json",
+          json.dumps(config, indent=2, sort_keys=True),
+          "```",
+          "",
+      ]
+  )
 
 
 def parity(
@@ -104,6 +106,7 @@ def grid(model: VisionModel) -> tuple[int, int]:
 
 
 def _pre_logits(model, params, x):
-  return jax.jit(lambda p, x: model.apply({"params": p}, x).pre_logits)(
-      params, x
-  )
+  apply = lambda p, x: model.apply(
+      {"params": p}, x, is_training_property=False
+  ).pre_logits
+  return jax.jit(apply)(params, x)

@@ -66,8 +66,8 @@ def open(  # pylint: disable=redefined-builtin
     allow_half: accept weights in half precision.
 
   Raises:
-    AlignetError: no such file, layer or form, weights that do not fit, or a property that the model
-      leaves open and nobody gave.
+    AlignetError: no such file, layer or form, weights that do not fit, or a
+      property that the model leaves open and nobody gave.
   """
   if model.startswith("onnx:"):
     from alignet.models import onnx_encoder
@@ -167,7 +167,8 @@ class FlaxEncoder:
 # Modules are hashed by value, so that repeated evaluations compile once.
 @functools.partial(jax.jit, static_argnames=("model", "layer"))
 def _forward(model, layer, params, batch):
-  return getattr(model.apply({"params": params}, batch), layer, None)
+  out = model.apply({"params": params}, batch, is_training_property=False)
+  return getattr(out, layer, None)
 
 
 def _batch_size(model: VisionModel, size: int) -> int:
@@ -184,8 +185,8 @@ def _size(model: VisionModel, params: Mapping[str, Any]) -> int:
   rows, columns = model.backbone.grid or (0, 0)
   if rows != columns:
     raise AlignetError(
-        f"the model was made for {rows} x {columns} patches, which is no square;"
-        " pass the images' size"
+        f"the model was made for {rows} x {columns} patches, which is no"
+        " square; pass the images' size"
     )
   tokens = params["backbone"]["pos_embedding"].shape[1]
   return model.backbone.patch_size * (rows or math.isqrt(tokens))

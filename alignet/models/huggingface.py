@@ -1,8 +1,8 @@
 """Names and layouts of `transformers`' vision towers, in both directions.
 
-Four families of names cover all models here: `siglip` (SigLIP, SigLIP 2 of fixed
-resolution), `clip`, `vit` (ViT, DINO) and `dinov2`. Their linear layers hold
-(out, in) matrices, ours (in, out); their heads are flat, ours an axis.
+Four families of names cover all models here: `siglip` (SigLIP, and SigLIP 2 of
+fixed resolution), `clip`, `vit` (ViT, DINO) and `dinov2`. Their linear layers
+hold (out, in) matrices, ours (in, out); their heads are flat, ours an axis.
 """
 
 from collections.abc import Iterator, Mapping

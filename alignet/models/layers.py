@@ -74,9 +74,7 @@ class Attention(nn.Module):
   ) -> Float[Array, "b q d"]:
     batch, n_queries, width = queries.shape
     heads, size = self.num_heads, width // self.num_heads
-    weights = functools.partial(
-        Weights, fan=(width, width), dtype=self.dtype
-    )
+    weights = functools.partial(Weights, fan=(width, width), dtype=self.dtype)
     kernels, biases = {}, {}
     for name in ("query", "key", "value"):
       kernel, bias = weights(

@@ -207,7 +207,9 @@ def _read_orbax(path: pathlib.Path) -> dict[str, np.ndarray]:
     tree = ocp.PyTreeCheckpointer().metadata(step.absolute())
     tree = getattr(tree, "item_metadata", tree)
     tree = getattr(tree, "tree", tree)
-    args = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
+    args = jax.tree.map(
+        lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree
+    )
     restored = ocp.PyTreeCheckpointer().restore(
         step.absolute(), restore_args=args
     )

@@ -49,10 +49,12 @@ class Features:
     size, step = self.encoder.size, self.encoder.batch_size
     if images.shape[1:3] != (size, size):
       images = np.stack([decode.resize(image, size) for image in images])
-    features = np.concatenate([
-        self.encoder(images[start : start + step])
-        for start in range(0, len(images), step)
-    ])
+    features = np.concatenate(
+        [
+            self.encoder(images[start : start + step])
+            for start in range(0, len(images), step)
+        ]
+    )
     return features if self.transform is None else self.transform(features)
 
 

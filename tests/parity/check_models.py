@@ -1,8 +1,8 @@
 """Our ViTs against `transformers`, with the same random weights.
 
-Not collected by `make test`: run by `make parity`, which has PyTorch. The values
-are large enough for each operation to matter. For every layer and the output
-the largest difference is printed beside the largest value.
+Not collected by `make test`: run by `make parity`, which has PyTorch. Values are
+large enough for each operation to matter. For every layer and the output the
+largest difference is printed beside the largest value.
 """
 
 import dataclasses
@@ -13,8 +13,7 @@ import gc
 import torch
 import transformers
 
-# isort: split
-# ruff: noqa: I001
+# ruff: noqa: E402, I001
 # pylint: disable=g-bad-import-order,g-import-not-at-top
 _ = [
     getattr(transformers, name)
@@ -182,17 +181,23 @@ def test_parity(tmp_path, name, depth, n):
     _report(f"{name} attention_{k}", ours[f"attention_{k}"], attentions[k])
   _report(f"{name} output", found, pooled)
 
+  if blocks > 12:
+    return  # Two gigabytes more would show nothing new.
   export.to_huggingface(tmp_path / "back", model, params, title=name)
   del params, ours, residuals, attentions
   gc.collect()
-  again = type(theirs).from_pretrained(
-      tmp_path / "back",
-      **(
-          {"add_pooling_layer": False}
-          if type(theirs).__name__ == "ViTModel"
-          else {}
-      ),
-  ).eval()
+  again = (
+      type(theirs)
+      .from_pretrained(
+          tmp_path / "back",
+          **(
+              {"add_pooling_layer": False}
+              if type(theirs).__name__ == "ViTModel"
+              else {}
+          ),
+      )
+      .eval()
+  )
   state = again.state_dict()
   for key, value in theirs.state_dict().items():
     if "mask_token" not in key:

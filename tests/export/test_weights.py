@@ -1,0 +1,100 @@
+import dataclasses
+import json
+
+from alignet import models
+from alignet.errors import AlignetError
+from alignet.errors import OutputExistsError
+from alignet.export import weights as export
+from alignet.models import weights
+from alignet.models import zoo
+import flax
+import numpy as np
+import pytest
+
+_SMALL = dict(width=12, depth=1, num_heads=3, mlp_dim=48)
+
+
+def _make(name, **heads):
+  variant = zoo.find(name)
+  variant = dataclasses.replace(
+      variant,
+      fields={**variant.fields, **_SMALL},
+      patch_size=4,
+      image_size=10,  # Two pixels that fill no patch, as in So400m.
+  )
+  model = variant.model(**heads)
+  rng = np.random.default_rng(0)
+  params = flax.traverse_util.unflatten_dict(
+      {
+          k: rng.normal(0, 0.5, shape).astype(np.float32)
+          for k, shape in weights.shapes(model).items()
+      },
+      sep="/",
+  )
+  return variant, model, params
+
+
+@pytest.mark.parametrize(
+    "name", ["siglip-b16", "clip-b16", "vit-b16", "dinov2-b14"]
+)
+def test_transformers_folder(tmp_path, name):
+  variant, model, params = _make(name, triplet_dim=3)
+  out = tmp_path / "out"
+  assert export.to_huggingface(out, model, params, title="mine") == 0
+  _, again = weights.load(out, variant)
+  wanted = flax.traverse_util.flatten_dict(params["backbone"])
+  found = flax.traverse_util.flatten_dict(again["backbone"])
+  assert found.keys() == wanted.keys()
+  for key, value in wanted.items():
+    np.testing.assert_array_equal(found[key], value)
+  config = json.loads((out / "config.json").read_text())
+  assert config["image_size"] == 10 and config["hidden_size"] == 12
+  pixels = json.loads((out / "preprocessor_config.json").read_text())
+  if name == "siglip-b16":
+    assert pixels["image_mean"] == pixels["image_std"] == [0.5] * 3
+  if name == "dinov2-b14":
+    assert pixels["image_mean"] == [0.485, 0.456, 0.406]
+    assert pixels["image_std"] == [0.229, 0.224, 0.225]
+
+
+def test_ours_keeps_the_heads_and_a_card_tells(tmp_path):
+  _, model, params = _make("cappa-b16", triplet_dim=3)
+  out = tmp_path / "out"
+  export.to_safetensors(
+      out,
+      model,
+      params,
+      title="mine",
+      base="CapPa",
+      licence="MIT",
+      metrics={"odd-one-out": 0.6},
+  )
+  found, again = models.load(out / "weights.safetensors")
+  assert found == model
+  np.testing.assert_array_equal(
+      again["triplet_head"]["kernel"], params["triplet_head"]["kernel"]
+  )
+  card = (out / "README.md").read_text()
+  for part in (
+      "# mine",
+      "Base model: CapPa",
+      "Data: not given",
+      "Licence: MIT",
+      "differ by at most 0",
+      "| odd-one-out | 0.6 |",
+      '"patch_size": 4',
+  ):
+    assert part in card, card
+  with pytest.raises(OutputExistsError):
+    export.to_safetensors(out, model, params, title="mine")
+
+
+def test_what_cannot_be_exported_leaves_nothing(tmp_path):
+  _, model, params = _make("cappa-b16")
+  with pytest.raises(AlignetError, match="--to=safetensors"):
+    export.to_huggingface(tmp_path / "out", model, params, title="mine")
+  _, model, params = _make("siglip-b16")
+  params["backbone"]["embedding"]["bias"][0] = np.nan
+  with pytest.raises(AlignetError, match="other values"):
+    export.to_safetensors(tmp_path / "out", model, params, title="mine")
+  assert not list(tmp_path.iterdir())

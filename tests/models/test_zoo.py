@@ -1,0 +1,47 @@
+import math
+
+from alignet.errors import AlignetError
+from alignet.models import pixels
+from alignet.models import weights
+from alignet.models import zoo
+import pytest
+
+
+@pytest.mark.parametrize("name", zoo.ZOO)
+def test_parameters_are_as_many_as_published(name):
+  variant = zoo.find(name)
+  shapes = weights.shapes(variant.model())
+  assert sum(map(math.prod, shapes.values())) == variant.parameters
+  assert variant.name == name
+  pixels.affine(variant.pixel_range)
+
+
+# What is published counts a classifier, a projection or a mask token besides.
+@pytest.mark.parametrize(
+    "name, published, besides",
+    [
+        ("so400m-siglip-webli384", 428_225_600, 0),
+        ("siglip-b16", 92_884_224, 0),
+        ("vit-b16", 86_567_656, 768 * 1000 + 1000),
+        ("vit-b32", 88_224_232, 768 * 1000 + 1000),
+        ("vit-s16", 22_050_664, 384 * 1000 + 1000),
+        ("vit-ti16", 5_717_416, 192 * 1000 + 1000),
+        ("clip-b16", 86_192_640, 768 * 512),
+        ("clip-b32", 87_849_216, 768 * 512),
+        ("dinov2-b14", 86_580_480, 768),
+    ],
+)
+def test_published_numbers(name, published, besides):
+  assert zoo.find(name).parameters + besides == published
+
+
+def test_the_teacher():
+  vit = zoo.find("so400m-siglip-webli384").vit()
+  assert vit.grid == (27, 27) and vit.grid[0] * vit.grid[1] == 729
+  assert (vit.width, vit.depth, vit.num_heads) == (1152, 27, 16)
+  assert vit.mlp_dim == 4304 and vit.pool == "map"
+
+
+def test_unknown_names_are_told_the_known():
+  with pytest.raises(AlignetError, match="so400m-siglip-webli384.*found 'x'"):
+    zoo.find("x")

@@ -1,8 +1,8 @@
 """Our ViTs against `transformers`, with the same random weights.
 
-Not collected by `make test`: run by `make parity`, which has PyTorch.
-Values are large enough for each operation to matter. For every layer and the output the
-largest difference is printed beside the largest value.
+Not collected by `make test`: run by `make parity`, which has PyTorch. Values
+are large enough for each operation to matter. For every layer and the output
+the largest difference is printed beside the largest value.
 """
 
 import dataclasses

@@ -19,6 +19,7 @@ _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _ROWS = (
     ("configs", "colab", "benchmarks"),
     ("alignet.cli",),
+    ("alignet.release",),
     ("alignet.pipeline",),
     ("alignet.train",),
     # These two meet in transform.npz, nowhere else.

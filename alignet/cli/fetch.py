@@ -3,7 +3,7 @@
 import argparse
 import pathlib
 
-HELP = "download published human judgments"
+HELP = "download published human judgments, or the published AligNet triplets"
 
 _SHA256 = "sha256.json"
 
@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
           " breeds: the class hierarchy of the BREEDS benchmarks,"
           " class_hierarchy.txt, dataset_class_info.json and node_names.txt,"
           " checksums unknown. mur2013: RDMs of 92 objects,"
-          " 92_behavRDMs.mat, checksums unknown. With --url: the"
+          " 92_behavRDMs.mat, checksums unknown. alignet: the published"
+          " triplets, gigabytes without --only, addresses never tried from"
+          " here, checksums unknown. With --url: the"
           " name of any file there"
       ),
   )
@@ -42,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       default=[],
       metavar="[FILE=]HEX",
       help="checksum to expect, of FILE where there are several; repeatable",
+  )
+  parser.add_argument(
+      "--only",
+      action="append",
+      default=[],
+      metavar="PATTERN",
+      help="only files that fit, such as '*/val_*'; repeatable",
   )
   parser.add_argument(
       "--unpack",
@@ -64,7 +73,7 @@ def run(args: argparse.Namespace) -> None:
   for given in args.sha256:
     name, _, value = given.rpartition("=")
     sha256[name] = value
-  dataset = fetch.find(args.name, url=args.url, sha256=sha256)
+  dataset = fetch.find(args.name, url=args.url, sha256=sha256, only=args.only)
 
   def say(text):
     if not args.quiet:

@@ -21,6 +21,8 @@ COMMANDS = (
     "sample",
     "respond",
     "verify",
+    "release",
+    "recover",
     "vice",
     "teach",
     "budget",
@@ -31,7 +33,7 @@ COMMANDS = (
 )
 """Each is a module of `alignet.cli` with HELP, add_arguments and run."""
 
-_TAKING_OVERRIDES = ("run", "train")
+_TAKING_OVERRIDES = ("run", "release", "train")
 
 
 def make_parser() -> argparse.ArgumentParser:

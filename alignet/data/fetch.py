@@ -5,8 +5,9 @@ public by somebody who uses it; `File.note` says where it is from. What was
 found is kept in `sha256.json` beside the files.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
+import fnmatch
 import pathlib
 import re
 import urllib.parse
@@ -24,7 +25,7 @@ class File:
   """A file of a dataset.
 
   Attributes:
-    name: its name after the download.
+    name: its name after the download; one of the catalogue may have folders.
     url: its address, or None where it is not known.
     sha256: of its bytes, or None where it is not known.
     size: in bytes, or None where it is not known.
@@ -79,6 +80,32 @@ _VICE = f"{_GITHUB}/LukasMut/VICE/main"
 _BREEDS = (
     f"{_GITHUB}/MadryLab/BREEDS-Benchmarks/master"
     "/imagenet_class_hierarchy/modified"
+)
+_MUTTENTHALER_2025 = (
+    "Muttenthaler, Greff, Born, Spitzer, Kornblith, Mozer, Müller, Unterthiner"
+    " & Lampinen (2025), Aligning machine and human visual representations"
+    " across abstraction levels, Nature 647, 349-355"
+)
+# Of the authors' README; names: see each file's note.
+_ALIGNET = "https://storage.googleapis.com/alignet/data/release_1.1"
+_ALIGNET_FILES = (
+    *(
+        (f"alignet_{split}.npz", "named in the authors' README")
+        for split in ("valid", "train")
+    ),
+    *(
+        (
+            f"{transform}/{split}_{sampling}.npz",
+            "named as the authors' loader builds it; a public project names"
+            " files of this folder",
+        )
+        for split in ("val", "train")
+        for transform in ("uncertainty_distillation", "untransformed")
+        for sampling in (
+            *("cluster_border_500", "between_class"),
+            *("class_border", "within_class"),
+        )
+    ),
 )
 
 CATALOGUE: Mapping[str, Dataset] = {
@@ -174,12 +201,7 @@ CATALOGUE: Mapping[str, Dataset] = {
                 ),
             ),
             licence="see the dataset's page; none is known to alignet",
-            citation=(
-                "Muttenthaler, Greff, Born, Spitzer, Kornblith, Mozer, Müller,"
-                " Unterthiner & Lampinen (2025), Aligning machine and human"
-                " visual representations across abstraction levels, Nature"
-                " 647, 349-355"
-            ),
+            citation=_MUTTENTHALER_2025,
             homepage="https://gin.g-node.org/fborn/Dataset_Levels",
         ),
         Dataset(
@@ -224,9 +246,28 @@ CATALOGUE: Mapping[str, Dataset] = {
             ),
             homepage="https://github.com/rsagroup/rsatoolbox_matlab",
         ),
+        Dataset(
+            name="alignet",
+            files=tuple(
+                File(
+                    name=name,
+                    url=f"{_ALIGNET}/{name}",
+                    note=f"{note}; address never tried",
+                )
+                for name, note in _ALIGNET_FILES
+            ),
+            licence=(
+                "CC BY 4.0 for the dataset, says the authors' README; parts"
+                " under their own licences"
+            ),
+            citation=_MUTTENTHALER_2025,
+            homepage="https://github.com/google-deepmind/alignet",
+        ),
     )
 }
-"""Datasets by name. Of `things` both checksums are known, of others none."""
+"""Datasets by name. Of `things` both checksums are known, of others none.
+
+The addresses of `alignet` were never tried."""
 
 
 def find(
@@ -234,6 +275,7 @@ def find(
     *,
     url: str | None = None,
     sha256: Mapping[str, str] | None = None,
+    only: Sequence[str] = (),
 ) -> Dataset:
   """A dataset of the catalogue, or one file at an address of one's own.
 
@@ -242,12 +284,14 @@ def find(
     url: files are taken from `{url}/{file's name}`.
     sha256: of files by name, in the place of the catalogue's; the key "" means
       the only file.
+    only: patterns such as "*/val_*"; files that fit none are left out.
 
   Returns:
     The dataset with these addresses and checksums.
 
   Raises:
-    AlignetError: no such dataset or file, what is no sha256, no http address.
+    AlignetError: no such dataset or file, what is no sha256, no http
+      address, patterns that no file fits.
   """
   if name in CATALOGUE:
     dataset = CATALOGUE[name]
@@ -272,9 +316,20 @@ def find(
       raise AlignetError(
           f"sha256 of {file}: expected 64 hexadecimal digits, found {value!r}"
       )
+  if name not in CATALOGUE:
+    _check_name(name)
+  chosen = [
+      file
+      for file in dataset.files
+      if not only or any(fnmatch.fnmatchcase(file.name, p) for p in only)
+  ]
+  if not chosen:
+    raise AlignetError(
+        f"no file of {dataset.name} fits {' or '.join(only)}; its files are"
+        f" {', '.join(file.name for file in dataset.files)}"
+    )
   changed = []
-  for file in dataset.files:
-    _check_name(file.name)
+  for file in chosen:
     if url is not None:
       address = f"{url.rstrip('/')}/{urllib.parse.quote(file.name)}"
       file = dataclasses.replace(file, url=address)
@@ -346,6 +401,7 @@ def fetch(
             f"no address of {file.name} is known; see {dataset.homepage} and"
             " pass --url=BASE"
         )
+      path.parent.mkdir(parents=True, exist_ok=True)
       found = download.download(
           file.url,
           path,

@@ -108,7 +108,8 @@ def test_help_names_the_datasets_and_what_is_unknown():
     (part,) = [p for p in text.split(". ") if f"{name}:" in p]
     unknown = [f.name for f in dataset.files if f.sha256 is None]
     assert ("checksums unknown" in part) == bool(unknown)
-    assert all(file in part for file in unknown)
+    if len(unknown) < 5:  # More are for the documentation.
+      assert all(file in part for file in unknown)
   assert fetch.RECORD in text
 
 

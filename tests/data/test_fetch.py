@@ -110,7 +110,11 @@ def test_find():
 @pytest.mark.parametrize(
     "name, more, message",
     [
-        ("thing", {}, "'thing'; expected things, vice, .*mur2013, or .*--url"),
+        (
+            "thing",
+            {},
+            "'thing'; expected things, vice, .*alignet, or .*--url",
+        ),
         ("a/b", {"url": "http://a"}, "without folders, found 'a/b'"),
         ("..", {"url": "http://a"}, "without folders"),
         ("sha256.json", {"url": "http://a"}, "without folders"),
@@ -142,3 +146,40 @@ def test_checksum_of_the_concepts_is_that_of_the_real_list(test_data):
   )
   assert hashlib.sha256(text.encode()).hexdigest() == file.sha256
   assert len(text.encode()) == file.size
+
+
+def test_alignet_keeps_the_folders_of_the_release(server, tmp_path):
+  dataset = fetch.find(
+      "alignet", url=server.url, only=["*/val_within_class.npz"]
+  )
+  names = [file.name for file in dataset.files]
+  assert names == [
+      "uncertainty_distillation/val_within_class.npz",
+      "untransformed/val_within_class.npz",
+  ]
+  found = fetch.fetch(dataset, tmp_path)
+  assert [f.path for f in found] == [tmp_path / name for name in names]
+  assert all(f.downloaded and not f.checked for f in found)
+  record = json.loads((tmp_path / fetch.RECORD).read_text())
+  assert record[names[0]]["sha256"] == _SHA
+  again = fetch.fetch(dataset, tmp_path)
+  assert all(f.checked and not f.downloaded for f in again)
+
+
+def test_alignet_is_at_the_address_of_the_authors():
+  dataset = fetch.find("alignet")
+  base = "https://storage.googleapis.com/alignet/data/release_1.1"
+  assert [f.url for f in dataset.files] == [
+      f"{base}/{f.name}" for f in dataset.files
+  ]
+  names = {f.name for f in dataset.files}
+  assert len(names) == len(dataset.files) == 18
+  assert {"alignet_train.npz", "alignet_valid.npz"} <= names
+  assert all(
+      f.sha256 is None and "never tried" in f.note for f in dataset.files
+  )
+
+
+def test_no_file_fits():
+  with pytest.raises(AlignetError, match="no file of things fits x\\*; its"):
+    fetch.find("things", only=["x*"])

@@ -1,0 +1,1 @@
+"""A release of AligNet data: folder, data card, Croissant, TFDS builder."""

@@ -1,0 +1,103 @@
+"""The stages of a release, as its configs have them."""
+
+from collections.abc import Sequence
+
+import ml_collections
+
+TRANSFORM = "uncertainty_distillation"
+"""Folder of the aligned answers; upstream's name of its main transform."""
+
+_SOURCE = "backbone-layer"  # Shown in paths where a release has several.
+
+
+def config(
+    *, k: int, samplings: Sequence[str], n_train: int, n_val: int
+) -> ml_collections.ConfigDict:
+  """A release of one network's layer and one transform.
+
+  Args:
+    k: clusters.
+    samplings: strategies; the first one's answers are the main set.
+    n_train: training triplets of each.
+    n_val: validation triplets, none of which is one of the former.
+
+  Returns:
+    A config of `alignet release` with the card's required fields and the paths
+    of the representations and the transform left open.
+  """
+  made = ml_collections.ConfigDict()
+  made.seed = 0
+  made.n_train = n_train  # Triplets a sampling.
+  made.n_val = n_val
+  made.class_level = "subordinate"
+  made.csv_rows = 10_000  # Rows of the main files that are given as CSV too.
+  made.paths = dict(representations="", transform="")
+  made.card = card = ml_collections.ConfigDict()
+  card.name = "AligNet triplets"
+  card.provider = ""
+  card.provider_url = ""
+  card.url = ""
+  card.date = ""
+  card.version = "1.0.0"
+  card.licence = "https://creativecommons.org/licenses/by/4.0/"
+  card.images = ""
+  card.images_licence = ""
+  card.description = ""
+  card.human_data = ""
+  card.citation = ""
+
+  field, path = made.get_ref, made.paths.get_ref
+  files = dict(representations=path("representations"))
+  transforms = dict(**{TRANSFORM: path("transform")})
+  stages = made.stages = ml_collections.ConfigDict()
+  stages.clusters = dict(
+      run="cluster", files=files, params=dict(k=k, seed=field("seed"))
+  )
+  clusters = dict(clusters="clusters/clusters.npz")
+  answers = {}
+  for sampling in samplings:
+    answers[sampling] = {}
+    for split in ("train", "val"):
+      # Validation rows repeat no training triplet.
+      other = (
+          dict(disjoint_from=f"train_{sampling}/triplets.npz")
+          if split == "val"
+          else {}
+      )
+      stages[f"{split}_{sampling}"] = dict(
+          run="alignet.release.stages.sample",
+          inputs=dict(**clusters, **other),
+          files=files,
+          params=dict(
+              strategy=sampling,
+              level=field("class_level"),
+              n=field(f"n_{split}"),
+              seed=field("seed"),
+          ),
+      )
+      name = f"answers_{split}_{sampling}"
+      stages[name] = dict(
+          run="alignet.release.stages.answer",
+          inputs=dict(triplets=f"{split}_{sampling}/triplets.npz", **clusters),
+          files=dict(transforms=transforms, **files),
+          params=dict(matched=TRANSFORM),
+      )
+      answers[sampling][split] = name
+  stages.release = dict(
+      run="alignet.release.stages.assemble",
+      inputs=dict(
+          clusters={_SOURCE: "clusters/clusters.npz"},
+          answers={_SOURCE: answers},
+      ),
+      files=dict(
+          representations={_SOURCE: path("representations")},
+          transforms={_SOURCE: transforms},
+      ),
+      params=dict(
+          card={key: card.get_ref(key) for key in card},
+          main=f"{TRANSFORM}/{samplings[0]}",
+          class_level=field("class_level"),
+          csv_rows=field("csv_rows"),
+      ),
+  )
+  return made

@@ -1,0 +1,265 @@
+"""What lies in a release, and that nothing is overwritten or half there."""
+
+import csv
+import hashlib
+import html.parser
+import json
+import shutil
+
+from alignet import triplet_io
+from alignet import triplet_verify
+from alignet.cli import main
+from alignet.errors import AlignetError
+from alignet.release import card as card_lib
+from alignet.release import folder as folder_lib
+import numpy as np
+import pytest
+from tests.release import conftest
+
+_TRANSFORMS = (
+    "uncertainty_distillation",
+    "untransformed",
+    "untransformed-matched",
+)
+
+
+def _tree(folder):
+  return {
+      path.relative_to(folder).as_posix(): path.read_bytes()
+      for path in folder.rglob("*")
+      if path.is_file()
+  }
+
+
+def test_layout_is_upstreams(released):
+  npz = {p for p in _tree(released) if p.endswith(".npz")}
+  assert npz == {
+      *("alignet_train.npz", "alignet_valid.npz", "clusters.npz"),
+      "representations/labels.npz",
+      "transforms/uncertainty_distillation/transform.npz",
+      *(
+          f"{transform}/{split}_{sampling}.npz"
+          for transform in _TRANSFORMS
+          for split in ("train", "val")
+          for sampling in ("cluster_border_4", "within_class")
+      ),
+  }
+  main_file = released / "uncertainty_distillation/val_cluster_border_4.npz"
+  assert (released / "alignet_valid.npz").read_bytes() == main_file.read_bytes()
+  assert len(triplet_io.open(main_file)) == 40
+
+
+def test_checksums_cover_every_file(released):
+  tree = _tree(released)
+  lines = tree.pop("SHA256SUMS").decode().splitlines()
+  assert dict(line.split("  ")[::-1] for line in lines) == {
+      path: hashlib.sha256(data).hexdigest() for path, data in tree.items()
+  }
+
+
+def test_tables_repeat_the_files(released):
+  with open(released / "records/train.csv", newline="") as f:
+    rows = list(csv.DictReader(f))
+  opened = triplet_io.open(released / "alignet_train.npz")
+  assert len(rows) == 100
+  for i, row in enumerate(rows):
+    assert [row[f"filename{j}"] for j in range(3)] == list(opened.filenames[i])
+    s = np.array([row[f"s{p}"] for p in ("01", "02", "12")], np.float32)
+    np.testing.assert_array_equal(s, opened.similarities[i])
+    assert [int(row[f"index{j}"]) for j in range(3)] == list(opened.indices[i])
+  with open(released / "images.csv", newline="") as f:
+    names = [row["filename"] for row in csv.DictReader(f)]
+  np.testing.assert_array_equal(
+      names, np.load(released / "representations/filenames.npy")
+  )
+
+
+def test_card_has_the_table_of_schema_org(released):
+  text = (released / "README.md").read_text()
+
+  class Parser(html.parser.HTMLParser):
+    found = {}
+    types = []
+    at = None
+
+    def handle_starttag(self, tag, attrs):
+      attrs = dict(attrs)
+      self.types.append(attrs.get("itemtype"))
+      self.at = attrs.get("itemprop") if tag == "code" else self.at
+
+    def handle_data(self, data):
+      if self.at:
+        self.found.setdefault(self.at, []).append(data)
+        self.at = None
+
+  parser = Parser()
+  parser.feed(text[text.index("<div itemscope") :])
+  assert "http://schema.org/Dataset" in parser.types
+  assert "http://schema.org/Organization" in parser.types
+  assert parser.found["name"] == ["AligNet triplets", conftest.CARD["provider"]]
+  assert parser.found["url"] == [conftest.CARD["url"]]
+  assert {"description", "citation", "license"} <= parser.found.keys()
+  for path in ("alignet_train.npz", "untransformed/val_within_class.npz"):
+    assert f"`{path}`" in text
+  assert "nan" not in text
+
+
+def test_no_path_of_this_machine_is_told(released, inputs):
+  for name, data in _tree(released).items():
+    if not name.endswith(".npy"):
+      assert str(inputs.parent).encode() not in data, name
+      assert str(released.parent).encode() not in data, name
+
+
+def test_train_and_val_share_no_triplet(released):
+  for sampling in ("cluster_border_4", "within_class"):
+    train, val = (
+        np.sort(
+            triplet_io.open(
+                released / f"untransformed/{split}_{sampling}.npz"
+            ).indices
+        )
+        for split in ("train", "val")
+    )
+    assert not set(map(tuple, train.tolist())) & set(map(tuple, val.tolist()))
+
+
+def test_verified(released):
+  found = triplet_verify.verify_release(released)
+  assert found.ok
+  assert [c.status for c in found.checks] == ["pass"] * 3
+  for file in found.files:
+    assert file["recomputed"].status == "pass", file.path
+    assert file["sampling"].status == "pass", file.path
+    assert file["filenames"].status == "pass", file.path
+
+
+def test_nothing_is_overwritten_unless_asked(arguments, released, tmp_path):
+  before = _tree(released)
+  assert main.main([*arguments, f"--out={released}"]) == 2
+  again = [*arguments, "--cfg.n_val=30", f"--work={tmp_path / 'work'}"]
+  out = tmp_path / "r"
+  out.mkdir()
+  (out / "mine.txt").write_text("mine")
+  assert main.main([*again, f"--out={out}", "--overwrite"]) == 2
+  assert (out / "mine.txt").read_text() == "mine"
+  shutil.rmtree(out)
+  assert main.main([*again, f"--out={out}"]) == 0
+  assert main.main([*again[:-2], again[-1], f"--out={out}", "--overwrite"]) == 0
+  assert _tree(out) == before == _tree(released)
+
+
+def test_what_broke_off_goes_on_to_the_same_bytes(
+    arguments, released, tmp_path, monkeypatch
+):
+  out = tmp_path / "r"
+
+  def broken(*args, **kwargs):
+    raise KeyboardInterrupt
+
+  with monkeypatch.context() as patch:
+    patch.setattr(folder_lib, "_records", broken)
+    assert main.main([*arguments, f"--out={out}"]) == 130
+  assert not out.exists()
+  answers = list((tmp_path / "r.work/stages").glob("answers_*/*.npz"))
+  assert len(answers) == 12
+  times = {path: path.stat().st_mtime_ns for path in answers}
+  assert main.main([*arguments, f"--out={out}"]) == 0
+  assert {path: path.stat().st_mtime_ns for path in answers} == times
+  assert _tree(out) == _tree(released)
+
+
+def test_the_inputs_are_copies(released, inputs):
+  for there, here in (
+      ("representations/features.npy", "representations/features.npy"),
+      ("transforms/uncertainty_distillation/transform.npz", "transform.npz"),
+  ):
+    assert not (released / there).samefile(inputs / here)
+
+
+def test_several_sources_have_folders(arguments, released, inputs, tmp_path):
+  del arguments
+  stages = released.with_name("r.work") / "stages"
+
+  def source():
+    answers = {"cluster_border_4": {}}
+    for split in ("train", "val"):
+      (found,) = stages.glob(f"answers_{split}_cluster_border_4-*")
+      answers["cluster_border_4"][split] = found
+    return folder_lib.Source(
+        representations=inputs / "representations",
+        clusters=next(stages.glob("clusters-*")) / "clusters.npz",
+        transforms={"uncertainty_distillation": inputs / "transform.npz"},
+        answers=answers,
+    )
+
+  out = tmp_path / "r"
+  folder_lib.write(
+      out,
+      card_lib.check(_FIELDS),
+      {"a-last": source(), "b-first": source()},
+      main="uncertainty_distillation/cluster_border_4",
+      class_level="subordinate",
+  )
+  assert (out / "b-first/untransformed/val_cluster_border_4.npz").is_file()
+  assert (out / "a-last/representations/features.npy").is_file()
+  assert not (out / "untransformed").exists()
+  assert triplet_verify.verify_release(out).ok
+  with pytest.raises(AlignetError, match="main set 'x/y' has no train file"):
+    folder_lib.write(
+        tmp_path / "s",
+        card_lib.check(_FIELDS),
+        {"a": source()},
+        main="x/y",
+        class_level="subordinate",
+    )
+
+
+_FIELDS = {
+    "name": "N",
+    **conftest.CARD,
+    "licence": "https://example.org/l",
+    "images": "I",
+    "images_licence": "L",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"provider": ""}, "who releases it; pass --cfg.card.provider="),
+        ({"date": "tomorrow"}, "YYYY-MM-DD, found 'tomorrow'"),
+        ({"version": "1"}, "three numbers"),
+        ({"url": "example.org"}, "card.url"),
+    ],
+)
+def test_card_says_what_is_missing(change, message):
+  card_lib.check(_FIELDS)
+  with pytest.raises(AlignetError, match=message):
+    card_lib.check(_FIELDS | change)
+
+
+def test_the_card_is_checked_before_work(arguments, tmp_path, capsys):
+  flags = [a for a in arguments if "card.provider=" not in a]
+  assert main.main([*flags, f"--out={tmp_path / 'r'}"]) == 2
+  assert "card.provider" in capsys.readouterr().err
+  assert not list(tmp_path.iterdir())
+
+
+def test_another_config_is_refused(tmp_path, capsys):
+  flags = ["release", "--config=pipeline/demo", f"--out={tmp_path / 'r'}"]
+  assert main.main(flags) == 2
+  assert "no release config" in capsys.readouterr().err
+
+
+def test_dry_run(arguments, tmp_path, capsys):
+  assert main.main([*arguments, f"--out={tmp_path / 'r'}", "--dry_run"]) == 0
+  lines = capsys.readouterr().out.splitlines()
+  assert len(lines) == 10 and lines[-1].startswith("release-")
+  assert not list(tmp_path.iterdir())
+
+
+def test_manifest_is_json(released):
+  manifest = json.loads((released / "release.json").read_text())
+  assert manifest["card"]["provider"] == conftest.CARD["provider"]
+  assert manifest["files"][0]["path"] == "alignet_train.npz"

@@ -1,0 +1,426 @@
+"""Recovers a teacher from its answers: W and b up to rotation.
+
+An AligNet file holds dot products of transformed representations,
+
+    s_ij = (x_i W + b) . (x_j W + b) = u_i V V' u_j',
+
+where u are coordinates of (x, 1) in an orthonormal basis of what the images
+span. V (rank, width) is fitted to the distinct pairs by least squares:
+Gauss-Newton on the quartic, inner systems by conjugate gradients, the step
+length exactly (the loss along a line is a polynomial of degree four). It starts
+from the leading eigenvectors of mean(s u_i' u_j), which is V V' where pairs are
+independent. V is determined up to a rotation of its columns only, and so is the
+teacher; odd-one-out choices do not depend on it.
+
+Some images are held out with every triplet that shows them. What the fit says
+about those tells whether the answers are those of an affine teacher of these
+representations at all: cosines, another layer or another network are not, and
+leave an error that no number of triplets removes.
+
+Untested on the public release of AligNet, which was made from representations
+that this project never had.
+"""
+
+from collections.abc import Iterator, Sequence
+import dataclasses
+from typing import Any
+
+from alignet import files
+from alignet import transforms
+from alignet import triplets as triplets_lib
+from alignet.errors import AlignetError
+import numpy as np
+import scipy.linalg
+import scipy.sparse
+
+LARGEST_ERROR = 0.05
+"""Root mean square error on held-out images, over the standard deviation of
+the similarities, up to which a teacher counts as affine; and the agreement of
+odd-one-out choices from which on it does."""
+LEAST_AGREEMENT = 0.98
+
+WIDTHS = (64, 128, 256)
+
+_BLOCK = 65536
+_HELD_OUT_ROWS = 0.1
+_FIRST_STEPS = 3
+_STEPS = 12
+_INNER = 25
+# Directions of less than this share of the largest variance are rounding.
+_SMALLEST = 1e-10
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recovered:
+  """A fitted teacher and how far to believe it.
+
+  Attributes:
+    transform: its best fit; meta is the report.
+    report: `affine`, whether it is an affine dot-product teacher of these
+      representations, `verdict` in words, `held_out` (relative RMSE, R2,
+      odd-one-out agreement, rows, images), `identifiability` and what was
+      tried.
+  """
+
+  transform: transforms.Transform
+  report: dict[str, Any]
+
+
+def recover(
+    features: np.ndarray,
+    indices: np.ndarray,
+    similarities: np.ndarray,
+    *,
+    input_maps: Sequence[transforms.InputMap] = ("none", "l2", "sqrt"),
+    widths: Sequence[int] = WIDTHS,
+    max_rows: int = 200_000,
+    seed: int = 0,
+) -> Recovered:
+  """Fits an affine teacher to similarities.
+
+  Memory: 4 bytes times images in the rows used times dimensions, and 8 bytes
+  times dimensions squared. Time: see docs/release.md.
+
+  Args:
+    features: (n, d) representations, possibly a memory map.
+    indices: (m, 3) image numbers, the rows of `features`.
+    similarities: (m, 3) finite [s01, s02, s12].
+    input_maps: maps of a row to try; "sqrt" only where no feature is negative.
+    widths: numbers of columns of W to try, ascending, until one fits; those
+      that the pairs cannot determine are left out.
+    max_rows: rows used, drawn at random where there are more.
+    seed: of that, and of the images held out.
+
+  Returns:
+    The transform and the report.
+
+  Raises:
+    AlignetError: arrays that do not fit each other, fewer than 100 rows or 20
+      images, similarities that are all equal.
+  """
+  files.check_array(features, "features", shape=(None, None), kinds="f")
+  triplets_lib.check(indices, len(features), what="indices")
+  files.check_array(
+      similarities, "similarities", shape=(len(indices), 3), kinds="f"
+  )
+  rng = np.random.default_rng(seed)
+  rows = np.arange(len(indices))
+  if len(rows) > max_rows:
+    rows = np.sort(rng.choice(len(rows), max_rows, replace=False))
+  images, local = np.unique(np.asarray(indices)[rows], return_inverse=True)
+  local = local.reshape(-1, 3)
+  s = np.asarray(similarities)[rows].astype(np.float64)
+  files.check_finite(s, "similarities")
+  if len(rows) < 100 or len(images) < 20 or s.std() < 1e-12:
+    raise AlignetError(
+        "expected at least 100 triplets of 20 images whose similarities differ,"
+        f" found {len(rows)} of {len(images)}"
+        + (", all similarities equal" if s.std() < 1e-12 else "")
+    )
+  x = np.asarray(features[images], np.float32)
+  held = _held_out(local, len(images), rng)
+  hidden = held[local].any(axis=1)
+  pairs = _pairs(local[~hidden], s[~hidden], len(images))
+
+  tried = []
+
+  def attempt(basis, width, v=None, steps=_STEPS):
+    v, train = _fit(basis.u, pairs, width, v, steps)
+    scores = _scores(basis.u @ v, local[hidden], s[hidden], s.std())
+    entry = {
+        "input_map": basis.input_map,
+        "width": width,
+        "train_relative_rmse": train,
+        **scores,
+    }
+    return v, entry
+
+  # Which input map: a few steps each.
+  best = None
+  for input_map in input_maps:
+    if input_map == "sqrt" and (x < 0).any():
+      continue
+    basis = _basis(x, input_map)
+    chosen = _determined(widths, basis.rank, len(pairs[0]))
+    v, entry = attempt(basis, chosen[0], steps=_FIRST_STEPS)
+    tried.append(entry)
+    if best is None or entry["train_relative_rmse"] < best[3]:
+      best = basis, chosen, v, entry["train_relative_rmse"]
+  basis, chosen, first, _ = best
+  # What is kept is the width that says most about images it never saw.
+  kept = None
+  for width in chosen:
+    v, entry = attempt(basis, width, first if width == chosen[0] else None)
+    tried.append(entry)
+    if kept is None or entry["relative_rmse"] < kept[1]["relative_rmse"]:
+      kept = v, entry
+    if _affine(entry):
+      break
+  v, entry = kept
+  report = _report(entry, basis, pairs, len(images), hidden, held, chosen)
+  if not report["affine"] and np.abs(s).max() <= 1 + 1e-5:
+    report["verdict"] += "; none exceeds 1, as if they were cosines"
+  report |= {"tried": tried, "seed": seed, "rows": len(rows)}
+  return Recovered(transform=_transform(basis, v, report), report=report)
+
+
+def _held_out(
+    local: np.ndarray, n: int, rng: np.random.Generator
+) -> np.ndarray:
+  """(n,) bool: images that about a tenth of the rows show."""
+  share = 1 - (1 - _HELD_OUT_ROWS) ** (1 / 3)
+  held = np.zeros(n, bool)
+  held[rng.permutation(n)[: max(3, round(share * n))]] = True
+  hidden = held[local].any(axis=1)
+  if not 0 < hidden.sum() < len(local):
+    raise AlignetError(
+        "expected triplets with and without the held-out images, found"
+        f" {hidden.sum()} of {len(local)}; pass more triplets"
+    )
+  return held
+
+
+def _pairs(local, s, n) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Distinct pairs of images, (p,) each, and the similarity of each."""
+  a, b = (
+      np.concatenate([local[:, pair[side]] for pair in triplets_lib.PAIRS])
+      for side in (0, 1)
+  )
+  key = np.minimum(a, b).astype(np.int64) * n + np.maximum(a, b)
+  unique, first = np.unique(key, return_index=True)
+  return unique // n, unique % n, s.T.ravel()[first]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class _Basis:
+  """Coordinates u = (x - mean, c) B of images, E[u'u] the identity."""
+
+  input_map: transforms.InputMap
+  u: np.ndarray  # (n, rank) float32
+  mean: np.ndarray  # (d,)
+  b: np.ndarray  # (d, rank - 1): the last coordinate is the constant.
+
+  @property
+  def rank(self) -> int:
+    return self.u.shape[1]
+
+
+def _basis(x: np.ndarray, input_map: transforms.InputMap) -> _Basis:
+  x = transforms.map_input(x, input_map)
+  mean = x.mean(axis=0, dtype=np.float64)
+  gram = np.zeros((x.shape[1],) * 2)
+  for block in _blocks(len(x)):
+    centred = x[block] - mean
+    gram += centred.T @ centred
+  w, q = np.linalg.eigh(gram / len(x))
+  kept = w > max(w[-1] * _SMALLEST, 1e-30)
+  b = q[:, kept] / np.sqrt(w[kept])
+  u = np.ones((len(x), kept.sum() + 1), np.float32)
+  for block in _blocks(len(x)):
+    u[block, :-1] = (x[block] - mean) @ b
+  return _Basis(input_map=input_map, u=u, mean=mean, b=b)
+
+
+def unknowns(rank: int, width: int) -> int:
+  """Numbers that determine V V' of a (rank, width) matrix V."""
+  width = min(width, rank)
+  return rank * width - width * (width - 1) // 2
+
+
+def _determined(widths, rank: int, n_pairs: int) -> list[int]:
+  """Widths to try: those of which there are a quarter more pairs."""
+  capped = sorted({min(width, rank) for width in widths})
+  fit = [w for w in capped if unknowns(rank, w) * 1.25 <= n_pairs]
+  if fit:
+    return fit
+  lower = [
+      w for w in range(1, capped[0]) if unknowns(rank, w) * 1.25 <= n_pairs
+  ]
+  return [lower[-1] if lower else 1]
+
+
+def _fit(u, pairs, width, v, steps) -> tuple[np.ndarray, float]:
+  """V by Gauss-Newton; with the relative error on the pairs."""
+  i, j, s = pairs
+  scale = s.std()
+  if v is None:
+    v = _start(u, pairs, width)
+  error = np.inf
+  for _ in range(steps):
+    z = u @ v
+    residual = s - _dots(z, z, i, j)
+    d = _direction(u, z, residual, i, j)
+    dz = u @ d
+    linear = _dots(z, dz, i, j) + _dots(dz, z, i, j)
+    square = _dots(dz, dz, i, j)
+    t = _step(residual, linear, square)
+    v = v + np.float32(t) * d
+    rest = residual - t * linear - t * t * square
+    previous, error = error, float(np.sqrt(np.mean(rest * rest)) / scale)
+    if error < 1e-5 or error > 0.98 * previous:
+      break
+  return v, error
+
+
+def _start(u, pairs, width) -> np.ndarray:
+  i, j, s = pairs
+  moment = u.T @ _times(s, u, i, j) / np.float32(2 * len(s))
+  rank = u.shape[1]
+  w, q = scipy.linalg.eigh(
+      moment.astype(np.float64), subset_by_index=[rank - width, rank - 1]
+  )
+  # A column of zeros would stay zero: the gradient vanishes there.
+  v = (q * np.sqrt(np.maximum(w, 1e-3 * max(w[-1], 1e-12)))).astype(np.float32)
+  z = u @ v
+  p = _dots(z, z, i, j)
+  fitted = float(p @ s) / max(float(p @ p), 1e-30)
+  return v * np.float32(np.sqrt(max(fitted, 1e-6)))
+
+
+def _direction(u, z, residual, i, j) -> np.ndarray:
+  """Solves the linearised least squares by conjugate gradients."""
+  r = u.T @ _times(residual, z, i, j)
+  d = np.zeros_like(r)
+  p = r.copy()
+  norm = first = _square(r)
+  for _ in range(_INNER):
+    if norm <= 1e-8 * first or not norm:
+      break
+    dz = u @ p
+    ap = u.T @ _times(_dots(z, dz, i, j) + _dots(dz, z, i, j), z, i, j)
+    curvature = float(np.vdot(p.astype(np.float64), ap))
+    if curvature <= 0:
+      break
+    a = np.float32(norm / curvature)
+    d += a * p
+    r -= a * ap
+    norm, previous = _square(r), norm
+    p = r + np.float32(norm / previous) * p
+  return d
+
+
+def _step(residual, linear, square) -> float:
+  """The t that minimises |residual - t linear - t^2 square|^2."""
+  quartic = [
+      square @ square,
+      2 * (linear @ square),
+      linear @ linear - 2 * (residual @ square),
+      -2 * (residual @ linear),
+      0.0,
+  ]
+  roots = np.roots(np.polyder(quartic))
+  real = [0.0, *roots[np.abs(roots.imag) < 1e-9 * (1 + np.abs(roots))].real]
+  return float(min(real, key=lambda t: np.polyval(quartic, t)))
+
+
+def _dots(a, b, i, j) -> np.ndarray:
+  """(p,) float64 a_i . b_j, gathered by blocks."""
+  out = np.empty(len(i))
+  for block in _blocks(len(i)):
+    out[block] = np.einsum("pk,pk->p", a[i[block]], b[j[block]])
+  return out
+
+
+def _times(values, z, i, j) -> np.ndarray:
+  """R z for the symmetric sparse R with `values` at (i, j) and (j, i)."""
+  n = len(z)
+  values = values.astype(np.float32)
+  half = scipy.sparse.csr_array((values, (i, j)), shape=(n, n))
+  return half @ z + half.T @ z
+
+
+def _square(a) -> float:
+  return float(np.sum(np.square(a, dtype=np.float64)))
+
+
+def _blocks(n: int) -> Iterator[slice]:
+  return (slice(start, start + _BLOCK) for start in range(0, n, _BLOCK))
+
+
+def _scores(z, triplets, s, scale) -> dict[str, float]:
+  """Errors on rows that the fit did not see."""
+  predicted = np.stack(
+      [
+          _dots(z, z, triplets[:, a], triplets[:, b])
+          for a, b in triplets_lib.PAIRS
+      ],
+      axis=1,
+  )
+  rmse = float(np.sqrt(np.mean((predicted - s) ** 2)) / scale)
+  return {
+      "relative_rmse": rmse,
+      "r2": 1 - rmse * rmse,
+      "odd_one_out": float(
+          np.mean(predicted.argmax(axis=1) == s.argmax(axis=1))
+      ),
+  }
+
+
+def _affine(entry) -> bool:
+  return (
+      entry["relative_rmse"] <= LARGEST_ERROR
+      and entry["odd_one_out"] >= LEAST_AGREEMENT
+  )
+
+
+def _report(entry, basis, pairs, n_images, hidden, held, chosen):
+  rank, dimensions = basis.rank, len(basis.mean)
+  n_pairs, affine = len(pairs[0]), _affine(entry)
+  said = (
+      f"held-out relative RMSE {entry['relative_rmse']:.4f}, same odd-one-out"
+      f" {entry['odd_one_out']:.4f}"
+  )
+  if affine:
+    verdict = f"an affine dot-product teacher of these representations ({said})"
+  else:
+    verdict = (
+        f"not an affine dot-product teacher of these representations ({said})"
+    )
+    if max(chosen) < rank:
+      verdict += (
+          f"; up to {max(chosen)} dimensions were tried, and {n_pairs} pairs"
+          f" cannot tell about all {rank}, which takes"
+          f" {unknowns(rank, rank)} and more"
+      )
+  return {
+      "affine": affine,
+      "verdict": verdict,
+      "input_map": basis.input_map,
+      "held_out": {
+          key: entry[key] for key in ("relative_rmse", "r2", "odd_one_out")
+      }
+      | {"rows": int(hidden.sum()), "images": int(held.sum())},
+      "train_relative_rmse": entry["train_relative_rmse"],
+      "identifiability": {
+          "rank": rank,
+          "rank_at_most": dimensions + 1,
+          "images": n_images,
+          "pairs": n_pairs,
+          "unknowns": unknowns(rank, entry["width"]),
+          "determined": n_pairs >= unknowns(rank, entry["width"]),
+          "note": (
+              "weights and bias up to a rotation"
+              if rank == dimensions + 1
+              else (
+                  "weights and bias up to a rotation, and only in the"
+                  f" {rank - 1} of {dimensions} directions that the images"
+                  " span; zero in the others"
+              )
+          ),
+      },
+  }
+
+
+def _transform(basis, v, report) -> transforms.Transform:
+  """W and b, the columns of W by decreasing weight, rounding dropped."""
+  left, size, _ = np.linalg.svd(v.astype(np.float64), full_matrices=False)
+  kept = size > 1e-4 * size[0]
+  v = left[:, kept] * size[kept]
+  weights = basis.b @ v[:-1]
+  bias = v[-1] - basis.mean @ weights
+  return transforms.Transform(
+      weights=weights.astype(np.float32),
+      bias=bias.astype(np.float32),
+      input_map=basis.input_map,
+      meta={"recovered": report},
+  )

@@ -5,11 +5,14 @@ starts.
 """
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 
+from alignet import models
 from alignet.metrics import writer
+import jax
 import numpy as np
 import pytest
 
@@ -50,24 +53,65 @@ def _free_port():
     return s.getsockname()[1]
 
 
-@pytest.mark.parametrize("arguments", [_TEACHER], ids=["teacher"])
-def test_two_devices_and_two_processes_give_one_devices_curve(
-    arguments, tmp_path
-):
-  _end(_start(arguments, tmp_path / "one"))
-  _end(
-      _start(
-          arguments,
-          tmp_path / "devices",
-          XLA_FLAGS="--xla_force_host_platform_device_count=2",
-      )
+def _curves(workdir):
+  curves = writer.read_scalars(workdir / "scalars" / "train.jsonl")
+  return {k: list(v.values()) for k, v in curves.items() if "losses/" in k}
+
+
+def _assert_equal(found, expected):
+  assert found.keys() == expected.keys() and "losses/total" in expected
+  for name, values in expected.items():
+    assert np.std(values) > 0
+    np.testing.assert_allclose(found[name], values, rtol=0, atol=1e-4)
+
+
+@pytest.fixture
+def student(tiny_world, tmp_path):
+  """Arguments of a full-size student, made small as a user would."""
+  root = tmp_path / "release" / "alignet"
+  root.mkdir(parents=True)
+  shutil.copy(tiny_world["triplets"], root / "train_cluster_border_500.npz")
+  size = dict(patch_size=4, grid=(2, 2), width=8, depth=1, num_heads=2)
+  model = models.VisionModel(
+      backbone=models.ViT(**size, mlp_dim=8), triplet_dim=6
   )
+  images = np.zeros((1, 8, 8, 3), np.uint8)
+  params = model.init(jax.random.key(0), images)["params"]
+  models.save(tmp_path / "base.safetensors", model, params)
+  fields = {
+      "num_train_steps": 10,
+      "log_metrics_every": 1,
+      "aux.root": root.parent,
+      "aux.images": tiny_world["images"],
+      "aux.weights": tmp_path / "base.safetensors",
+      "aux.batch_size": 8,
+      "aux.num_workers": 0,
+      "aux.peak": 1e-2,
+      "aux.tau": 1.0,
+      "aux.eval_every": 1000,
+      "model.triplet_dim": 6,
+      "model.backbone.mlp_dim": 8,
+      **{f"model.backbone.{key}": value for key, value in size.items()},
+  }
+  # Evaluation begins at step 0.
+  for sampling in ("between_class", "class_border", "within_class"):
+    shutil.copy(tiny_world["triplets"], root / f"val_{sampling}.npz")
+  return [
+      "--cfg=student/siglip_b",
+      *(f"--cfg.{key}={value}" for key, value in fields.items()),
+  ]
+
+
+_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+
+
+def _processes(arguments, workdir):
   address = f"127.0.0.1:{_free_port()}"
   _end(
       *(
           _start(
               arguments,
-              tmp_path / "processes",
+              workdir,
               JAX_COORDINATOR_ADDRESS=address,
               JAX_NUM_PROCESSES="2",
               JAX_PROCESS_ID=str(i),
@@ -75,15 +119,32 @@ def test_two_devices_and_two_processes_give_one_devices_curve(
           for i in range(2)
       )
   )
-  curves = {
-      name: writer.read_scalars(tmp_path / name / "scalars" / "train.jsonl")
-      for name in ("one", "devices", "processes")
-  }
-  losses = [name for name in curves["one"] if name.startswith("losses/")]
-  assert "losses/total" in losses
-  for loss in losses:
-    values = np.array(list(curves["one"][loss].values()))
-    assert len(values) == 21 and values.std() > 0
-    for name in ("devices", "processes"):
-      other = np.array(list(curves[name][loss].values()))
-      np.testing.assert_allclose(other, values, rtol=0, atol=1e-4)
+
+
+def test_teacher(tmp_path):
+  _end(_start(_TEACHER, tmp_path / "one"))
+  one = _curves(tmp_path / "one")
+  _end(_start(_TEACHER, tmp_path / "devices", **_DEVICES))
+  _assert_equal(_curves(tmp_path / "devices"), one)
+  _processes(_TEACHER, tmp_path / "processes")
+  _assert_equal(_curves(tmp_path / "processes"), one)
+
+
+def test_student(student, tmp_path):
+  _end(_start(student, tmp_path / "one"))
+  one = _curves(tmp_path / "one")
+  _end(_start(student, tmp_path / "devices", **_DEVICES))
+  _assert_equal(_curves(tmp_path / "devices"), one)
+  sharded = [*student, "--cfg.aux.shard_above_mb=0"]
+  _end(_start(sharded, tmp_path / "fsdp", **_DEVICES))
+  _assert_equal(_curves(tmp_path / "fsdp"), one)
+  _processes(student, tmp_path / "processes")
+  _assert_equal(_curves(tmp_path / "processes"), one)
+  for name in ("devices", "fsdp", "processes"):
+    _, params = models.load(tmp_path / name / "weights.safetensors")
+    _, expected = models.load(tmp_path / "one" / "weights.safetensors")
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4),
+        params,
+        expected,
+    )

@@ -11,6 +11,7 @@ import functools
 
 from alignet import files
 from alignet import transforms
+from alignet.data import batches
 from alignet.errors import AlignetError
 from alignet.testing import teacher as simulated
 import grain.python as grain
@@ -181,6 +182,7 @@ class TeacherBatches(grain.RandomAccessDataSource):
     local_batch: local images a batch; 0 for none.
     num_batches: length of the source.
     seed: batch k depends on it and k only.
+    part: (i, n) gives part i of n of each batch; by default this process's.
   """
 
   data: TeacherData
@@ -188,6 +190,9 @@ class TeacherBatches(grain.RandomAccessDataSource):
   num_batches: int
   seed: int = 0
   local_batch: int = 0
+  part: tuple[int, int] = dataclasses.field(
+      default_factory=batches.this_process
+  )
 
   def __len__(self) -> int:
     return self.num_batches
@@ -195,7 +200,8 @@ class TeacherBatches(grain.RandomAccessDataSource):
   def __getitem__(self, index: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng([self.seed, int(index)])
     judgments = self.data.training
-    rows = _of_this_process(rng.integers(0, len(judgments), self.batch_size))
+    rows = rng.integers(0, len(judgments), self.batch_size)
+    rows = batches.share(rows, self.part)
     batch = {
         "triplets": judgments.triplets[rows],
         "targets": judgments.probabilities[rows],
@@ -204,16 +210,5 @@ class TeacherBatches(grain.RandomAccessDataSource):
       local = self.data.local_x
       m = min(self.local_batch, len(local))
       rows = rng.choice(len(local), m, replace=False)
-      batch["local"] = local[_of_this_process(rows)]
+      batch["local"] = local[batches.share(rows, self.part)]
     return batch
-
-
-def _of_this_process(rows: np.ndarray) -> np.ndarray:
-  """The process's share of what all draw alike."""
-  n = jax.process_count()
-  if len(rows) % n:
-    raise AlignetError(
-        f"a batch of {len(rows)} cannot be shared by {n} processes; choose a"
-        " multiple of their number"
-    )
-  return np.split(rows, n)[jax.process_index()]

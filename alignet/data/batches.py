@@ -1,8 +1,10 @@
 """Batches for Kauldron trainers, drawn whole.
 
 A per-element pipeline costs about 90 microseconds an element, which dwarfs a
-small model's step. Each element of these sources is a whole batch: pass them to
-`kd.data.py.DataSource(batch_size=None, shuffle=False, num_workers=0)`.
+small model's step. Each element of these sources is a whole batch, or this
+process's share of it: pass them to `kd.data.py.DataSource(batch_size=None,
+shuffle=False, shard_by_process=False)`, with `num_workers=0` where images lie
+in memory.
 """
 
 import dataclasses
@@ -19,21 +21,48 @@ import grain.python as grain
 import numpy as np
 
 
+def this_process() -> tuple[int, int]:
+  """The number of this process and of all that train together.
+
+  Sources ask when they are made: workers, which they are sent to, do not know.
+  """
+  import jax  # pylint: disable=g-import-not-at-top
+
+  return jax.process_index(), jax.process_count()
+
+
+def share(rows: np.ndarray, part: tuple[int, int]) -> np.ndarray:
+  """Part (i, n) of the rows of a batch, which all processes draw alike.
+
+  Raises:
+    AlignetError: n does not divide their number.
+  """
+  i, n = part
+  if len(rows) % n:
+    raise AlignetError(
+        f"a batch of {len(rows)} cannot be shared by {n} processes; choose a"
+        " multiple of their number"
+    )
+  return np.split(rows, n)[i]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Batches(grain.RandomAccessDataSource):
   """Batch k of an endless walk over n rows, each epoch in a new order.
 
   Attributes:
-    batch_size: rows a batch.
+    batch_size: rows a batch, of all processes together.
     num_batches: length of the source; None for the whole batches of one pass.
     seed: seed of the orders.
     shuffle: walk in a new random order each epoch, or in the order of rows.
+    part: (i, n) gives part i of n of each batch; by default this process's.
   """
 
   batch_size: int
   num_batches: int | None = None
   seed: int = 0
   shuffle: bool = True
+  part: tuple[int, int] = dataclasses.field(default_factory=this_process)
 
   @property
   def num_rows(self) -> int:
@@ -45,7 +74,7 @@ class _Batches(grain.RandomAccessDataSource):
     return self.num_batches
 
   def rows(self, batch: int) -> np.ndarray:
-    """(batch_size,) rows of batch number `batch`; depends on nothing else."""
+    """The part's rows of batch number `batch`; depends on nothing else."""
     if not self.num_rows or self.batch_size < 1:
       raise AlignetError(
           f"expected rows to draw batches from, found {self.num_rows} and a"
@@ -54,12 +83,12 @@ class _Batches(grain.RandomAccessDataSource):
     position = batch * self.batch_size + np.arange(self.batch_size)
     epochs, offsets = np.divmod(position, self.num_rows)
     if not self.shuffle:
-      return offsets
+      return share(offsets, self.part)
     rows = np.empty(self.batch_size, np.int64)
     for epoch in np.unique(epochs):
       here = epochs == epoch
       rows[here] = self._order(int(epoch))[offsets[here]]
-    return rows
+    return share(rows, self.part)
 
   def _order(self, epoch: int) -> np.ndarray:
     return _order(self.seed, epoch, self.num_rows)

@@ -25,10 +25,10 @@ Cost: 512 triplets are 1,536 images, at 35 GFLOP forward and twice that backward
 162 TFLOP a step and 16 EFLOP a run. Nobody ran this config to its end yet: its
 parts are tested at small size, no figure of it is known to us.
 
-Devices share each batch; weights are spread over them with
-`--cfg.sharding.params=kd.sharding.FSDPSharding()`; compute in bfloat16 with
-`--cfg.model.backbone.dtype=bfloat16`; less memory with
-`--cfg.model.backbone.remat=True`.
+Devices share each batch. `--cfg.aux.shard_above_mb=4` spreads weights and
+moments of more megabytes over them (FSDP) instead of keeping a copy on each;
+`--cfg.model.backbone.dtype=bfloat16` computes in bfloat16, and
+`--cfg.model.backbone.remat=True` trades time for memory.
 """
 
 from alignet.models import zoo
@@ -63,6 +63,7 @@ def get_config():
       "weights": "",
       "batch_size": 512,
       "num_workers": 8,
+      "shard_above_mb": 1_000_000,
       "peak": 3e-5,
       "tau": 100.0,
       "decay_exclude": (),
@@ -82,6 +83,11 @@ def get_config():
   cfg.init_transform = models.InitFromWeights(path=cfg.ref.aux.weights)
 
   # Training
+  cfg.sharding = kd.sharding.ShardingStrategy(
+      params=kd.sharding.FSDPSharding(
+          min_size_to_shard_mb=cfg.ref.aux.shard_above_mb
+      )
+  )
   cfg.num_train_steps = 100_000
   cfg.train_losses = {"jsd": losses.JSD(tau=cfg.ref.aux.tau)}
   cfg.train_metrics = {"synthetic_accuracy": metrics.TripletAccuracy()}
@@ -150,4 +156,5 @@ def _make_ds(cfg, split, sampling):
       batch_size=None,
       num_epochs=None if training else 1,
       num_workers=cfg.ref.aux.num_workers,
+      shard_by_process=False,  # Each takes its share of every batch.
   )

@@ -66,6 +66,7 @@ def get_config():
       shuffle=False,
       batch_size=None,
       num_workers=0,
+      shard_by_process=False,  # Each takes its share of every batch.
   )
 
   # Model

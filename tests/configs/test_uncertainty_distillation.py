@@ -1,5 +1,7 @@
 """The teacher's Kauldron config: wiring, and one shrunk training."""
 
+import dataclasses
+
 from absl import flags
 from alignet import config_files
 from alignet import transforms
@@ -199,15 +201,18 @@ def test_steps_are_those_of_the_bare_objective(tmp_path, batch):
     )
 
 
-def test_a_batch_that_processes_cannot_share(tmp_path, monkeypatch):
-  source = konfig.resolve(_config(tmp_path)).train_ds.data_source
-  whole = source[4]["triplets"]
-  monkeypatch.setattr(jax, "process_count", lambda: 2)
-  monkeypatch.setattr(jax, "process_index", lambda: 1)
-  np.testing.assert_array_equal(source[4]["triplets"], whole[16:])
-  monkeypatch.setattr(jax, "process_count", lambda: 3)
+def test_processes_share_each_batch(tmp_path):
+  cfg = config_files.load("glocal", [f"workdir={tmp_path}"])
+  cfg.aux.batch_size = 32
+  source = konfig.resolve(cfg).train_ds.data_source
+  assert source.part == (0, 1)
+  whole = source[4]
+  parts = [dataclasses.replace(source, part=(i, 2))[4] for i in range(2)]
+  for key, value in whole.items():
+    joined = np.concatenate([part[key] for part in parts])
+    np.testing.assert_array_equal(joined, value)
   with pytest.raises(AlignetError, match="batch of 32 .* 3 processes"):
-    source[4]  # pylint: disable=pointless-statement
+    dataclasses.replace(source, part=(0, 3))[4]  # pylint: disable=expression-not-assigned
 
 
 def test_widths_by_override(tmp_path):

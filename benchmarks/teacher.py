@@ -2,7 +2,7 @@
 
   python benchmarks/teacher.py [--quick]
 
-Needs PyTorch (`pip install -e .[benchmarks]`). A simulated problem of the size
+Needs PyTorch (`pip install -e .[parity]`). A simulated problem of the size
 of THINGS: 1,854 concepts with one image, 768 or 1,152 dimensions, soft targets
 from a known embedding. Every method minimises the same objective with Adam:
 

@@ -115,44 +115,45 @@ def _groups(
     indices: np.ndarray, labels: np.ndarray | None, rule: sampling.Rule | None
 ) -> list[outcome.Check]:
   """The pattern of groups, whatever the order of a row, and their counts."""
-  images = np.bincount(indices.ravel())
-  images = images[images > 0]
-  checks = [
-      outcome.Check(
-          name="images",
-          status="info",
-          message=(
-              f"{len(images)} images, each in {images.min()} to"
-              f" {images.max()} places, {np.median(images):g} in the middle"
-          ),
-      )
-  ]
+  counts = np.zeros(int(indices.max()) + 1, np.int64)
+  bad = np.zeros(len(indices), bool)
+  checked = labels is not None and rule is not None
+  for start in range(0, len(indices), content.ROWS):
+    block = indices[start : start + content.ROWS]
+    counts += np.bincount(block.ravel(), minlength=len(counts))
+    if checked:
+      good = sampling.obeys(rule, labels[block])
+      bad[start : start + content.ROWS] = ~good
+  checks = [_counted("images", "images", counts[counts > 0])]
   if labels is None:
-    needs = "labels and a sampling rule"
-    return [outcome.skipped("sampling", needs), *checks]
-  of_rows = labels[indices]
-  if rule is None:
-    checks.append(outcome.skipped("sampling", "a sampling rule"))
+    return [outcome.skipped("sampling", "labels and a sampling rule"), *checks]
+  if checked:
+    followed = f"groups as the rule {rule} has them"
+    checks.append(outcome.rows_check("sampling", bad, followed))
   else:
-    good = sampling.obeys(rule, of_rows)
-    checks.append(
-        outcome.rows_check(
-            "sampling", ~good, f"groups as the rule {rule} has them"
-        )
-    )
-  used, counts = np.unique(of_rows, return_counts=True)
-  there = np.unique(labels[labels >= 0])
-  checks.append(
-      outcome.Check(
-          name="labels",
-          status="info",
-          message=(
-              f"{len(used)} of {len(there)} groups, each in {counts.min()} to"
-              f" {counts.max()} places, {np.median(counts):g} in the middle"
-          ),
-      )
+    checks.append(outcome.skipped("sampling", "a sampling rule"))
+  used = labels[: len(counts)]
+  of_groups = np.bincount(
+      used[used >= 0], weights=counts[: len(used)][used >= 0]
   )
+  there = len(np.unique(labels[labels >= 0]))
+  checks.append(_counted("labels", "groups", of_groups[of_groups > 0], there))
   return checks
+
+
+def _counted(
+    name: str, what: str, counts: np.ndarray, n: int | None = None
+) -> outcome.Check:
+  """How often each of (n) things occurs in the places of the rows."""
+  of = "" if n is None else f"of {n} "
+  return outcome.Check(
+      name=name,
+      status="info",
+      message=(
+          f"{len(counts)} {of}{what}, each in {counts.min():.0f} to"
+          f" {counts.max():.0f} places, {np.median(counts):g} in the middle"
+      ),
+  )
 
 
 def _recomputed(

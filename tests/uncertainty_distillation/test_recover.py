@@ -53,6 +53,18 @@ def test_the_teacher_comes_back_up_to_a_rotation(world):
   assert rank["rank"] == rank["rank_at_most"] == _D + 1 and rank["determined"]
 
 
+def test_a_teacher_as_wide_as_the_representations(world):
+  x, _, rows = world
+  rng = np.random.default_rng(4)
+  teacher = transforms.Transform(
+      weights=np.eye(_D, dtype=np.float32)
+      + 0.1 * rng.standard_normal((_D, _D)).astype(np.float32),
+      bias=np.full(_D, 0.2, np.float32),
+  )
+  report = _recover(x, rows, similarity.of_triplets(teacher(x), rows)).report
+  assert report["affine"] and report["held_out"]["odd_one_out"] > 0.98
+
+
 @pytest.mark.parametrize("input_map", ["l2", "sqrt"])
 def test_input_maps_are_found(world, input_map):
   x, teacher, rows = world

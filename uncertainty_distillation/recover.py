@@ -21,7 +21,7 @@ Untested on the public release of AligNet, which was made from representations
 that this project never had.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 import dataclasses
 from typing import Any
 
@@ -30,8 +30,7 @@ from alignet import transforms
 from alignet import triplets as triplets_lib
 from alignet.errors import AlignetError
 import numpy as np
-import scipy.linalg
-import scipy.sparse
+from uncertainty_distillation import factored
 
 LARGEST_ERROR = 0.05
 """Root mean square error on held-out images, over the standard deviation of
@@ -41,13 +40,9 @@ LEAST_AGREEMENT = 0.98
 
 WIDTHS = (64, 128, 256)
 
-_BLOCK = 65536
 _HELD_OUT_ROWS = 0.1
 _FIRST_STEPS = 3
 _STEPS = 12
-_INNER = 25
-# Directions of less than this share of the largest variance are rounding.
-_SMALLEST = 1e-10
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -120,12 +115,12 @@ def recover(
   x = np.asarray(features[images], np.float32)
   held = _held_out(local, len(images), rng)
   hidden = held[local].any(axis=1)
-  pairs = _pairs(local[~hidden], s[~hidden], len(images))
+  pairs = factored.pairs(local[~hidden], s[~hidden], len(images))
 
   tried = []
 
   def attempt(basis, width, v=None, steps=_STEPS):
-    v, train = _fit(basis.u, pairs, width, v, steps)
+    v, train = factored.fit(basis.u, pairs, width, v, steps)
     scores = _scores(basis.u @ v, local[hidden], s[hidden], s.std())
     entry = {
         "input_map": basis.input_map,
@@ -140,7 +135,7 @@ def recover(
   for input_map in input_maps:
     if input_map == "sqrt" and (x < 0).any():
       continue
-    basis = _basis(x, input_map)
+    basis = factored.basis(x, input_map)
     chosen = _determined(widths, basis.rank, len(pairs[0]))
     v, entry = attempt(basis, chosen[0], steps=_FIRST_STEPS)
     tried.append(entry)
@@ -180,168 +175,25 @@ def _held_out(
   return held
 
 
-def _pairs(local, s, n) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Distinct pairs of images, (p,) each, and the similarity of each."""
-  a, b = (
-      np.concatenate([local[:, pair[side]] for pair in triplets_lib.PAIRS])
-      for side in (0, 1)
-  )
-  key = np.minimum(a, b).astype(np.int64) * n + np.maximum(a, b)
-  unique, first = np.unique(key, return_index=True)
-  return unique // n, unique % n, s.T.ravel()[first]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class _Basis:
-  """Coordinates u = (x - mean, c) B of images, E[u'u] the identity."""
-
-  input_map: transforms.InputMap
-  u: np.ndarray  # (n, rank) float32
-  mean: np.ndarray  # (d,)
-  b: np.ndarray  # (d, rank - 1): the last coordinate is the constant.
-
-  @property
-  def rank(self) -> int:
-    return self.u.shape[1]
-
-
-def _basis(x: np.ndarray, input_map: transforms.InputMap) -> _Basis:
-  x = transforms.map_input(x, input_map)
-  mean = x.mean(axis=0, dtype=np.float64)
-  gram = np.zeros((x.shape[1],) * 2)
-  for block in _blocks(len(x)):
-    centred = x[block] - mean
-    gram += centred.T @ centred
-  w, q = np.linalg.eigh(gram / len(x))
-  kept = w > max(w[-1] * _SMALLEST, 1e-30)
-  b = q[:, kept] / np.sqrt(w[kept])
-  u = np.ones((len(x), kept.sum() + 1), np.float32)
-  for block in _blocks(len(x)):
-    u[block, :-1] = (x[block] - mean) @ b
-  return _Basis(input_map=input_map, u=u, mean=mean, b=b)
-
-
-def unknowns(rank: int, width: int) -> int:
-  """Numbers that determine V V' of a (rank, width) matrix V."""
-  width = min(width, rank)
-  return rank * width - width * (width - 1) // 2
-
-
 def _determined(widths, rank: int, n_pairs: int) -> list[int]:
   """Widths to try: those of which there are a quarter more pairs."""
   capped = sorted({min(width, rank) for width in widths})
-  fit = [w for w in capped if unknowns(rank, w) * 1.25 <= n_pairs]
+  fit = [w for w in capped if factored.unknowns(rank, w) * 1.25 <= n_pairs]
   if fit:
     return fit
   lower = [
-      w for w in range(1, capped[0]) if unknowns(rank, w) * 1.25 <= n_pairs
+      w
+      for w in range(1, capped[0])
+      if factored.unknowns(rank, w) * 1.25 <= n_pairs
   ]
   return [lower[-1] if lower else 1]
-
-
-def _fit(u, pairs, width, v, steps) -> tuple[np.ndarray, float]:
-  """V by Gauss-Newton; with the relative error on the pairs."""
-  i, j, s = pairs
-  scale = s.std()
-  if v is None:
-    v = _start(u, pairs, width)
-  error = np.inf
-  for _ in range(steps):
-    z = u @ v
-    residual = s - _dots(z, z, i, j)
-    d = _direction(u, z, residual, i, j)
-    dz = u @ d
-    linear = _dots(z, dz, i, j) + _dots(dz, z, i, j)
-    square = _dots(dz, dz, i, j)
-    t = _step(residual, linear, square)
-    v = v + np.float32(t) * d
-    rest = residual - t * linear - t * t * square
-    previous, error = error, float(np.sqrt(np.mean(rest * rest)) / scale)
-    if error < 1e-5 or error > 0.98 * previous:
-      break
-  return v, error
-
-
-def _start(u, pairs, width) -> np.ndarray:
-  i, j, s = pairs
-  moment = u.T @ _times(s, u, i, j) / np.float32(2 * len(s))
-  rank = u.shape[1]
-  w, q = scipy.linalg.eigh(
-      moment.astype(np.float64), subset_by_index=[rank - width, rank - 1]
-  )
-  # A column of zeros would stay zero: the gradient vanishes there.
-  v = (q * np.sqrt(np.maximum(w, 1e-3 * max(w[-1], 1e-12)))).astype(np.float32)
-  z = u @ v
-  p = _dots(z, z, i, j)
-  fitted = float(p @ s) / max(float(p @ p), 1e-30)
-  return v * np.float32(np.sqrt(max(fitted, 1e-6)))
-
-
-def _direction(u, z, residual, i, j) -> np.ndarray:
-  """Solves the linearised least squares by conjugate gradients."""
-  r = u.T @ _times(residual, z, i, j)
-  d = np.zeros_like(r)
-  p = r.copy()
-  norm = first = _square(r)
-  for _ in range(_INNER):
-    if norm <= 1e-8 * first or not norm:
-      break
-    dz = u @ p
-    ap = u.T @ _times(_dots(z, dz, i, j) + _dots(dz, z, i, j), z, i, j)
-    curvature = float(np.vdot(p.astype(np.float64), ap))
-    if curvature <= 0:
-      break
-    a = np.float32(norm / curvature)
-    d += a * p
-    r -= a * ap
-    norm, previous = _square(r), norm
-    p = r + np.float32(norm / previous) * p
-  return d
-
-
-def _step(residual, linear, square) -> float:
-  """The t that minimises |residual - t linear - t^2 square|^2."""
-  quartic = [
-      square @ square,
-      2 * (linear @ square),
-      linear @ linear - 2 * (residual @ square),
-      -2 * (residual @ linear),
-      0.0,
-  ]
-  roots = np.roots(np.polyder(quartic))
-  real = [0.0, *roots[np.abs(roots.imag) < 1e-9 * (1 + np.abs(roots))].real]
-  return float(min(real, key=lambda t: np.polyval(quartic, t)))
-
-
-def _dots(a, b, i, j) -> np.ndarray:
-  """(p,) float64 a_i . b_j, gathered by blocks."""
-  out = np.empty(len(i))
-  for block in _blocks(len(i)):
-    out[block] = np.einsum("pk,pk->p", a[i[block]], b[j[block]])
-  return out
-
-
-def _times(values, z, i, j) -> np.ndarray:
-  """R z for the symmetric sparse R with `values` at (i, j) and (j, i)."""
-  n = len(z)
-  values = values.astype(np.float32)
-  half = scipy.sparse.csr_array((values, (i, j)), shape=(n, n))
-  return half @ z + half.T @ z
-
-
-def _square(a) -> float:
-  return float(np.sum(np.square(a, dtype=np.float64)))
-
-
-def _blocks(n: int) -> Iterator[slice]:
-  return (slice(start, start + _BLOCK) for start in range(0, n, _BLOCK))
 
 
 def _scores(z, triplets, s, scale) -> dict[str, float]:
   """Errors on rows that the fit did not see."""
   predicted = np.stack(
       [
-          _dots(z, z, triplets[:, a], triplets[:, b])
+          factored.dots(z, z, triplets[:, a], triplets[:, b])
           for a, b in triplets_lib.PAIRS
       ],
       axis=1,
@@ -380,7 +232,7 @@ def _report(entry, basis, pairs, n_images, hidden, held, chosen):
       verdict += (
           f"; up to {max(chosen)} dimensions were tried, and {n_pairs} pairs"
           f" cannot tell about all {rank}, which takes"
-          f" {unknowns(rank, rank)} and more"
+          f" {factored.unknowns(rank, rank)} and more"
       )
   return {
       "affine": affine,
@@ -396,8 +248,8 @@ def _report(entry, basis, pairs, n_images, hidden, held, chosen):
           "rank_at_most": dimensions + 1,
           "images": n_images,
           "pairs": n_pairs,
-          "unknowns": unknowns(rank, entry["width"]),
-          "determined": n_pairs >= unknowns(rank, entry["width"]),
+          "unknowns": factored.unknowns(rank, entry["width"]),
+          "determined": n_pairs >= factored.unknowns(rank, entry["width"]),
           "note": (
               "weights and bias up to a rotation"
               if rank == dimensions + 1

@@ -9,6 +9,7 @@ from alignet.errors import AlignetError
 from alignet.representations import store
 import numpy as np
 import pytest
+from uncertainty_distillation import factored
 from uncertainty_distillation import recover
 
 _N, _D, _WIDTH = 400, 20, 5
@@ -159,7 +160,7 @@ def test_too_few_pairs_are_said_to_be(world):
     ("width", "expected"), [(1, 6), (2, 11), (6, 21), (9, 21)]
 )
 def test_unknowns_are_the_dimension_of_the_matrices(width, expected):
-  assert recover.unknowns(6, width) == expected
+  assert factored.unknowns(6, width) == expected
   if width <= 6:  # The rank of the Jacobian of V -> V V'.
     v = np.random.default_rng(0).standard_normal((6, width))
     columns = []

@@ -8,7 +8,8 @@
 The representations are those of `alignet extract`, with classes at the level
 `class_level`; the transform is one for them, of `alignet teach`. Triplets by
 clusters and by classes, each answered by the transform and by both controls;
-not within_class, of which so few images have too few distinct ones. Seconds for 1,419 images and 20,000 triplets a sampling.
+not within_class, of which so few images have too few distinct ones. Seconds for
+1,419 images and 20,000 triplets a sampling.
 """
 
 from alignet.release import recipe

@@ -140,11 +140,11 @@ def test_student(student, tmp_path):
   _assert_equal(_curves(tmp_path / "fsdp"), one)
   _processes(student, tmp_path / "processes")
   _assert_equal(_curves(tmp_path / "processes"), one)
-  for name in ("devices", "fsdp", "processes"):
-    _, params = models.load(tmp_path / name / "weights.safetensors")
-    _, expected = models.load(tmp_path / "one" / "weights.safetensors")
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4),
-        params,
-        expected,
-    )
+  # What the weights compute, not the weights: the bias of the keys changes
+  # nothing, so that its gradient, and by Adam its value, is rounding.
+  images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), np.uint8)
+  values = {}
+  for name in ("one", "devices", "fsdp", "processes"):
+    model, params = models.load(tmp_path / name / "weights.safetensors")
+    values[name] = model.apply({"params": params}, images).triplet_logits
+    np.testing.assert_allclose(values[name], values["one"], atol=1e-4)

@@ -1,13 +1,13 @@
-"""Kills `alignet sample` and `alignet respond` at random moments.
+"""Kills sampling and responding at random moments.
 
   python benchmarks/kill.py [--kills=20]
 
-A first run is left alone. Then the same commands are killed with SIGKILL at
-random moments of sampling, transforming, answering, joining and writing, and
-started again, until that many kills have struck; whenever a run comes to its
-end, its files must be those of the first, byte for byte, and nothing else may
-lie beside them but what `.tmp` names a killed writer left. The last line is one
-JSON object. Linux.
+A first run, of what `alignet sample` and `alignet respond` call, is left alone.
+Then the same is killed with SIGKILL at random moments of sampling, transforming,
+answering, joining and writing, and started again, until that many kills have
+struck; whenever a run comes to its end, its files must be those of the first,
+byte for byte, and nothing else may lie beside them but what `.tmp` names a
+killed writer left. The last line is one JSON object. Linux.
 """
 
 import argparse

@@ -1,8 +1,17 @@
 """`alignet export`: weights for other programs, with a model card."""
 
 import argparse
+import importlib
 
 HELP = "export a model's weights, with a model card"
+
+# Module of alignet.export, and its writer.
+_TARGETS = {
+    "safetensors": ("weights", "write_safetensors"),
+    "huggingface": ("weights", "write_huggingface"),
+    "saved_model": ("saved_model", "write"),
+    "onnx": ("onnx", "write"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
       "--to",
       required=True,
-      choices=sorted(_targets()),
+      choices=sorted(_TARGETS),
       help=(
           "safetensors: of ours, all heads; huggingface: for transformers;"
           " saved_model: TensorFlow, with the released models' signature; onnx"
@@ -53,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
   """Loads, writes, and says how well what was written agrees."""
   from alignet import files
+  from alignet.export import folder
   from alignet.models import weights
   from alignet.models import zoo
   from alignet.representations import pretrained
@@ -74,8 +84,10 @@ def run(args: argparse.Namespace) -> None:
   card = {key: value for key, value in card.items() if value}
   if args.metrics:
     card["metrics"] = files.read_json(args.metrics)
-  difference = _targets()[args.to]()(
-      args.out, model, params, overwrite=args.overwrite, **card
+  difference = folder.export(
+      *(args.out, _writer(args.to), model, params),
+      overwrite=args.overwrite,
+      **card,
   )
   print(
       f"{args.out}: {args.to}, values differ by at most {difference:.2g} after"
@@ -83,32 +95,7 @@ def run(args: argparse.Namespace) -> None:
   )
 
 
-def _targets():
-  """Name to a function that imports the writer: libraries load when used."""
-
-  def safetensors():
-    from alignet.export import weights
-
-    return weights.to_safetensors
-
-  def huggingface():
-    from alignet.export import weights
-
-    return weights.to_huggingface
-
-  def saved_model():
-    from alignet.export import saved_model
-
-    return saved_model.to_saved_model
-
-  def onnx():
-    from alignet.export import onnx
-
-    return onnx.to_onnx
-
-  return {
-      "safetensors": safetensors,
-      "huggingface": huggingface,
-      "saved_model": saved_model,
-      "onnx": onnx,
-  }
+def _writer(target: str):
+  """The writer of a target: libraries load when they are used."""
+  module, name = _TARGETS[target]
+  return getattr(importlib.import_module(f"alignet.export.{module}"), name)

@@ -7,11 +7,9 @@ from collections.abc import Mapping
 import pathlib
 from typing import Any
 
-from alignet import files
 from alignet.errors import AlignetError
-from alignet.export import card as card_lib
 from alignet.export import serving
-from alignet.models import checkpoints
+from alignet.export.folder import Written
 from alignet.models.vision_model import VisionModel
 import numpy as np
 
@@ -23,60 +21,13 @@ USAGE = (
 )
 
 
-def to_onnx(
-    out: files.Path,
-    model: VisionModel,
-    params: Mapping[str, Any],
-    *,
-    overwrite: bool = False,
-    **card: Any,
-) -> float:
-  """Writes a folder: model.onnx and README.md; see `write`.
-
-  Args:
-    out: the folder.
-    model: the module.
-    params: its parameters.
-    overwrite: replace an existing folder.
-    **card: title, base, data, licence, metrics: see `card.card`.
-
-  Returns:
-    The largest difference of an output after reading back.
-
-  Raises:
-    OutputExistsError: the folder exists.
-    AlignetError: what `write` raises.
-  """
-  model = serving.with_grid(model, params)
-  with files.atomic_directory(out, overwrite=overwrite) as folder:
-    difference, sentence = write(folder, model, params)
-    text = card_lib.card(
-        config=checkpoints.describe(model),
-        parity=sentence,
-        usage=USAGE,
-        **card,
-    )
-    with files.atomic_write(folder / "README.md") as f:
-      f.write(text.encode())
-  return difference
-
-
 def write(
     folder: pathlib.Path, model: VisionModel, params: Mapping[str, Any]
-) -> tuple[float, str]:
-  """Writes `model.onnx` and reads it back with onnxruntime.
+) -> Written:
+  """Writes `model.onnx` and reads it back: see `folder.Writer`.
 
   Input `images` float32 [B, h, w, 3] in [0, 1], B free; outputs those of
-  `serving.function` without the layers. Weights above 2 GB lie in a file beside
-  it.
-
-  Args:
-    folder: an existing folder.
-    model: the module, its grid stated.
-    params: its parameters.
-
-  Returns:
-    The largest difference of an output, and a sentence that says it.
+  `serving.function` without the layers.
 
   Raises:
     AlignetError: the extra is not installed, or what was read back computes
@@ -118,4 +69,6 @@ def write(
   def again(images: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(names, session.run(names, {"images": images})))
 
-  return serving.check(model, params, again, layers=False)
+  return Written(
+      model, *serving.check(model, params, again, layers=False), USAGE
+  )

@@ -4,10 +4,8 @@ from collections.abc import Mapping
 import pathlib
 from typing import Any
 
-from alignet import files
-from alignet.export import card as card_lib
 from alignet.export import serving
-from alignet.models import checkpoints
+from alignet.export.folder import Written
 from alignet.models.vision_model import VisionModel
 import numpy as np
 
@@ -18,59 +16,13 @@ USAGE = (
 )
 
 
-def to_saved_model(
-    out: files.Path,
-    model: VisionModel,
-    params: Mapping[str, Any],
-    *,
-    overwrite: bool = False,
-    **card: Any,
-) -> float:
-  """Writes a folder: a TensorFlow SavedModel and README.md; see `write`.
-
-  Args:
-    out: the folder.
-    model: the module.
-    params: its parameters.
-    overwrite: replace an existing folder.
-    **card: title, base, data, licence, metrics: see `card.card`.
-
-  Returns:
-    The largest difference of an output after reading back.
-
-  Raises:
-    OutputExistsError: the folder exists.
-    AlignetError: what `write` raises.
-  """
-  model = serving.with_grid(model, params)
-  with files.atomic_directory(out, overwrite=overwrite) as folder:
-    difference, sentence = write(folder, model, params)
-    text = card_lib.card(
-        config=checkpoints.describe(model),
-        parity=sentence,
-        usage=USAGE,
-        **card,
-    )
-    with files.atomic_write(folder / "README.md") as f:
-      f.write(text.encode())
-  return difference
-
-
 def write(
     folder: pathlib.Path, model: VisionModel, params: Mapping[str, Any]
-) -> tuple[float, str]:
-  """Writes the SavedModel and reads it back.
+) -> Written:
+  """Writes the SavedModel and reads it back: see `folder.Writer`.
 
   `serving_default(images float32 [b, h, w, 3] in [0, 1])` has the outputs of
   `serving.function`; b is free.
-
-  Args:
-    folder: an existing folder.
-    model: the module, its grid stated.
-    params: its parameters.
-
-  Returns:
-    The largest difference of an output, and a sentence that says it.
 
   Raises:
     AlignetError: what was read back computes something else.
@@ -108,4 +60,4 @@ def write(
         for name, value in serve(images=tf.constant(images)).items()
     }
 
-  return serving.check(model, params, again)
+  return Written(model, *serving.check(model, params, again), USAGE)

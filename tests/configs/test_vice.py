@@ -74,7 +74,15 @@ def test_the_losses_add_up_to_the_objective(tmp_path):
   np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
-def test_files_without_the_number_of_objects(tmp_path):
-  cfg = _config(tmp_path, "aux.triplets=T.npy")
-  with pytest.raises(AlignetError, match="cfg.aux.n_objects"):
+@pytest.mark.parametrize(
+    "given, missing",
+    [
+        ("aux.triplets=T.npy", "n_objects"),
+        ("aux.probabilities=P.npy", "triplets"),
+        ("aux.n_objects=9", "triplets"),
+    ],
+)
+def test_half_of_what_is_needed(given, missing, tmp_path):
+  cfg = _config(tmp_path, given)
+  with pytest.raises(AlignetError, match=f"--cfg.aux.{missing}="):
     konfig.resolve(cfg).train_ds.data_source[0]

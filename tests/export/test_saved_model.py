@@ -2,6 +2,7 @@
 
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
+from alignet.export import folder
 from alignet.export import saved_model
 from alignet.export import serving
 from alignet.models.vision_model import VisionModel
@@ -40,8 +41,8 @@ def _params(model, size=(16, 24)):
 def test_signature_and_values(pool, tmp_path):
   model = _model(pool)
   params = jax.tree.map(np.float32, _params(model))
-  difference, sentence = saved_model.write(tmp_path, model, params)
-  assert difference < 1e-4 and "read back" in sentence
+  written = saved_model.write(tmp_path, model, params)
+  assert written.difference < 1e-4 and "read back" in written.parity
   serve = tf.saved_model.load(str(tmp_path)).signatures["serving_default"]
   grey = np.random.default_rng(1).integers(0, 256, (5, 16, 24, 3), np.uint8)
   found = serve(images=tf.constant(grey / np.float32(255)))
@@ -72,7 +73,9 @@ def test_other_values_are_noticed():
     found["layer_1"] = found["layer_1"] + 0.01
     return found
 
-  with pytest.raises(AlignetError, match="gives another layer_1: 0.01 away"):
+  with pytest.raises(
+      AlignetError, match="gives other values of layer_1: 0.01 away"
+  ):
     serving.check(model, params, worse)
   with pytest.raises(AlignetError, match="lacks i1k_logits"):
     serving.check(
@@ -83,8 +86,8 @@ def test_other_values_are_noticed():
 def test_a_folder_with_a_card(tmp_path):
   model = _model(grid=None)
   params = jax.tree.map(np.float32, _params(model, size=(16, 16)))
-  saved_model.to_saved_model(tmp_path / "out", model, params, title="T")
+  folder.export(tmp_path / "out", saved_model.write, model, params, title="T")
   text = (tmp_path / "out" / "README.md").read_text()
   assert "# T" in text and "5 outputs of two random" in text
   with pytest.raises(OutputExistsError):
-    saved_model.to_saved_model(tmp_path / "out", model, params, title="T")
+    folder.export(tmp_path / "out", saved_model.write, model, params, title="T")

@@ -4,6 +4,7 @@ import json
 from alignet import models
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
+from alignet.export import folder
 from alignet.export import weights as export
 from alignet.models import weights
 from alignet.models import zoo
@@ -40,7 +41,10 @@ def _make(name, **heads):
 def test_transformers_folder(tmp_path, name):
   variant, model, params = _make(name, triplet_dim=3)
   out = tmp_path / "out"
-  assert export.to_huggingface(out, model, params, title="mine") == 0
+  difference = folder.export(
+      out, export.write_huggingface, model, params, title="mine"
+  )
+  assert difference == 0
   _, again = weights.load(out, variant)
   wanted = flax.traverse_util.flatten_dict(params["backbone"])
   found = flax.traverse_util.flatten_dict(again["backbone"])
@@ -60,8 +64,9 @@ def test_transformers_folder(tmp_path, name):
 def test_ours_keeps_the_heads_and_a_card_tells(tmp_path):
   _, model, params = _make("cappa-b16", triplet_dim=3)
   out = tmp_path / "out"
-  export.to_safetensors(
+  folder.export(
       out,
+      export.write_safetensors,
       model,
       params,
       title="mine",
@@ -86,15 +91,19 @@ def test_ours_keeps_the_heads_and_a_card_tells(tmp_path):
   ):
     assert part in card, card
   with pytest.raises(OutputExistsError):
-    export.to_safetensors(out, model, params, title="mine")
+    folder.export(out, export.write_safetensors, model, params, title="mine")
 
 
 def test_what_cannot_be_exported_leaves_nothing(tmp_path):
   _, model, params = _make("cappa-b16")
   with pytest.raises(AlignetError, match="--to=safetensors"):
-    export.to_huggingface(tmp_path / "out", model, params, title="mine")
+    folder.export(
+        tmp_path / "out", export.write_huggingface, model, params, title="mine"
+    )
   _, model, params = _make("siglip-b16")
   params["backbone"]["embedding"]["bias"][0] = np.nan
   with pytest.raises(AlignetError, match="other values"):
-    export.to_safetensors(tmp_path / "out", model, params, title="mine")
+    folder.export(
+        tmp_path / "out", export.write_safetensors, model, params, title="mine"
+    )
   assert not list(tmp_path.iterdir())

@@ -23,6 +23,7 @@ _ = [
     )
 ]
 
+from alignet.export import folder
 from alignet.export import weights as export
 from alignet.models import pixels
 from alignet.models import weights
@@ -183,7 +184,9 @@ def test_parity(tmp_path, name, depth, n):
 
   if blocks > 12:
     return  # Two gigabytes more would show nothing new.
-  export.to_huggingface(tmp_path / "back", model, params, title=name)
+  folder.export(
+      tmp_path / "back", export.write_huggingface, model, params, title=name
+  )
   del params, ours, residuals, attentions
   gc.collect()
   again = (

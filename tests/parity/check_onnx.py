@@ -28,8 +28,8 @@ def test_values_at_any_batch_size(fields, tmp_path):
   model = VisionModel(backbone=backbone, triplet_dim=5)
   grey = np.random.default_rng(1).integers(0, 256, (5, 16, 24, 3), np.uint8)
   params = model.init(jax.random.key(0), grey)["params"]
-  difference, _ = export.write(tmp_path, model, params)
-  print(f"{fields}: {difference:.2g}")
+  written = export.write(tmp_path, model, params)
+  print(f"{fields}: {written.difference:.2g}")
   session = onnxruntime.InferenceSession(
       tmp_path / export.FILE_NAME, providers=["CPUExecutionProvider"]
   )

@@ -51,6 +51,11 @@ class Choices:
   def training(self) -> Judgments:
     """All of them."""
     if not self.triplets:
+      if self.probabilities or self.n_objects:
+        raise AlignetError(
+            "probabilities or n_objects given without triplets; pass"
+            " --cfg.aux.triplets=T.npy"
+        )
       _, _, dimensions = simulated.linear_world(40, 1, seed=self.seed)
       judged = judgments_lib.from_embedding(dimensions, seed=self.seed)
       return judgments_lib.sample_choices(judged, seed=self.seed)

@@ -1,0 +1,72 @@
+"""An exported model: a folder with what one writer wrote, and a model card."""
+
+from collections.abc import Callable, Mapping
+import pathlib
+from typing import Any, NamedTuple
+
+from alignet import files
+from alignet.export import card as card_lib
+from alignet.export import serving
+from alignet.models import checkpoints
+from alignet.models.vision_model import VisionModel
+
+
+class Written(NamedTuple):
+  """What a writer says of the files it wrote and read back.
+
+  Attributes:
+    model: the part of the model that they hold.
+    difference: the largest of an output, see `serving.check`.
+    parity: a sentence that says it.
+    usage: lines of code that load them.
+  """
+
+  model: VisionModel
+  difference: float
+  parity: str
+  usage: str
+
+
+Writer = Callable[[pathlib.Path, VisionModel, Mapping[str, Any]], Written]
+"""Fills an existing folder from a model, whose grid is stated, and its
+parameters; an error is raised where what it reads back is something else."""
+
+
+def export(
+    out: files.Path,
+    write: Writer,
+    model: VisionModel,
+    params: Mapping[str, Any],
+    *,
+    overwrite: bool = False,
+    **card: Any,
+) -> float:
+  """Writes the folder, whole or not at all.
+
+  Args:
+    out: the folder.
+    write: the writer: of `weights`, `saved_model` or `onnx`.
+    model: the module.
+    params: its parameters.
+    overwrite: replace an existing folder.
+    **card: title, base, data, licence, metrics: see `card.card`.
+
+  Returns:
+    The largest difference of an output after reading back.
+
+  Raises:
+    OutputExistsError: the folder exists.
+    AlignetError: what the writer raises.
+  """
+  model = serving.with_grid(model, params)
+  with files.atomic_directory(out, overwrite=overwrite) as folder:
+    written = write(folder, model, params)
+    text = card_lib.card(
+        config=checkpoints.describe(written.model),
+        parity=written.parity,
+        usage=written.usage,
+        **card,
+    )
+    with files.atomic_write(folder / "README.md") as f:
+      f.write(text.encode())
+  return written.difference

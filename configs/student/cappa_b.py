@@ -10,16 +10,10 @@ only that one's config is public.
 
 from alignet import config_files
 from alignet.models import zoo
-from kauldron import konfig
-
-# pylint: disable=g-import-not-at-top
-with konfig.imports():
-  from alignet import models
-# pylint: enable=g-import-not-at-top
 
 
 def get_config():
   """The experiment."""
   cfg = config_files.load("student/siglip_b")
-  cfg.model.backbone = models.ViT(**zoo.find("cappa-b16").architecture)
+  cfg.model.backbone.update(zoo.find("cappa-b16").architecture)
   return cfg

@@ -3,23 +3,17 @@ r"""CLIP-ViT-B/16 post-trained on AligNet; all else as `student/siglip_b`.
   alignet train --cfg=student/clip_b --cfg.workdir=out/clip_b \
     --cfg.aux.root=alignet_release --cfg.aux.weights=WEIGHTS
 
-The class token before the projection is `pre_logits`. That the
-released model of this name was trained by the recipe of SigLIP-B is assumed:
-only that one's config is public.
+The class token before the projection is `pre_logits`. That the released model
+of this name was trained by the recipe of SigLIP-B is assumed: only that one's
+config is public.
 """
 
 from alignet import config_files
 from alignet.models import zoo
-from kauldron import konfig
-
-# pylint: disable=g-import-not-at-top
-with konfig.imports():
-  from alignet import models
-# pylint: enable=g-import-not-at-top
 
 
 def get_config():
   """The experiment."""
   cfg = config_files.load("student/siglip_b")
-  cfg.model.backbone = models.ViT(**zoo.find("clip-b16").architecture)
+  cfg.model.backbone.update(zoo.find("clip-b16").architecture)
   return cfg

@@ -27,8 +27,8 @@ parts are tested at small size, no figure of it is known to us.
 
 Devices share each batch. `--cfg.aux.shard_above_mb=4` spreads weights and
 moments of more megabytes over them (FSDP) instead of keeping a copy on each;
-`--cfg.model.backbone.dtype=bfloat16` computes in bfloat16, and
-`--cfg.model.backbone.remat=True` trades time for memory.
+`--cfg.aux.dtype=bfloat16` computes in bfloat16, `--cfg.aux.remat=True` trades
+time for memory.
 """
 
 from alignet.models import zoo
@@ -54,7 +54,7 @@ def get_config():
   cfg.seed = 0
   cfg.workdir = ""
   cfg.aux = {
-      "root": "",
+      "root": "alignet_release",
       "transform": "alignet",
       "sampling": "cluster_border_500",
       "images": "tfds:imagenet2012:train",
@@ -64,6 +64,8 @@ def get_config():
       "batch_size": 512,
       "num_workers": 8,
       "shard_above_mb": 1_000_000,
+      "dtype": "float32",
+      "remat": False,
       "peak": 3e-5,
       "tau": 100.0,
       "decay_exclude": (),
@@ -76,7 +78,11 @@ def get_config():
   # Model
   base = zoo.find("siglip-b16")
   cfg.model = models.VisionModel(
-      backbone=models.ViT(**base.architecture),
+      backbone=models.ViT(
+          **base.architecture,
+          dtype=cfg.ref.aux.dtype,
+          remat=cfg.ref.aux.remat,
+      ),
       pixel_range=(0.0, 1.0),
       triplet_dim=1024,
   )

@@ -5,6 +5,7 @@ import shutil
 from absl import flags
 from alignet import config_files
 from alignet import models
+from alignet import train
 from alignet.metrics import writer
 from alignet.models import weights
 from alignet.models import zoo
@@ -70,7 +71,7 @@ def _small(name, tiny_world, root, workdir, *overrides):
 def test_the_architecture_is_the_base_models(name):
   trainer = konfig.resolve(config_files.load(f"student/{name}"))
   variant = zoo.find(_BASES[name])
-  assert trainer.model.backbone == variant.vit()
+  assert trainer.model.backbone == variant.vit(dtype="float32")
   expected = variant.model(triplet_dim=1024)
   assert weights.shapes(trainer.model) == weights.shapes(expected)
   assert trainer.model.pixel_range == (0.0, 1.0)
@@ -118,6 +119,26 @@ def test_a_control_by_one_override(tiny_world, root, tmp_path):
   assert trainer.train_ds.data_source.path.startswith(folder)
   for evaluator in trainer.evals.values():
     assert evaluator.ds.data_source.path.startswith(folder)
+
+
+def test_bfloat16_and_remat_by_override(tiny_world, root, tmp_path):
+  cfg = _small(
+      "scratch_b",
+      tiny_world,
+      root,
+      tmp_path,
+      "aux.dtype=bfloat16",
+      "aux.remat=True",
+  )
+  cfg.checkpointer = None
+  cfg.evals = {}
+  trainer = konfig.resolve(cfg)
+  predictions = trainer.context_specs.preds
+  assert predictions.pre_logits.dtype == "bfloat16"
+  assert predictions.triplet_logits.dtype == "float32"
+  model, params = models.load(train.train(trainer))
+  assert model.backbone.remat and model.backbone.dtype == "bfloat16"
+  assert all(x.dtype == np.float32 for x in jax.tree.leaves(params))
 
 
 def test_validation_is_one_pass_in_order(tiny_world, root, tmp_path):

@@ -3,9 +3,9 @@ r"""CapPa-B/16 post-trained on AligNet; everything else as `student/siglip_b`.
   alignet train --cfg=student/cappa_b --cfg.workdir=out/cappa_b \
     --cfg.aux.root=alignet_release --cfg.aux.weights=WEIGHTS
 
-The encoder alone: the mean of its tokens is `pre_logits`. That the
-released model of this name was trained by the recipe of SigLIP-B is assumed:
-only that one's config is public.
+The encoder alone: the mean of its tokens is `pre_logits`. That the released
+model of this name was trained by the recipe of SigLIP-B is assumed: only that
+one's config is public.
 """
 
 from alignet import config_files

@@ -3,9 +3,9 @@ r"""DINOv1-B/16 post-trained on AligNet; everything else as `student/siglip_b`.
   alignet train --cfg=student/dino_b --cfg.workdir=out/dino_b \
     --cfg.aux.root=alignet_release --cfg.aux.weights=WEIGHTS
 
-Its class token is what it says of an image (`pre_logits`). That the
-released model of this name was trained by the recipe of SigLIP-B is assumed:
-only that one's config is public.
+Its class token is what it says of an image (`pre_logits`). That the released
+model of this name was trained by the recipe of SigLIP-B is assumed: only that
+one's config is public.
 """
 
 from alignet import config_files

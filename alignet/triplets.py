@@ -157,3 +157,19 @@ def from_odd_position(
     )
   orders = np.array([(1, 2, 0), (0, 2, 1), (0, 1, 2)])
   return np.take_along_axis(triplets, orders[position], axis=1)
+
+
+def keys_of_sets(indices: np.ndarray, n: int) -> np.ndarray:
+  """A key for the three images of each row, whatever their order.
+
+  Args:
+    indices: (m, 3) integers in [0, n).
+    n: number of images.
+
+  Returns:
+    (m,) keys that can be sorted and compared; equal sets have equal ones.
+  """
+  rows = np.sort(indices, axis=1).astype(np.int64)
+  if n < 2**21:  # Three numbers fit one.
+    return (rows[:, 0] * n + rows[:, 1]) * n + rows[:, 2]
+  return rows.view([("", np.int64)] * 3).ravel()

@@ -161,3 +161,14 @@ def test_check_agrees_with_sets(rows):
   else:
     with pytest.raises(AlignetError):
       triplets.check(rows, 6)
+
+
+@pytest.mark.parametrize("n", [50, 2**21 + 7])
+def test_keys_of_sets(n):
+  rng = np.random.default_rng(0)
+  rows = np.stack([rng.choice(6, 3, replace=False) for _ in range(300)])
+  rows[rows == 5] = n - 1
+  keys = triplets.keys_of_sets(rows, n)
+  sets = [frozenset(row) for row in rows.tolist()]
+  _, number = np.unique(keys, return_inverse=True)
+  assert len(set(zip(sets, number))) == len(set(sets)) == number.max() + 1 == 20

@@ -141,6 +141,11 @@ def recover(
     tried.append(entry)
     if best is None or entry["train_relative_rmse"] < best[3]:
       best = basis, chosen, v, entry["train_relative_rmse"]
+  if best is None:
+    raise AlignetError(
+        "the input map sqrt needs features that are not negative, found"
+        f" {x.min():g}; try --input_map=none"
+    )
   basis, chosen, first, _ = best
   # What is kept is the width that says most about images it never saw.
   kept = None

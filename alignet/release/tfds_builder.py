@@ -62,7 +62,9 @@ class AlignetTriplets(tfds.core.GeneratorBasedBuilder):
       )
     self._card = manifest["card"]
     version = self._card["version"]
-    name = "-".join(self._wanted.values())
+    # What TFDS has prepared is found again by name, which no two may share.
+    digest = files.sha256(self._release / MANIFEST)[:8]
+    name = "-".join([*self._wanted.values(), digest])
     kwargs["config"] = tfds.core.BuilderConfig(name=name, version=version)
     super().__init__(**kwargs)
 

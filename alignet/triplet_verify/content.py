@@ -140,16 +140,11 @@ def similarities(opened: triplet_io.AligNetFile) -> list[outcome.Check]:
 
 def duplicates(opened: triplet_io.AligNetFile) -> outcome.Check:
   """How many rows are the same three images as another."""
-  rows = np.sort(opened.indices, axis=1).astype(np.int64)
-  n_images = int(rows.max()) + 1
-  if n_images < 2**21:  # Three numbers fit one.
-    keys = np.sort((rows[:, 0] * n_images + rows[:, 1]) * n_images + rows[:, 2])
-    repeated = int((keys[1:] == keys[:-1]).sum())
-  else:
-    rows = rows[np.lexsort(rows.T)]
-    repeated = int((rows[1:] == rows[:-1]).all(axis=1).sum())
+  largest = int(opened.indices.max()) + 1
+  keys = np.sort(triplets.keys_of_sets(opened.indices, largest))
+  repeated = int((keys[1:] == keys[:-1]).sum())
   return outcome.Check(
       name="duplicates",
       status="info",
-      message=f"{repeated} of {len(rows)} rows repeat the images of another",
+      message=f"{repeated} of {len(keys)} rows repeat the images of another",
   )

@@ -17,6 +17,7 @@ from alignet import progress
 from alignet import sampling
 from alignet import transforms
 from alignet import triplet_io
+from alignet import triplets
 from alignet.errors import AlignetError
 from alignet.triplet_verify import one_file
 from alignet.triplet_verify import outcome
@@ -179,34 +180,39 @@ def _verify_entry(folder, entry, given: _Given) -> outcome.Verification:
     at = folder / entry.get(
         "transform_path", f"transforms/{name}/transform.npz"
     )
-    try:
-      transform = transforms.load(at)
-      transform(features[:1])
-    except AlignetError:
+    if not at.is_file():
       features = None  # Nothing to recompute with; reported as skipped.
+  strategy = _strategy(entry)
   rule = labels = None
-  by_name = False
-  if "sampling" in entry:
-    strategy = sampling.parse(entry["sampling"])
+  if strategy is not None:
     rule = strategy.rule
     if strategy.labels == "cluster":
       labels = given.clusters
     elif entry.get("level"):
       labels = given.levels.get(entry["level"])
-    by_name = strategy.labels == "class"
   try:
+    if features is not None and not raw:
+      transform = transforms.load(at)
     return one_file.verify(
         path,
         image_filenames=given.filenames,
         labels=labels,
         rule=rule,
-        classes_from_names=by_name,
+        classes_from_names=strategy is not None and strategy.labels == "class",
         features=features,
         transform=transform,
     )
   except AlignetError as e:
     missing = outcome.Check(name="readable", status="fail", message=str(e))
     return outcome.Verification(path=str(path), n=None, checks=(missing,))
+
+
+def _strategy(entry) -> sampling.Strategy | None:
+  """What the sampling's name says; a name of others says nothing."""
+  try:
+    return sampling.parse(entry["sampling"]) if "sampling" in entry else None
+  except AlignetError:
+    return None
 
 
 def _sums(folder: pathlib.Path) -> outcome.Check:
@@ -259,7 +265,8 @@ def _splits(folder, entries, found) -> Iterator[outcome.Check]:
       continue
     train, val = (triplet_io.open(splits[s]).indices for s in ("train", "val"))
     largest = int(max(train.max(), val.max())) + 1
-    shared = int(np.isin(_keys(val, largest), _keys(train, largest)).sum())
+    keys = [triplets.keys_of_sets(x, largest) for x in (val, train)]
+    shared = int(np.isin(*keys).sum())
     yield outcome.check(
         "disjoint",
         not shared,
@@ -267,12 +274,3 @@ def _splits(folder, entries, found) -> Iterator[outcome.Check]:
         f" {len(val)} validation rows have the images of a training row",
         "warn",
     )
-
-
-def _keys(indices: np.ndarray, n: int) -> np.ndarray:
-  """A number for each set of three; equal sets, equal numbers."""
-  rows = np.sort(indices, axis=1).astype(np.int64)
-  if n < 2**21:
-    return (rows[:, 0] * n + rows[:, 1]) * n + rows[:, 2]
-  packed = np.ascontiguousarray(rows)
-  return packed.view([("", np.int64)] * 3).ravel()

@@ -1,6 +1,7 @@
 """A release as Croissant and as TFDS read it."""
 
 import logging
+import shutil
 
 from alignet import triplet_io
 from alignet.errors import AlignetError
@@ -99,3 +100,14 @@ def test_tfds_names_what_there_is(released, tfds, tmp_path):
     tfds.builder(
         _BUILDER, data_dir=tmp_path, release=released, transform="nothing"
     )
+
+
+def test_tfds_keeps_two_releases_apart(released, tfds, tmp_path):
+  other = shutil.copytree(released, tmp_path / "other")
+  manifest = other / "release.json"
+  manifest.write_text(manifest.read_text() + "\n")
+  names = {
+      tfds.builder(_BUILDER, data_dir=tmp_path, release=r).builder_config.name
+      for r in (released, released, other)
+  }
+  assert len(names) == 2

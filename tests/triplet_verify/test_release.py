@@ -224,3 +224,34 @@ def test_a_folder_without_files(tmp_path):
     triplet_verify.verify_release(tmp_path)
   with pytest.raises(AlignetError, match="is no folder"):
     triplet_verify.verify_release(tmp_path / "nowhere")
+
+
+def _statuses(folder, given, path):
+  found = triplet_verify.verify_release(folder, **given)
+  (verification,) = (v for v in found.files if v.path == str(folder / path))
+  return {check.name: check for check in verification.checks}
+
+
+def test_a_sampling_that_others_named_stops_nothing(public, given, tmp_path):
+  folder = shutil.copytree(public, tmp_path / "r")
+  source = folder / "untransformed/val_class_border.npz"
+  shutil.copy(source, folder / "untransformed/val_my_set.npz")
+  checks = _statuses(folder, given, "untransformed/val_my_set.npz")
+  assert checks["sampling"].status == "skipped"
+  assert checks["odd_last"].status == "pass"
+
+
+def test_a_damaged_transform_fails_and_an_absent_one_is_skipped(
+    public, given, tmp_path
+):
+  folder = shutil.copytree(public, tmp_path / "r")
+  at = folder / "transforms/uncertainty_distillation/transform.npz"
+  path = "uncertainty_distillation/val_class_border.npz"
+  assert _statuses(folder, given, path)["recomputed"].status == "pass"
+  at.write_bytes(at.read_bytes()[:100])
+  check = _statuses(folder, given, path)["readable"]
+  assert check.status == "fail" and "transform.npz" in check.message
+  transforms.save(at, transforms.identity(3), overwrite=True)
+  assert _statuses(folder, given, path)["readable"].status == "fail"
+  at.unlink()
+  assert _statuses(folder, given, path)["recomputed"].status == "skipped"

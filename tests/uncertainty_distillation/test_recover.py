@@ -183,6 +183,8 @@ def test_inputs_that_cannot_be(world):
     _recover(x, rows, s[:-1])
   with pytest.raises(AlignetError, match="indices"):
     _recover(x[:100], rows, s)
+  with pytest.raises(AlignetError, match="sqrt needs features .* found -"):
+    _recover(x - 10, rows, s, input_maps=("sqrt",))
 
 
 def test_command(world, tmp_path, capsys):

@@ -136,6 +136,12 @@ def sha256(path: Path) -> str:
     return hashlib.file_digest(f, "sha256").hexdigest()
 
 
+def cache_dir() -> pathlib.Path:
+  """Where downloads and copies lie: $ALIGNET_CACHE, or ~/.cache/alignet."""
+  home = os.environ.get("ALIGNET_CACHE") or "~/.cache/alignet"
+  return pathlib.Path(home).expanduser()
+
+
 def versions() -> dict[str, str]:
   """Versions of alignet and of the installed libraries that shape results."""
   found = {}

@@ -3,7 +3,7 @@
 A deflated array cannot be read at random places, and ten million rows of it in
 each of eight workers fill a machine. So it is unpacked, a block at a time, into
 an npy file that every process maps: in a folder `.{name}.cache` beside the
-npz, or, where that folder is read-only, in $ALIGNET_CACHE or ~/.cache/alignet.
+npz, or, where that folder is read-only, in `npz` in `files.cache_dir()`.
 A copy belongs to one file by size, time of change and the bytes of its
 directory; it appears whole or not at all, and may be deleted at any time.
 """
@@ -11,7 +11,6 @@ directory; it appears whole or not at all, and may be deleted at any time.
 from collections.abc import Callable
 import errno
 import hashlib
-import os
 import pathlib
 
 from alignet import files
@@ -73,11 +72,10 @@ def mapped(
 
 def _folders(path: pathlib.Path) -> list[pathlib.Path]:
   """Where a copy may lie, the first choice first."""
-  home = os.environ.get("ALIGNET_CACHE") or "~/.cache/alignet"
   place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
   return [
       path.with_name(f".{path.name}.cache"),
-      pathlib.Path(home).expanduser() / "npz" / place,
+      files.cache_dir() / "npz" / place,
   ]
 
 

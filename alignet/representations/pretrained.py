@@ -106,7 +106,7 @@ def load_model(
 def fetch(variant: zoo.Variant) -> pathlib.Path:
   """The published weights of a model, downloaded where they are not yet.
 
-  They lie in $ALIGNET_CACHE, or ~/.cache/alignet/models.
+  They lie in `models` in `files.cache_dir()`.
 
   Raises:
     AlignetError: no address is known, or the hub cannot be reached.
@@ -116,8 +116,7 @@ def fetch(variant: zoo.Variant) -> pathlib.Path:
         f"no address of {variant.name}'s weights is known to alignet; pass the"
         " file with --weights=FILE (weights=FILE)"
     )
-  cache = os.environ.get("ALIGNET_CACHE") or "~/.cache/alignet/models"
-  path = pathlib.Path(cache).expanduser() / f"{variant.name}.safetensors"
+  path = files.cache_dir() / "models" / f"{variant.name}.safetensors"
   if not path.exists():
     path.parent.mkdir(parents=True, exist_ok=True)
     url = _HUB.format(hub=variant.hub)

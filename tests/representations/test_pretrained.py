@@ -90,6 +90,9 @@ def test_weights_are_downloaded_once(tmp_path, teacher, monkeypatch):
   monkeypatch.setattr(download, "download", get)
   for _ in range(2):
     alignet.load_model(variant.name)(_images())
+  assert (
+      tmp_path / "cache" / "models" / f"{variant.name}.safetensors"
+  ).exists()
   (url,) = asked
   assert url.endswith(
       "google/siglip-so400m-patch14-384/resolve/main/" "model.safetensors"

@@ -10,8 +10,10 @@ than 2^-52. Distinct integers are drawn without rejection: the second from m - 1
 values, moved up by one from the first on, and so on.
 """
 
-from alignet.kernels import intrinsics
 from alignet.kernels.compiling import kernel
+from llvmlite import ir
+from numba import extending
+from numba import types
 import numpy as np
 
 _RANDOM, _BETWEEN, _BORDER, _WITHIN = range(4)
@@ -57,6 +59,22 @@ def draw(
   )
 
 
+@extending.intrinsic
+def _multiply_high(typing_context, a, b):
+  """The upper 64 bits of the product of two uint64, in LLVM's words."""
+  del typing_context, a, b
+
+  def generate(context, builder, signature, arguments):
+    del context, signature
+    wide = ir.IntType(128)
+    x, y = (builder.zext(argument, wide) for argument in arguments)
+    product = builder.mul(x, y)
+    high = builder.lshr(product, ir.Constant(wide, 64))
+    return builder.trunc(high, ir.IntType(64))
+
+  return types.uint64(types.uint64, types.uint64), generate
+
+
 @kernel
 def _philox(counter, key):
   """Four uniform numbers at a counter."""
@@ -64,8 +82,8 @@ def _philox(counter, key):
   k0, k1 = key[0], key[1]
   m0, m1 = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
   for _ in range(10):
-    high0, low0 = intrinsics.multiply_high(m0, c0), m0 * c0
-    high1, low1 = intrinsics.multiply_high(m1, c2), m1 * c2
+    high0, low0 = _multiply_high(m0, c0), m0 * c0
+    high1, low1 = _multiply_high(m1, c2), m1 * c2
     c0, c1, c2, c3 = high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0
     k0 += np.uint64(0x9E3779B97F4A7C15)
     k1 += np.uint64(0xBB67AE8584CAA73B)

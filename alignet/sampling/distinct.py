@@ -40,7 +40,8 @@ def candidates(
       they would hardly be found.
   """
   taken = sum(map(len, avoid))
-  rows = n
+  # A few more at once: another walk costs as much as all of the first.
+  rows = n + n // 64 + 64
   while True:
     kept = _first_times(plan, rows, seed, avoid)
     found = int(np.bitwise_count(kept).sum())

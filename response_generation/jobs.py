@@ -77,6 +77,18 @@ class Job:
     inputs = {**self._inputs, "temperature_from": temperature_from}
     return {**self._how, "inputs": inputs}
 
+  def finished(self) -> dict[str, Any] | None:
+    """The meta of `out`, if it is the result of these inputs."""
+    source = self.response.temperature_from
+    if source is not None and not pathlib.Path(source).exists():
+      return None  # An earlier response of this call has yet to write it.
+    try:
+      meta = triplet_io.open(self.out).meta
+    except AlignetError:
+      return None
+    same = all(meta.get(key) == value for key, value in self.what().items())
+    return meta if same else None
+
   def prepare(self, source, n, rows, workers, made) -> None:
     """Makes the shards' folder and the rows; equal rows once, in `made`."""
     content = {**self._how, **self._inputs}
@@ -228,18 +240,6 @@ def _check_similarities(
         " overflows; expected representations whose dot products are finite in"
         " float32"
     )
-
-
-def finished(
-    out: pathlib.Path, what: Mapping[str, Any]
-) -> dict[str, Any] | None:
-  """The meta of `out`, if it is the result of these inputs."""
-  try:
-    meta = triplet_io.open(out).meta
-  except AlignetError:
-    return None
-  same = all(meta.get(key) == value for key, value in what.items())
-  return meta if same else None
 
 
 def _fingerprint(value: Mapping[str, Any]) -> str:

@@ -138,7 +138,7 @@ def respond_all(
   for job in jobs:
     if job.out.exists() and not overwrite:
       # Killed after the npz took its name, before all work was done.
-      if (meta := jobs_lib.finished(job.out, job.what())) is None:
+      if (meta := job.finished()) is None:
         files.check_output(job.out)
       shutil.rmtree(job.folder, ignore_errors=True)
       done[job.out] = meta

@@ -304,6 +304,21 @@ def test_existing_output(world, tmp_path):
   assert out.read_bytes() != before
 
 
+def test_existing_output_that_waits_for_another(world, tmp_path):
+  aligned, matched = tmp_path / "a.npz", tmp_path / "m.npz"
+  responses = [
+      respond.Response(out=aligned, transform=world.transform),
+      respond.Response(out=matched, temperature_from=aligned),
+  ]
+  respond.respond(**world.inputs, out=matched)
+  (tmp_path / "a.npz.shards").mkdir()
+  before = matched.read_bytes()
+  with pytest.raises(OutputExistsError, match="m.npz already exists"):
+    respond.respond_all(**world.inputs, responses=responses)
+  assert matched.read_bytes() == before
+  assert not aligned.exists()
+
+
 def _nan_features(world):
   path = world.representations / "features.npy"
   x = world.features.copy()

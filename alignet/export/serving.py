@@ -100,10 +100,11 @@ def check(
     params: its parameters.
     again: from images to outputs, as the file computes them.
     layers: as in `function`.
-    tolerance: largest difference of an output, over its largest value.
+    tolerance: largest difference of an output, over its own largest value; an
+      output that is zero everywhere must be zero again.
 
   Returns:
-    The largest difference, and a sentence that says it.
+    The largest difference of any output, and a sentence that says it.
 
   Raises:
     AlignetError: an output is missing or too different.
@@ -119,7 +120,7 @@ def check(
       )
     value = np.asarray(value)
     difference = float(np.abs(value - found[name]).max())
-    scale = max(float(np.abs(value).max()), 1.0)
+    scale = float(np.abs(value).max())
     if not math.isfinite(difference) or difference > tolerance * scale:
       raise AlignetError(
           f"the exported model gives other values of {name}: {difference:.2g}"
@@ -129,5 +130,6 @@ def check(
   largest = max(differences.values())
   return largest, (
       f"read back after writing, {len(differences)} outputs of two random"
-      f" images differ by at most {largest:.2g}"
+      f" images differ by at most {largest:.2g}, each by at most"
+      f" {tolerance:.0e} of its largest value"
   )

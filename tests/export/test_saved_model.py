@@ -83,6 +83,25 @@ def test_other_values_are_noticed():
     )
 
 
+@pytest.mark.parametrize("factor", [1e-2, 0.0])
+def test_a_small_output_is_compared_with_its_own_size(factor):
+  model = _model()
+  params = jax.tree.map(np.float32, _params(model))
+  head = params["triplet_head"]
+  params["triplet_head"] = jax.tree.map(lambda a: a * factor, head)
+  serve = jax.jit(serving.function(model, layers=False))
+  exact = lambda images: serve(params, images)
+  assert serving.check(model, params, exact, layers=False)[0] == 0
+
+  def worse(images):
+    found = dict(exact(images))
+    found["triplet_logits"] = found["triplet_logits"] + 2e-5
+    return found
+
+  with pytest.raises(AlignetError, match="values of triplet_logits: 2e-05"):
+    serving.check(model, params, worse, layers=False)
+
+
 def test_a_folder_with_a_card(tmp_path):
   model = _model(grid=None)
   params = jax.tree.map(np.float32, _params(model, size=(16, 16)))

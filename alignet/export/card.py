@@ -27,7 +27,7 @@ def card(
     licence: of the weights.
     metrics: name to figure.
     config: the model's description, anything JSON can hold.
-    parity: the sentence of `serving.check`.
+    parity: what was compared after reading back, and how it differed.
     usage: lines of code that load it.
   """
   rows = [f"| {name} | {value} |" for name, value in (metrics or {}).items()]

@@ -16,7 +16,7 @@ class Written(NamedTuple):
 
   Attributes:
     model: the part of the model that they hold.
-    difference: the largest of an output, see `serving.check`.
+    difference: the largest of an output, see `serving.check`, or of a tensor.
     parity: a sentence that says it.
     usage: lines of code that load them.
   """
@@ -52,7 +52,7 @@ def export(
     **card: title, base, data, licence, metrics: see `card.card`.
 
   Returns:
-    The largest difference of an output after reading back.
+    The largest difference after reading back, see `Written`.
 
   Raises:
     OutputExistsError: the folder exists.

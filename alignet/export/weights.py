@@ -5,6 +5,7 @@ import pathlib
 from typing import Any
 
 from alignet import files
+from alignet.errors import AlignetError
 from alignet.export import serving
 from alignet.export.folder import Written
 from alignet.models import checkpoints
@@ -30,7 +31,16 @@ def write_safetensors(
       "import alignet\n"
       'features = alignet.load_model("weights.safetensors")(images)'
   )
-  return _written(model, params, checkpoints.load(path), usage)
+  model_again, params_again = checkpoints.load(path)
+  serve = jax.jit(serving.function(model_again, layers=False))
+  difference, sentence = serving.check(
+      model,
+      params,
+      lambda images: serve(params_again, images),
+      layers=False,
+      tolerance=_TOLERANCE,
+  )
+  return Written(model, difference, sentence, usage)
 
 
 def write_huggingface(
@@ -41,7 +51,8 @@ def write_huggingface(
   The backbone alone: `transformers` has no place for a triplet head.
 
   Raises:
-    AlignetError: a model that `transformers` does not have.
+    AlignetError: a model that `transformers` does not have, or would compute
+      differently; tensors that are others when they are read back.
   """
   backbone = flax.traverse_util.flatten_dict(dict(params["backbone"]), sep="/")
   tensors = huggingface.write(backbone)
@@ -58,29 +69,24 @@ def write_huggingface(
   expected = weights.shapes(alone)
   again = weights.read(folder, expected)
   checkpoints.check_tree(again, expected, folder)
-  again = flax.traverse_util.unflatten_dict(again, sep="/")
+  difference = np.max(
+      [np.abs(again[f"backbone/{k}"] - v).max() for k, v in backbone.items()]
+  )
+  if difference != 0:  # Also where it is NaN.
+    raise AlignetError(
+        "the tensors that were read back have other values than the model's:"
+        f" {difference:.2g} away; nothing was kept"
+    )
   name = config["architectures"][0]
   usage = (
       f"from transformers import {name}\n"
       f'model = {name}.from_pretrained("FOLDER")'
   )
-  return _written(
-      alone, {"backbone": params["backbone"]}, (alone, again), usage
+  sentence = (
+      f"{len(tensors)} tensors were read back after writing, and are the"
+      " model's; transformers was not run on them"
   )
-
-
-def _written(model, params, again, usage) -> Written:
-  """Measures what was read back: a model and its parameters."""
-  model_again, params_again = again
-  serve = jax.jit(serving.function(model_again, layers=False))
-  difference, sentence = serving.check(
-      model,
-      params,
-      lambda images: serve(params_again, images),
-      layers=False,
-      tolerance=_TOLERANCE,
-  )
-  return Written(model, difference, sentence, usage)
+  return Written(alone, float(difference), sentence, usage)
 
 
 def _preprocessor(model: VisionModel, size: int) -> dict[str, Any]:

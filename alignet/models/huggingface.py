@@ -88,6 +88,21 @@ _LAYERS = {
     "vit": "encoder.layer",
     "dinov2": "encoder.layer",
 }
+# What a family's modules compute, whatever config.json says.
+_TOKEN = dict(pool="tok", class_position=True, scan=False)
+_FIXED = {
+    "siglip": dict(
+        pool="map",
+        final_norm="before_pool",
+        patch_bias=True,
+        pre_norm=False,
+        layer_scale=None,
+        scan=False,
+    ),
+    "clip": dict(_TOKEN, patch_bias=False, pre_norm=True, layer_scale=None),
+    "vit": dict(_TOKEN, patch_bias=True, pre_norm=False, layer_scale=None),
+    "dinov2": dict(_TOKEN, patch_bias=True, pre_norm=False),
+}
 # Towers and heads that are no part of the representation.
 _UNUSED = (
     *("text_model.", "text_projection.", "visual_projection.", "logit_"),
@@ -199,8 +214,32 @@ def write(params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def config(vit: ViT, kind: Family, image_size: int) -> dict[str, Any]:
-  """The config.json from which `transformers` builds the same model."""
+  """The config.json from which `transformers` builds the same model.
+
+  Raises:
+    AlignetError: `transformers` would compute something else.
+  """
+  differ = [
+      f"{name}={getattr(vit, name)!r}, where it has {value!r}"
+      for name, value in _FIXED[kind].items()
+      if getattr(vit, name) != value
+  ]
+  mlp_dim = vit.mlp_dim or 4 * vit.width
+  if kind == "dinov2" and mlp_dim % vit.width:
+    differ.append(
+        f"mlp_dim={mlp_dim}, where it has a multiple of the width {vit.width}"
+    )
   rows, columns = vit.grid or (0, 0)
+  if rows == columns and rows and image_size // vit.patch_size != rows:
+    differ.append(
+        f"a grid of {rows} x {columns} patches, where it has that of images of"
+        f" {image_size} pixels"
+    )
+  if differ:
+    raise AlignetError(
+        f"transformers' {kind} computes something else: this model has"
+        f" {'; '.join(differ)}; export it with --to=safetensors"
+    )
   if not rows or rows != columns:
     raise AlignetError(
         "transformers' models have a square grid of positions, found"
@@ -218,7 +257,6 @@ def config(vit: ViT, kind: Family, image_size: int) -> dict[str, Any]:
       "num_channels": 3,
       "torch_dtype": "float32",
   }
-  mlp_dim = vit.mlp_dim or 4 * vit.width
   if kind == "dinov2":
     return {
         **common,

@@ -45,6 +45,8 @@ def test_transformers_folder(tmp_path, name):
       out, export.write_huggingface, model, params, title="mine"
   )
   assert difference == 0
+  card = (out / "README.md").read_text()
+  assert "tensors were read back" in card and "differ by" not in card
   _, again = weights.load(out, variant)
   wanted = flax.traverse_util.flatten_dict(params["backbone"])
   found = flax.traverse_util.flatten_dict(again["backbone"])
@@ -92,6 +94,36 @@ def test_ours_keeps_the_heads_and_a_card_tells(tmp_path):
     assert part in card, card
   with pytest.raises(OutputExistsError):
     folder.export(out, export.write_safetensors, model, params, title="mine")
+
+
+@pytest.mark.parametrize(
+    "name, fields, message",
+    [
+        (
+            "siglip-b16",
+            dict(final_norm="after_pool"),
+            "final_norm='after_pool'",
+        ),
+        ("siglip-b16", dict(patch_bias=False), "patch_bias=False"),
+        ("siglip-b16", dict(pre_norm=True), "pre_norm=True"),
+        ("vit-b16", dict(class_position=False), "class_position=False"),
+        ("vit-b16", dict(pre_norm=True), "patch_bias=True, where it has False"),
+        ("clip-b16", dict(layer_scale=1.0), "layer_scale=1.0"),
+        ("clip-b16", dict(patch_bias=True), "patch_bias=True"),
+        ("dinov2-b14", dict(mlp_dim=20), "mlp_dim=20, .* of the width 12"),
+        ("dinov2-b14", dict(pool="gap"), "pool='gap', where it has 'tok'"),
+        ("dinov2-b14", dict(grid=(3, 3)), "grid of 3 x 3 .* of 10 pixels"),
+    ],
+)
+def test_what_transformers_would_compute_differently(
+    tmp_path, name, fields, message
+):
+  _, model, params = _make(name, **fields)
+  with pytest.raises(AlignetError, match=message):
+    folder.export(
+        tmp_path / "out", export.write_huggingface, model, params, title="mine"
+    )
+  assert not list(tmp_path.iterdir())
 
 
 def test_what_cannot_be_exported_leaves_nothing(tmp_path):

@@ -10,8 +10,8 @@ one disturbs both. CPU seconds are of all threads of the process; the median of
 the calls. PyTorch's threads are told not to spin while they wait, which would
 count as work. `of_peak` is the share of a float32 matrix product's FLOP per CPU
 second, measured the same way in the same process. The last line is one JSON
-object; `ratio` is ours over PyTorch's, smaller is better. Needs
-alignet[parity].
+object; `cpu_ratio` and `wall_ratio` are our time over PyTorch's, smaller is
+better. Needs alignet[parity].
 """
 
 import argparse

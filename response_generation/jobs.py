@@ -63,9 +63,10 @@ class Job:
     self.teacher = None if r.transform is None else transforms.load(r.transform)
     if self.teacher is not None:
       self.teacher(source.features[:1])  # Refuses other widths before work.
+    self._target = None
     if r.temperature_from is not None:
       if pathlib.Path(r.temperature_from) not in earlier:
-        temperature_lib.target_entropy(r.temperature_from)
+        self._target = temperature_lib.target_entropy(r.temperature_from)
     self._inputs = {**common, "transform": _sha256(r.transform)}
     self._how = {"version": VERSION, "similarity": r.similarity}
     self._how |= {"store": store, "device": device}
@@ -113,8 +114,11 @@ class Job:
         made[key] = answerer(z, self._how["device"], workers)
     self.answer = made[key]
 
-  def finish(self, source, indices, about, workers) -> dict[str, Any]:
-    """Joins the shards, finds the temperature, writes the npz."""
+  def finish(self, source, indices, about, workers, done) -> dict[str, Any]:
+    """Joins the shards, finds the temperature, writes the npz.
+
+    `done` holds the metas of this call's earlier responses by path.
+    """
     r, how = self.response, self._how
     similarities = self.shards.join()
     error = None
@@ -122,9 +126,10 @@ class Job:
       error = scratch.error(
           similarities, indices, source.features, self.teacher, r.similarity
       )
-    target, temperature = None, 1.0
+    target, temperature = self._target, 1.0
     if r.temperature_from is not None:
-      target = temperature_lib.target_entropy(r.temperature_from)
+      if target is None:
+        target = done[pathlib.Path(r.temperature_from)]["mean_entropy"]
       temperature = temperature_lib.match(similarities, target)
       similarities = self.shards.join(divide_by=temperature)
     meta = {

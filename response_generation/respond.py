@@ -159,7 +159,7 @@ def respond_all(
             if key not in ("sha256", "versions")
         },
     }
-    done[job.out] = job.finish(source, indices, about, workers)
+    done[job.out] = job.finish(source, indices, about, workers, done)
   return [done[job.out] for job in jobs]
 
 
@@ -190,7 +190,8 @@ def _read_triplets(
         f"{path} was sampled over {meta['n_images']} images, the"
         f" representations are of {n}; use the ones it was sampled for"
     )
-  triplets_lib.check(indices, n, what=f"indices in {path}")
+  if not isinstance(meta.get("n_images"), int):  # Else `read` has checked.
+    triplets_lib.check(indices, n, what=f"indices in {path}")
   return indices, meta
 
 

@@ -28,6 +28,9 @@ _FARTHEST = 200.0  # |log T| where the search for a bracket ends.
 def mean_entropy(similarities: np.ndarray, temperature: float = 1.0) -> float:
   """Mean over rows of the entropy of softmax(s / T), in float64.
 
+  It does not depend on the order of the three in a row, to the last bit: it is
+  the same before and after a file puts them into canonical order.
+
   Args:
     similarities: (n, 3) [s01, s02, s12].
     temperature: T > 0.
@@ -38,8 +41,9 @@ def mean_entropy(similarities: np.ndarray, temperature: float = 1.0) -> float:
 
   def entropy(start: int) -> float:
     s = np.asarray(similarities[start : start + _ROWS], np.float64)
+    s = np.sort(s, axis=1)
     # The differences are divided, which cannot turn infinity into NaN.
-    s = (s - s.max(axis=-1, keepdims=True)) / temperature
+    s = (s - s[:, -1:]) / temperature
     log_p = similarity.log_choice_probabilities(s)
     return float(np.sum(similarity.entropy(log_p)))
 

@@ -8,6 +8,7 @@ import textwrap
 from alignet import files
 from alignet import transforms
 from alignet import triplet_io
+from alignet import triplets as triplets_lib
 from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 from response_generation import respond
 from response_generation import scratch
+from response_generation import temperature
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -140,6 +142,41 @@ def test_matched_has_the_entropy_of_aligned(world, tmp_path):
       for row in _formula(world.features, world.indices)
   ]
   _check(matched, scaled, world.names)
+
+
+def test_the_target_is_walked_once_or_known(world, tmp_path, monkeypatch):
+  real, walks = temperature.target_entropy, []
+
+  def target_entropy(path):
+    walks.append(path)
+    return real(path)
+
+  monkeypatch.setattr(temperature, "target_entropy", target_entropy)
+  aligned, matched = tmp_path / "a.npz", tmp_path / "m.npz"
+  responses = [
+      respond.Response(out=aligned, transform=world.transform),
+      respond.Response(out=matched, temperature_from=aligned),
+  ]
+  _, together = respond.respond_all(**world.inputs, responses=responses)
+  assert not walks
+  assert together["target_entropy"] == real(aligned)
+  alone = respond.respond(
+      **world.inputs, temperature_from=aligned, out=tmp_path / "again.npz"
+  )
+  assert walks == [aligned]
+  assert alone == together
+
+
+def test_sampled_triplets_are_checked_once(world, tmp_path, monkeypatch):
+  real, checked = triplets_lib.check, []
+
+  def check(*args, what, **kwargs):
+    checked.append(what)
+    return real(*args, what=what, **kwargs)
+
+  monkeypatch.setattr(triplets_lib, "check", check)
+  respond.respond(**world.inputs, out=tmp_path / "x.npz")
+  assert checked.count(f"indices in {world.triplets}") == 1
 
 
 def test_bytes_depend_on_neither_blocks_nor_threads_nor_scratch(
@@ -349,6 +386,15 @@ def _outside(world):
   files.save_npz(world.triplets, arrays, overwrite=True)
 
 
+def _outside_a_strange_number(world):
+  """`n_images` that a reader cannot go by."""
+  arrays = {
+      "indices": np.array([[0, 1, 60]], np.int32),
+      "meta": files.json_array({"n_images": 60.0}),
+  }
+  files.save_npz(world.triplets, arrays, overwrite=True)
+
+
 def _none(world):
   arrays = {
       "indices": np.zeros((0, 3), np.int32),
@@ -375,6 +421,7 @@ def _overflow(world):
         (_other_width, r"expected shape \(any, 9\)"),
         (_fewer_images, "sampled over 60 images"),
         (_outside, "expected numbers from 0 to 59"),
+        (_outside_a_strange_number, "expected numbers from 0 to 59"),
         (_none, "at least one triplet"),
         (lambda w: w.triplets.unlink(), "does not exist"),
         (lambda w: w.transform.write_bytes(b"PK"), "truncated"),

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 from alignet import files
@@ -33,6 +34,13 @@ def test_blocks_do_not_matter(monkeypatch):
   once = temperature.mean_entropy(s)
   monkeypatch.setattr(temperature, "_ROWS", 17)
   assert temperature.mean_entropy(s) == pytest.approx(once, rel=1e-12)
+
+
+def test_order_in_a_row_does_not_matter_to_the_last_bit():
+  s = _similarities(5.0)
+  once = temperature.mean_entropy(s)
+  for order in itertools.permutations(range(3)):
+    assert temperature.mean_entropy(s[:, order]) == once
 
 
 @settings(max_examples=30, deadline=None)

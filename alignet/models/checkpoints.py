@@ -5,8 +5,10 @@ Tensors are named by their path in the parameter tree
 model's own description, so that a file alone is enough to rebuild it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+import contextlib
 import dataclasses
+import hashlib
 import json
 from typing import Any
 
@@ -169,10 +171,37 @@ def read(path: files.Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
   Raises:
     AlignetError: missing, truncated, or of another format.
   """
+  with _opened(path) as f:
+    return {k: f.get_tensor(k) for k in f.keys()}, f.metadata() or {}
+
+
+def header(path: files.Path) -> dict[str, str]:
+  """Header of any safetensors file; no tensor is read.
+
+  Raises:
+    AlignetError: missing, truncated, or of another format.
+  """
+  with _opened(path) as f:
+    return f.metadata() or {}
+
+
+def sha256(params: Mapping[str, Any]) -> str:
+  """Hexadecimal sha256 of parameters: names, shapes, dtypes and values."""
+  digest = hashlib.sha256()
+  flat = flax.traverse_util.flatten_dict(dict(params), sep="/")
+  for name, value in sorted(flat.items()):
+    value = np.asarray(value, order="C")
+    digest.update(f"{name} {value.shape} {value.dtype}\n".encode())
+    digest.update(value)
+  return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _opened(path: files.Path) -> Iterator[Any]:
   _check_no_pickle(path)
   try:
     with safetensors.safe_open(path, framework="numpy") as f:
-      return {k: f.get_tensor(k) for k in f.keys()}, f.metadata() or {}
+      yield f
   except FileNotFoundError as e:
     raise AlignetError(f"{str(path)!r} does not exist") from e
   except (OSError, safetensors.SafetensorError) as e:

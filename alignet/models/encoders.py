@@ -105,7 +105,7 @@ def open(  # pylint: disable=redefined-builtin
       layer=layer or "pre_logits",
       size=size,
       batch_size=batch_size,
-      weights="" if os.path.isdir(path) else files.sha256(path),
+      weights=None if os.path.isdir(path) else files.sha256(path),
   )
 
 
@@ -120,7 +120,8 @@ class FlaxEncoder:
     batch_size: images on the device at a time; None for 256, or fewer where
       attention needs more memory. Smaller batches are padded, so that the model
       is compiled once.
-    weights: sha256 of the file the parameters come from.
+    weights: sha256 of the file the parameters come from; None for that of the
+      parameters themselves.
   """
 
   parallel = False
@@ -133,7 +134,7 @@ class FlaxEncoder:
       layer: str = "pre_logits",
       size: int | None = None,
       batch_size: int | None = None,
-      weights: str = "",
+      weights: str | None = None,
   ):
     self.size = size or _size(model, params)
     self.batch_size = (
@@ -144,11 +145,16 @@ class FlaxEncoder:
           f"batch size: expected at least 1, found {self.batch_size}"
       )
     self._model, self._params, self._layer = model, params, layer
-    self.meta = {
-        "model": checkpoints.describe(model),
-        "weights_sha256": weights,
-        "layer": layer,
-        "pixel_range": pixels.text(model.pixel_range),
+    self._weights = weights
+
+  @functools.cached_property
+  def meta(self) -> Mapping[str, Any]:
+    """See `Encoder`; made when asked for, as it may read all parameters."""
+    return {
+        "model": checkpoints.describe(self._model),
+        "weights_sha256": self._weights or checkpoints.sha256(self._params),
+        "layer": self._layer,
+        "pixel_range": pixels.text(self._model.pixel_range),
     }
 
   def __call__(self, images: np.ndarray) -> np.ndarray:

@@ -4,7 +4,8 @@
 - Hugging Face: safetensors with the names of `transformers`, or a folder with
   model.safetensors;
 - big_vision: npz;
-- Orbax: the workdir of a training, or one of its checkpoints.
+- Orbax: the workdir of a training, or one of its checkpoints; to go on
+  training from, as it does not say which model it is (`InitFromWeights`).
 
 Nothing is unpickled.
 """
@@ -29,6 +30,9 @@ import numpy as np
 
 _BACKBONE = "backbone/"
 _HALF = ("float16", "bfloat16")
+# In these a file may differ from the model named: they change nothing, beyond
+# rounding, on images of the model's size.
+_FREE = ("parent", "name", "dropout", "remat", "scan", "dtype", "resampling")
 
 
 def load(
@@ -41,7 +45,9 @@ def load(
 
   Args:
     path: a file or folder.
-    variant: the model; only weights of ours say themselves what they are.
+    variant: the model. Weights of ours say themselves what they are: theirs is
+      the model that is returned, with all its heads, and a variant of another
+      backbone or pixel range is an error.
     allow_half: see `read`.
 
   Returns:
@@ -49,16 +55,32 @@ def load(
 
   Raises:
     AlignetError: missing or damaged; of another format, family or size; no
-      variant where one is needed.
+      variant where one is needed; a training's folder.
   """
   path = pathlib.Path(path)
-  if variant is None:
-    if path.is_dir() or path.suffix == ".npz":
-      raise AlignetError(
-          f"{path} does not describe its model; name it, one of"
-          f" {', '.join(zoo.ZOO)}"
-      )
-    return checkpoints.load(path)
+  if path.is_dir() and not (path / "model.safetensors").exists():
+    run = path
+    for part in ("default", "ckpt_*", "checkpoints"):
+      run = run.parent if run.match(part) else run
+    raise AlignetError(
+        f"{path} holds no model.safetensors of transformers, and the"
+        " checkpoints of a training do not say which model they are of; pass"
+        f" {run}/weights.safetensors alone, as --model, which `alignet train`"
+        " writes when it is done"
+    )
+  other = path.is_dir() or path.suffix == ".npz"
+  if variant is None and other:
+    raise AlignetError(
+        f"{path} does not describe its model; name it, one of"
+        f" {', '.join(zoo.ZOO)}"
+    )
+  if variant is None or (
+      not other and checkpoints.is_ours(checkpoints.header(path))
+  ):
+    model, params = checkpoints.load(path)
+    if variant is not None:
+      _check_same(model, variant, path)
+    return model, params
   model = variant.model()
   expected = shapes(model)
   tensors = read(path, expected, allow_half=allow_half)
@@ -170,6 +192,34 @@ class InitFromWeights(kd.ckpts.InitTransform):
     return state.replace(params=params)
 
 
+def _check_same(
+    model: VisionModel, variant: zoo.Variant, path: pathlib.Path
+) -> None:
+  """Fails where a file's own model computes something else than the variant."""
+  vit = model.backbone
+  # What is left open is what the variant says, if the parameters fit.
+  vit = vit.clone(
+      mlp_dim=vit.mlp_dim or 4 * vit.width,
+      grid=vit.grid or variant.vit().grid,
+  )
+  pairs = [("pixel_range", model.pixel_range, variant.pixel_range)]
+  pairs += [
+      (field.name, getattr(vit, field.name), getattr(variant.vit(), field.name))
+      for field in dataclasses.fields(vit)
+      if field.name not in _FREE
+  ]
+  differ = [
+      f"{name}={own!r} instead of {value!r}"
+      for name, own, value in pairs
+      if own != value
+  ]
+  if differ:
+    raise AlignetError(
+        f"{path} describes its model itself, and that is not {variant.name}:"
+        f" {'; '.join(differ)}; pass it alone, as --model={path}"
+    )
+
+
 def _in_backbone(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
   return {_BACKBONE + name: value for name, value in tensors.items()}
 
@@ -202,19 +252,23 @@ def _read_orbax(path: pathlib.Path) -> dict[str, np.ndarray]:
   step = max(steps)[1] if steps else folder
   if (step / "default").is_dir():
     step = step / "default"
+  checkpointer = ocp.Checkpointer(ocp.PyTreeCheckpointHandler())
   try:
+    metadata = checkpointer.metadata(step.absolute()).item_metadata
+    if metadata is None:
+      raise ValueError("no checkpoint")
+    # The parameters alone: the optimizer's state is twice as large.
+    wanted = {"params": metadata.tree["params"]}
     # Without a sharding of its own each array goes to one device.
-    tree = ocp.PyTreeCheckpointer().metadata(step.absolute())
-    tree = getattr(tree, "item_metadata", tree)
-    tree = getattr(tree, "tree", tree)
-    args = jax.tree.map(
-        lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree
+    args = ocp.args.PyTreeRestore(
+        item=wanted,
+        restore_args=jax.tree.map(
+            lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted
+        ),
+        partial_restore=True,
     )
-    restored = ocp.PyTreeCheckpointer().restore(
-        step.absolute(), restore_args=args
-    )
-    params = restored["params"]
-  except (ValueError, OSError, KeyError, TypeError, AttributeError) as e:
+    params = checkpointer.restore(step.absolute(), args=args)["params"]
+  except (ValueError, OSError, KeyError) as e:
     reason = (str(e).strip().splitlines() or [type(e).__name__])[0]
     raise AlignetError(
         f"{path} holds no checkpoint of a training: expected ckpt_N folders, a"

@@ -1,8 +1,18 @@
 """Encoders: ONNX files against NumPy, models of ours against Flax."""
 
+import dataclasses
+import shutil
+
 from alignet import models
+from alignet.data import image_folder
 from alignet.errors import AlignetError
+from alignet.errors import OutputExistsError
 from alignet.models import encoders
+from alignet.models import huggingface
+from alignet.models import weights
+from alignet.models import zoo
+from alignet.representations import extract
+import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +20,7 @@ import onnx
 from onnx import TensorProto
 from onnx import helper
 import pytest
+import safetensors.numpy
 
 
 def network(
@@ -132,6 +143,76 @@ def test_no_onnx_file(tmp_path):
     encoders.open(f"onnx:{tmp_path}/m.onnx", **_GOOD)
   with pytest.raises(AlignetError, match="expected onnx:FILE, a .safeten"):
     encoders.open("vit", **_GOOD)
+
+
+@pytest.fixture
+def variant(monkeypatch):
+  """A small model under a published name."""
+  found = zoo.find("vit-ti16")
+  small = dict(width=12, depth=1, num_heads=3, mlp_dim=20)
+  found = dataclasses.replace(
+      found, fields={**found.fields, **small}, patch_size=4, image_size=8
+  )
+  monkeypatch.setattr(zoo, "ZOO", {found.name: found})
+  return found
+
+
+def _folder(path, variant, seed):
+  """Weights as transformers lays them out in a folder."""
+  rng = np.random.default_rng(seed)
+  own = {
+      k.removeprefix("backbone/"): rng.normal(size=shape).astype(np.float32)
+      for k, shape in weights.shapes(variant.model()).items()
+  }
+  path.mkdir()
+  file = path / "model.safetensors"
+  file.write_bytes(safetensors.numpy.save(huggingface.write(own)))
+  return path
+
+
+def test_folders_of_other_weights_are_not_mixed(tmp_path, variant):
+  (tmp_path / "images").mkdir()
+  for i in range(3):
+    image = np.full((8, 8, 3), 40 * i, np.uint8)
+    cv2.imwrite(str(tmp_path / "images" / f"{i}.png"), image)
+  source = image_folder.FolderSource(tmp_path / "images")
+  a, b = (_folder(tmp_path / name, variant, i) for i, name in enumerate("ab"))
+
+  def run(folder, out, **settings):
+    encoder = encoders.open(variant.name, weights=folder)
+    return extract.to_directory(
+        source, encoder, tmp_path / out, shard_size=2, **settings
+    )
+
+  run(a, "whole")
+  shutil.copytree(a, tmp_path / "moved")
+  assert run(tmp_path / "moved", "whole").extracted == 0  # The same weights.
+  with pytest.raises(OutputExistsError, match="other settings"):
+    run(b, "whole")
+  run(a, "part", shards=(0, 1))
+  with pytest.raises(AlignetError, match=r"\(other weights_sha256\)"):
+    run(b, "part")
+
+
+def test_a_digest_is_of_names_shapes_and_values():
+  model = models.VisionModel(
+      backbone=models.ViT(patch_size=4, width=8, depth=1, num_heads=2)
+  )
+  trees = [
+      {"a": {"b": np.arange(4.0)}},
+      {"a": {"c": np.arange(4.0)}},
+      {"a": {"b": np.arange(4.0).reshape(2, 2)}},
+      {"a": {"b": np.arange(4.0) + 1e-9}},
+      {"a": {"b": np.arange(4.0, dtype=np.float32)}},
+  ]
+  make = lambda tree: encoders.FlaxEncoder(model, tree, size=8, batch_size=1)
+  digests = [make(tree).meta["weights_sha256"] for tree in trees]
+  assert len(set(digests)) == len(trees) and set(map(len, digests)) == {64}
+  order = [
+      {"a": np.ones(2), "b": np.ones(1)},
+      {"b": np.ones(1), "a": np.ones(2)},
+  ]
+  assert len({make(tree).meta["weights_sha256"] for tree in order}) == 1
 
 
 def test_a_model_of_ours(tmp_path):

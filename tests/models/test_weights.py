@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import shutil
 
 from alignet import models
 from alignet.errors import AlignetError
@@ -194,9 +195,10 @@ def test_training_starts_from_any_format(tmp_path, form):
           {"params": tree, "step": np.asarray(step)},
       )
   model = variant.model(triplet_dim=5)
-  zeros = jax.tree.map(np.zeros_like, _tree(flat))
-  zeros["triplet_head"] = {"kernel": np.ones((12, 5)), "bias": np.ones(5)}
-  assert model.triplet_dim == 5
+  zeros = flax.traverse_util.unflatten_dict(
+      {k: np.zeros(s, "f4") for k, s in weights.shapes(model).items()}, sep="/"
+  )
+  zeros["triplet_head"] = jax.tree.map(np.ones_like, zeros["triplet_head"])
   transform = models.InitFromWeights(path=str(path))
   found = transform.transform(_state(zeros)).params
   for k, v in flax.traverse_util.flatten_dict(
@@ -206,11 +208,92 @@ def test_training_starts_from_any_format(tmp_path, form):
   np.testing.assert_array_equal(found["triplet_head"]["bias"], np.ones(5))
 
 
+def _checkpoint(path, tree):
+  """A checkpoint of one folder an array, so that one can be damaged."""
+  handler = ocp.PyTreeCheckpointHandler(use_ocdbt=False)
+  ocp.Checkpointer(handler).save(path / "default", tree)
+  return path
+
+
+def test_a_trainings_parameters_are_read_alone(tmp_path):
+  variant = _variant("siglip-b16")
+  flat = _params(variant)
+  moments = {"mu": np.ones(3), "nu": np.ones(3)}
+  path = _checkpoint(
+      tmp_path / "ckpt_1", {"params": _tree(flat), "opt_state": moments}
+  )
+  damaged = list((path / "default").glob("opt_state.*/[0-9]*"))
+  assert len(damaged) == 2
+  for values in damaged:
+    values.write_bytes(b"no values")
+  found = weights.read(tmp_path, weights.shapes(variant.model()))
+  assert found.keys() == {f"backbone/{k}" for k in flat}
+  for k, v in flat.items():
+    np.testing.assert_array_equal(found[f"backbone/{k}"], v)
+
+
+def test_damaged_trainings(tmp_path, monkeypatch):
+  expected = weights.shapes(_variant("siglip-b16").model())
+  path = _checkpoint(tmp_path / "ckpt_1", {"params": {"a": np.ones(3)}})
+  (array,) = (path / "default").glob("params.*")
+  shutil.rmtree(array)
+  with pytest.raises(AlignetError, match="no checkpoint of a training"):
+    weights.read(tmp_path, expected)
+  path = _checkpoint(tmp_path / "ckpt_2", {"weights": {"a": np.ones(3)}})
+  with pytest.raises(AlignetError, match="no checkpoint of a .*'params'"):
+    weights.read(tmp_path, expected)
+  (path / "default" / "_METADATA").write_text("{")
+  with pytest.raises(AlignetError, match="no checkpoint of a training"):
+    weights.read(tmp_path, expected)
+
+  def metadata(*_):
+    raise TypeError("a mistake in the code")
+
+  monkeypatch.setattr(ocp.Checkpointer, "metadata", metadata)
+  with pytest.raises(TypeError, match="a mistake in the code"):
+    weights.read(tmp_path, expected)
+
+
+def test_a_training_does_not_say_its_model(tmp_path):
+  variant = _variant("siglip-b16")
+  run = tmp_path / "run"
+  path = run / "checkpoints" / "ckpt_3"
+  _checkpoint(path, {"params": _tree(_params(variant))})
+  for folder in (run, run / "checkpoints", path, path / "default"):
+    for named in (variant, None):
+      _fails(folder, named, f"pass {run}/weights.safetensors alone")
+
+
+def test_ours_say_themselves_what_they_are(tmp_path):
+  variant = _variant("siglip-b16")
+  model = variant.model(triplet_dim=5, dropout=0.1)
+  tree = flax.traverse_util.unflatten_dict(
+      {k: np.ones(s, "f4") for k, s in weights.shapes(model).items()}, sep="/"
+  )
+  path = tmp_path / "w.safetensors"
+  models.save(path, model, tree)
+  found, params = weights.load(path, variant)
+  assert found == model
+  assert params["triplet_head"]["kernel"].shape == (12, 5)
+  models.save(path, model.clone(pixel_range=(0.0, 1.0)), tree, overwrite=True)
+  _fails(
+      path,
+      variant,
+      "not siglip-b16: pixel_range=(0.0, 1.0) instead of (-1.0, 1.0)",
+      f"--model={path}",
+  )
+  assert weights.load(path)[0].pixel_range == (0.0, 1.0)
+  models.save(path, model, tree, overwrite=True)
+  scaled = _variant("siglip-b16", layer_scale=1.0)
+  _fails(path, scaled, "layer_scale=None instead of 1.0")
+
+
 def _fails(path, variant, *parts, **options):
   with pytest.raises(AlignetError) as error:
     weights.load(path, variant, **options)
   message = str(error.value)
-  assert "\n" not in message and str(path) in message or "expected" in message
+  assert "\n" not in message
+  assert str(path) in message or "expected" in message
   for part in parts:
     assert part in message, message
 
@@ -300,7 +383,9 @@ def test_truncated_pickled_and_missing_files(tmp_path):
   _fails(tmp_path / "nothing.safetensors", variant, "does not exist")
   _fails(tmp_path / "nothing.npz", variant, "does not exist")
   (tmp_path / "empty").mkdir()
-  _fails(tmp_path / "empty", variant, "no checkpoint of a training")
+  _fails(tmp_path / "empty", variant, "no model.safetensors", "--model")
+  with pytest.raises(AlignetError, match="no checkpoint of a training"):
+    weights.read(tmp_path / "empty", {})
   _fails(tmp_path / "x.npz", None, "does not describe its model")
 
 

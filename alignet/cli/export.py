@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       metavar="FILE",
       help=(
           "weights of the model that --model names: safetensors of"
-          " transformers, npz of big_vision, or a training's folder"
+          " transformers, also their folder, or npz of big_vision"
       ),
   )
   parser.add_argument(
@@ -89,10 +89,11 @@ def run(args: argparse.Namespace) -> None:
       overwrite=args.overwrite,
       **card,
   )
-  print(
-      f"{args.out}: {args.to}, values differ by at most {difference:.2g} after"
-      " reading back"
-  )
+  if not args.quiet:
+    print(
+        f"{args.out}: {args.to}, differs by at most {difference:.2g} after"
+        " reading back"
+    )
 
 
 def _writer(target: str):

@@ -63,6 +63,9 @@ def load_model(
     *,
     weights: files.Path | None = None,
     layer: str | None = None,
+    size: int | None = None,
+    pixel_range: str | None = None,
+    pool: str | None = None,
     transform: files.Path | None = None,
     batch_size: int | None = None,
     allow_half: bool = False,
@@ -79,7 +82,11 @@ def load_model(
       `alignet.models.zoo`, or onnx:FILE.
     weights: of a model named: a file of `transformers`, big_vision or ours;
       None downloads them from the Hugging Face hub, once.
-    layer: pre_logits (the default), triplet_logits, class_logits.
+    layer: pre_logits (the default), triplet_logits, class_logits; an output of
+      an ONNX file.
+    size: side of the images in pixels; None for what the model says.
+    pixel_range: of an ONNX file: see `alignet.models.pixels`.
+    pool: "first" or "mean" token, of an ONNX output of one vector a token.
     transform: a transform.npz to apply to the representations.
     batch_size: images on the device at a time; None for the model's own.
     allow_half: accept weights in half precision.
@@ -96,6 +103,9 @@ def load_model(
           name,
           weights=weights,
           layer=layer,
+          size=size,
+          pixel_range=pixel_range,
+          pool=pool,
           batch_size=batch_size,
           allow_half=allow_half,
       ),

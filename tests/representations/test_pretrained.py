@@ -17,6 +17,7 @@ import flax
 import numpy as np
 import pytest
 import safetensors.numpy
+from tests.models import test_encoders
 
 
 @pytest.fixture
@@ -78,6 +79,16 @@ def test_with_a_transform(tmp_path, teacher):
   np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
 
 
+def test_an_onnx_file(tmp_path):
+  name = test_encoders.network(tmp_path / "m.onnx")
+  images = _images(3, side=6)[:, :, :6]
+  given = dict(layer="tokens", size=6, pixel_range="0,1")
+  found = alignet.load_model(name, pool="mean", **given)(images)
+  np.testing.assert_allclose(found, images.mean(axis=(1, 2)) / 255, atol=1e-6)
+  found = alignet.load_model(name, pool="first", **given)(images)
+  np.testing.assert_allclose(found, images[:, 0, 0] / 255, atol=1e-6)
+
+
 def test_weights_are_downloaded_once(tmp_path, teacher, monkeypatch):
   variant, _, path = teacher
   monkeypatch.setenv("ALIGNET_CACHE", str(tmp_path / "cache"))
@@ -134,9 +145,12 @@ def test_commands(tmp_path, teacher, capsys):
         [
             *("export", f"--model={variant.name}", f"--weights={path}"),
             *(f"--to={to}", f"--out={folder}", "--data=none"),
+            *(() if to == "safetensors" else ("--quiet",)),
         ]
     )
-    assert code == 0, capsys.readouterr().err
+    said = capsys.readouterr()
+    assert code == 0, said.err
+    assert bool(said.out) == (to == "safetensors")
     card = (folder / "README.md").read_text()
     assert "Base model: google/siglip-so400m-patch14-384" in card
     assert "Licence: Apache-2.0" in card and "Data: none" in card

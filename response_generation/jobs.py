@@ -181,7 +181,7 @@ def compute(
   first, step = part or (0, 1)
   numbers = range(first, jobs[0].shards.count, step)
   for number in progress.bar(numbers, desc="responses", unit="shard"):
-    missing = [job for job in jobs if job.shards.read(number) is None]
+    missing = [job for job in jobs if not job.shards.has(number)]
     if not missing:
       continue
     where = jobs[0].shards.where(number)

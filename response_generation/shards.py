@@ -15,9 +15,11 @@ import pathlib
 import shutil
 
 from alignet import files
+from alignet import npz_stream
 from alignet.errors import AlignetError
 import numpy as np
 
+_KEYS = ("similarities", "fingerprint")
 _FINGERPRINT = "fingerprint.json"
 _LOCK = "lock"
 
@@ -71,21 +73,23 @@ class Shards:
         files.write_json(self.folder / _FINGERPRINT, self.fingerprint)
       yield
 
-  def read(self, number: int) -> np.ndarray | None:
-    """A complete shard of these inputs, or None."""
+  def has(self, number: int) -> bool:
+    """Whether a shard of these inputs is there, by what its head says.
+
+    Damage of the numbers themselves shows when shards are joined.
+    """
     path = self._path(number)
     if not path.exists():
-      return None
+      return False
     try:
-      shard = files.load_npz(path, required=("similarities", "fingerprint"))
+      with files.open_npz(path, required=_KEYS) as archive:
+        fingerprint = files.read_member(archive, "fingerprint", path)
+        shape, _ = npz_stream.header(archive, "similarities", path)
     except AlignetError:
-      return None
-    if str(shard["fingerprint"]) != self.fingerprint:
-      return None
+      return False
     where = self.where(number)
-    similarities = shard["similarities"]
-    complete = similarities.shape == (where.stop - where.start, 3)
-    return similarities if complete else None
+    rows = where.stop - where.start
+    return str(fingerprint) == self.fingerprint and shape == (rows, 3)
 
   def save(self, number: int, similarities: np.ndarray) -> None:
     """Keeps a shard."""
@@ -108,7 +112,7 @@ class Shards:
       (n, 3) float32, read-only.
 
     Raises:
-      AlignetError: a shard is missing.
+      AlignetError: a shard is missing or damaged.
     """
     path = self.folder / f"joined-{divide_by!r}.npy"
     blocks = (
@@ -122,13 +126,16 @@ class Shards:
     return files.load_npy(path, mmap=True)
 
   def _complete(self, number: int) -> np.ndarray:
-    shard = self.read(number)
-    if shard is None:
-      raise AlignetError(
-          f"{self._path(number)} is missing or damaged; run the same command"
-          " again, it computes what is missing"
-      )
-    return shard
+    path = self._path(number)
+    if self.has(number):
+      try:
+        return files.load_npz(path, required=_KEYS)["similarities"]
+      except AlignetError:
+        path.unlink()  # `has` would take it for a good one again.
+    raise AlignetError(
+        f"{path} is missing or damaged; run the same command again, it computes"
+        " what is missing"
+    )
 
   def _path(self, number: int) -> pathlib.Path:
     return self.folder / f"{number * self.rows:012d}.npz"

@@ -4,11 +4,13 @@ import sys
 
 from alignet import files
 from alignet import triplet_io
+from alignet.errors import AlignetError
 from alignet.kernels import dots
 import numpy as np
 import pytest
 from response_generation import respond
 from response_generation import scratch
+from response_generation.shards import Shards
 from tests.response_generation import reference
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -98,19 +100,60 @@ def test_complete_shards_are_not_computed_again(world, tmp_path, monkeypatch):
   assert out.read_bytes() == whole.read_bytes()
 
 
+def _stopped_before_the_end(monkeypatch, **arguments) -> None:
+  """Leaves all shards and no result."""
+
+  def full(*args, **kwargs):
+    raise OSError("stopped before the result was written")
+
+  with monkeypatch.context() as m:
+    m.setattr(triplet_io, "write", full)
+    with pytest.raises(OSError, match="stopped"):
+      respond.respond(**arguments)
+
+
+def test_finished_shards_are_not_loaded_to_see_them(
+    world, tmp_path, monkeypatch
+):
+  out = tmp_path / "x.npz"
+  _stopped_before_the_end(monkeypatch, **world.inputs, out=out, rows=50)
+  real, loaded = files.read_member, []
+
+  def read_member(archive, key, path):
+    loaded.append((key, path.name))
+    return real(archive, key, path)
+
+  monkeypatch.setattr(files, "read_member", read_member)
+  respond.respond(**world.inputs, out=out, rows=50, part=(0, 1))
+  shards = [f"{start:012d}.npz" for start in range(0, 211, 50)]
+  assert [x for x in loaded if x[1] in shards] == [
+      ("fingerprint", name) for name in shards
+  ]
+
+
+def test_a_shard_found_damaged_when_joined_is_no_longer_there(tmp_path):
+  s = np.random.default_rng(0).random((5000, 3), np.float32)
+  shards = Shards(folder=tmp_path, n=5000, rows=3000, fingerprint="x")
+  for number in range(shards.count):
+    shards.save(number, s[shards.where(number)])
+  path = tmp_path / f"{3000:012d}.npz"
+  content = bytearray(path.read_bytes())
+  content[-5000] ^= 1  # Far from what is read of the head.
+  path.write_bytes(content)
+  with pytest.raises(AlignetError, match="damaged; run the same command again"):
+    shards.join()
+  assert [shards.has(number) for number in range(2)] == [True, False]
+  shards.save(1, s[3000:])
+  np.testing.assert_array_equal(shards.join(), s)
+
+
 @pytest.mark.parametrize("damage", ["truncated", "foreign", "short"])
 def test_a_bad_shard_is_computed_again(world, tmp_path, monkeypatch, damage):
   whole = tmp_path / "whole.npz"
   respond.respond(**world.inputs, out=whole)
 
-  def full(*args, **kwargs):
-    raise OSError("stopped before the result was written")
-
   out = tmp_path / "x.npz"
-  with monkeypatch.context() as m:
-    m.setattr(triplet_io, "write", full)
-    with pytest.raises(OSError, match="stopped"):
-      respond.respond(**world.inputs, out=out, rows=50)
+  _stopped_before_the_end(monkeypatch, **world.inputs, out=out, rows=50)
   folder = tmp_path / "x.npz.shards"
   shard = folder / f"{50:012d}.npz"
   arrays = files.load_npz(shard, required=())
@@ -129,12 +172,9 @@ def test_a_bad_shard_is_computed_again(world, tmp_path, monkeypatch, damage):
 
 def test_shards_of_other_inputs_are_dropped(world, tmp_path, monkeypatch):
   out = tmp_path / "x.npz"
-  with monkeypatch.context() as m:
-    m.setattr(
-        triplet_io, "write", lambda *a, **k: (_ for _ in ()).throw(OSError("x"))
-    )
-    with pytest.raises(OSError):
-      respond.respond(**world.inputs, transform=world.transform, out=out)
+  _stopped_before_the_end(
+      monkeypatch, **world.inputs, transform=world.transform, out=out
+  )
   assert (tmp_path / "x.npz.shards").is_dir()
   respond.respond(**world.inputs, out=out)
   reference.check(

@@ -1,6 +1,6 @@
 """Every image transformed once, kept where three rows a triplet are read.
 
-Rows lie one after another, filled up with zeros to a multiple of 64 bytes, in
+Rows lie one after another, filled up with zeros to a multiple of 16 columns, in
 one of three forms. float32 is exact to its rounding; float16 and bfloat16 take
 half the memory and half the time, and move a similarity by about 2^-11 and 2^-8
 of the length of its two rows, over the square root of the number of dimensions.
@@ -78,16 +78,19 @@ def make(
         padded[:, :width] = block
       if form == "float16":
         _check_range(padded, where.start)
-      yield padded
+      yield where, padded
 
   if dtype.itemsize * shape[0] * shape[1] <= _SMALL:
-    return np.concatenate([*walk()])
+    made = np.empty(shape, dtype)
+    for where, block in walk():
+      made[where] = block
+    return made
   path = folder / f"transformed-{inputs[:16]}.npy"
   # NumPy's format has no word for bfloat16: it goes as integers.
   plain = np.dtype(np.uint16) if form == "bfloat16" else dtype
   if not path.exists():
     with files.atomic_write(path) as f:
-      files.write_array(f, shape, plain, (b.view(plain) for b in walk()))
+      files.write_array(f, shape, plain, (b.view(plain) for _, b in walk()))
   return files.load_npy(path, shape=shape, mmap=True).view(dtype)
 
 

@@ -1,3 +1,5 @@
+import tracemalloc
+
 from alignet import files
 from alignet import transforms
 from alignet import triplet_io
@@ -87,3 +89,16 @@ def test_float16_overflow_names_the_way_out(world, tmp_path):
   with pytest.raises(AlignetError, match="choose bfloat16"):
     respond.respond(**arguments, out=tmp_path / "x.npz", store="float16")
   respond.respond(**arguments, out=tmp_path / "x.npz", store="bfloat16")
+
+
+def test_small_rows_are_held_once(tmp_path):
+  x = np.random.default_rng(0).random((120_000, 17), np.float32)
+  tracemalloc.start()
+  try:
+    z = scratch.make(x, None, "dot", "float16", tmp_path, inputs="x", workers=1)
+    _, peak = tracemalloc.get_traced_memory()
+  finally:
+    tracemalloc.stop()
+  np.testing.assert_array_equal(z[:, :17], x.astype(np.float16))
+  assert z.shape == (120_000, 32) and not z[:, 17:].any()
+  assert peak < 1.5 * z.nbytes

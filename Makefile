@@ -39,7 +39,7 @@ format: environment-dev
 	$(VENV)/pyink --quiet .
 
 bench: environment-dev
-	@set -e; for name in sample respond npz extract; do \
+	@set -e; for name in sample respond npz extract evaluate; do \
 	  script=benchmarks/$$name.py; echo "$$script $(BENCH)"; \
 	  $(VENV)/python $$script $(BENCH); \
 	done

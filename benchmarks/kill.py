@@ -3,11 +3,11 @@
   python benchmarks/kill.py [--kills=20]
 
 A first run, of what `alignet sample` and `alignet respond` call, is left alone.
-Then the same is killed with SIGKILL at random moments of sampling, transforming,
-answering, joining and writing, and started again, until that many kills have
-struck; whenever a run comes to its end, its files must be those of the first,
-byte for byte, and nothing else may lie beside them but what `.tmp` names a
-killed writer left. The last line is one JSON object. Linux.
+Then the same is killed with SIGKILL at random moments of sampling,
+transforming, answering, joining and writing, and started again, until that many
+kills have struck; whenever a run comes to its end, its files must be those of
+the first, byte for byte, and nothing else may lie beside them but what `.tmp`
+names a killed writer left. The last line is one JSON object. Linux.
 """
 
 import argparse

@@ -21,6 +21,7 @@ line is JSON.
 
 import argparse
 import json
+import os
 import pathlib
 import resource
 import sys
@@ -301,6 +302,8 @@ def main() -> None:
     rest = [int(a) if a.isdecimal() else a for a in rest]
     print(json.dumps(child(*rest)))
     return
+  # PyTorch's waiting threads would spin, which counts as CPU time.
+  os.environ["OMP_WAIT_POLICY"] = "passive"
   results = {"steps": _steps(args.quick)}
   results["to_the_same_cross_entropy"] = _to_the_same(args.quick)
   results["exhaustive"] = _child("exhaustive", 1152)

@@ -29,6 +29,7 @@ from kauldron import kd
 import numpy as np
 
 _BACKBONE = "backbone/"
+_FINAL = "weights.safetensors"
 _HALF = ("float16", "bfloat16")
 # In these a file may differ from the model named: they change nothing, beyond
 # rounding, on images of the model's size.
@@ -100,7 +101,7 @@ def read(
   """Flat parameters with the names of a `VisionModel`, from any format.
 
   Args:
-    path: a file or folder.
+    path: a file or folder; of a training that ended, the final weights count.
     expected: names and shapes of the model's parameters. Nothing is compared
       here but the family: `checkpoints.check_tree` does.
     allow_half: convert float16 and bfloat16 to float32, which brings back none
@@ -119,6 +120,10 @@ def read(
       for name, shape in expected.items()
       if name.startswith(_BACKBONE)
   }
+  if (path / _FINAL).is_file():
+    path = (
+        path / _FINAL
+    )  # A training's last checkpoint may lie steps before it.
   if path.is_dir() and not (path / "model.safetensors").exists():
     tensors = _read_orbax(path)
   elif path.suffix == ".npz":

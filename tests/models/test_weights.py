@@ -175,7 +175,9 @@ def _state(params):
   )
 
 
-@pytest.mark.parametrize("form", ["huggingface", "big_vision", "orbax", "ours"])
+@pytest.mark.parametrize(
+    "form", ["huggingface", "big_vision", "orbax", "ended", "ours"]
+)
 def test_training_starts_from_any_format(tmp_path, form):
   variant = _variant("siglip-b16")
   flat = _params(variant)
@@ -189,7 +191,11 @@ def test_training_starts_from_any_format(tmp_path, form):
     models.save(path, variant.model(), _tree(flat))
   else:
     path = tmp_path / "run"
-    for step, tree in ((2, {"backbone": {}}), (10, _tree(flat))):
+    last = flat
+    if form == "ended":  # Its last checkpoint lies before its end.
+      last = {k: v + 1 for k, v in flat.items()}
+      models.save(path / "weights.safetensors", variant.model(), _tree(flat))
+    for step, tree in ((2, {"backbone": {}}), (10, _tree(last))):
       ocp.PyTreeCheckpointer().save(
           path / "checkpoints" / f"ckpt_{step}" / "default",
           {"params": tree, "step": np.asarray(step)},

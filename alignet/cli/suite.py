@@ -28,9 +28,14 @@ def run(args: argparse.Namespace) -> None:
     directory, train = _extract(args)
   else:
     directory, train = args.representations, args.train_representations
+  test = _models(args, directory, args.baseline)
   scores, details = {}, {}
-  for part in (_judgments, _rdms, _classes):
-    more, about = part(args, directory, train)
+  for part, arguments in (
+      (_judgments, test),
+      (_rdms, test),
+      (_classes, (*test, directory, train)),
+  ):
+    more, about = part(args, *arguments)
     scores |= more
     details |= about
   inputs = [("representations", directory), ("train", train)]
@@ -61,17 +66,15 @@ def run(args: argparse.Namespace) -> None:
     print(args.out)
 
 
-def _judgments(args, directory, train) -> tuple[dict, dict]:
+def _judgments(args, model, baseline) -> tuple[dict, dict]:
   """Odd-one-out choices of any source."""
   # pylint: disable=g-import-not-at-top
-  del train
   if not (args.trials or args.things or args.levels):
     return {}, {}
   from alignet.data import levels as levels_lib
   from alignet.evals import levels as levels_scores
   from alignet.evals import stored
 
-  model, baseline = _models(args, directory)
   scores, details = {}, {}
   common = {
       "baseline": baseline,
@@ -120,17 +123,15 @@ def _judgments(args, directory, train) -> tuple[dict, dict]:
   return scores, details
 
 
-def _rdms(args, directory, train) -> tuple[dict, dict]:
+def _rdms(args, model, baseline) -> tuple[dict, dict]:
   """Similarity sets."""
   # pylint: disable=g-import-not-at-top
-  del train
   if not args.rdm:
     return {}, {}
   from alignet.data import similarity_sets
   from alignet.evals import rdms
   from uncertainty_distillation import readers
 
-  model, baseline = _models(args, directory)
   images = readers.read_names(args.rdm_images) if args.rdm_images else None
   scores, details = {}, {}
   for name, path in map(_pair, args.rdm):
@@ -149,7 +150,7 @@ def _rdms(args, directory, train) -> tuple[dict, dict]:
   return scores, details
 
 
-def _classes(args, directory, train) -> tuple[dict, dict]:
+def _classes(args, model, baseline, directory, train) -> tuple[dict, dict]:
   """Classification and retrieval, BREEDS."""
   # pylint: disable=g-import-not-at-top
   if not (args.tasks or args.breeds):
@@ -171,17 +172,14 @@ def _classes(args, directory, train) -> tuple[dict, dict]:
     )
   tasks = tuple(filter(None, args.tasks.split(","))) or ("knn",)
   protocol = usefulness.Protocol(tasks=tasks, seed=args.seed)
-  pairs = [
-      tuple(_open(args, d, transform) for d in both)
-      for both, transform in (
-          ((train, directory), args.transform),
-          ((args.baseline_train, args.baseline), args.baseline_transform),
-      )
-      if all(both)
-  ]
-  for model, where in zip(pairs[0], (train, directory)):
-    usefulness.check_level(model.labels, args.level, where)
-  labels = [model.labels[args.level] for model in pairs[0]]
+  learn_from, of_baseline = _models(args, train, args.baseline_train)
+  pairs = [(learn_from, model)]
+  if baseline:
+    pairs.append((of_baseline, baseline))
+  for one, where in ((learn_from, train), (model, directory)):
+    usefulness.check_level(one.labels, args.level, where)
+  # A baseline is asked the same: of equal images its labels are the model's.
+  labels = [one.labels[args.level] for one in pairs[0]]
   rows = [{} for _ in pairs]
   for out, (a, b) in zip(rows, pairs):
     if args.tasks:
@@ -201,17 +199,17 @@ def _classes(args, directory, train) -> tuple[dict, dict]:
   return usefulness.summarise(*rows), {}
 
 
-def _models(args, directory):
+def _models(args, directory, of_baseline):
   """The model, and the baseline or None; both of the same images."""
   from alignet.errors import AlignetError
 
   model = _open(args, directory, args.transform)
-  if not args.baseline:
+  if not of_baseline:
     return model, None
-  baseline = _open(args, args.baseline, args.baseline_transform)
+  baseline = _open(args, of_baseline, args.baseline_transform)
   if model.filenames.tolist() != baseline.filenames.tolist():
     raise AlignetError(
-        f"{args.baseline} and {directory} hold different images, or in another"
+        f"{of_baseline} and {directory} hold different images, or in another"
         " order; extract both from the same source"
     )
   return model, baseline

@@ -195,16 +195,32 @@ def test_one_sentence(world, capsys, args, message):
   assert not (world["dir"] / "r.json").exists()
 
 
-def test_a_baseline_of_other_images(world, capsys):
+@pytest.mark.parametrize(
+    "baseline, asked",
+    [
+        (("other", "bad_train"), ("--levels=levels.npz",)),
+        (("other", "bad_train"), ("--tasks=knn",)),
+        (("bad", "other"), ("--tasks=knn",)),
+        (
+            ("bad", "other"),
+            ("--breeds=living17", "--breeds_hierarchy=breeds"),
+        ),
+    ],
+)
+def test_a_baseline_of_other_images(world, capsys, baseline, asked):
+  """Its features would be scored with the labels of the model's images."""
   opened = store.open("bad")
   store.write(
-      "other", np.array(opened.features), opened.filenames[::-1], {}, {}
+      *("other", opened.features[::-1], opened.filenames[::-1]),
+      *(opened.labels, {}),
   )
-  assert (
-      _run("--representations=good", "--baseline=other", "--levels=levels.npz")
-      == 2
+  args = (
+      *("--representations=good", "--train_representations=good_train"),
+      *(f"--baseline={baseline[0]}", f"--baseline_train={baseline[1]}"),
   )
+  assert _run(*args, *asked) == 2
   assert "hold different images" in capsys.readouterr().err
+  assert not (world["dir"] / "r.json").exists()
 
 
 def test_student(world, tiny_world, shrunk, capsys, monkeypatch):

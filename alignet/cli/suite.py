@@ -91,7 +91,7 @@ def _judgments(args, model, baseline) -> tuple[dict, dict]:
     scores |= found
     details["human/things"] = {
         "ceilings": stored.ceilings_of_choices(
-            choices.triplets, seed=args.seed
+            choices.triplets, choices.participant, seed=args.seed
         ),
         "without_images": left_out,
         "unknown_concepts": choices.report.unknown,

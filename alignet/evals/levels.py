@@ -114,6 +114,7 @@ def evaluate(
     bounds[name] = ceilings.summary(
         np.unique(numbers[inside], return_inverse=True)[1],
         levels.chosen[inside],
+        levels.participants[inside],
         rng=np.random.default_rng(seed),
     )
   return {"scores": scores, "ceilings": bounds, "coverage": coverage}

@@ -214,7 +214,10 @@ def on_choices(
 
 
 def ceilings_of_choices(
-    triplets: np.ndarray, *, seed: int = 0
+    triplets: np.ndarray,
+    participants: np.ndarray | None = None,
+    *,
+    seed: int = 0,
 ) -> Mapping[str, float | int | None] | None:
   """Noise ceilings of choices, from the triplets that were answered repeatedly.
 
@@ -223,27 +226,30 @@ def ceilings_of_choices(
 
   Args:
     triplets: (n, 3) concept numbers, the odd one last.
+    participants: (n,) integers; None where each answer is another person's.
     seed: of the split halves.
 
   Returns:
-    As `ceilings.summary` of the answers to triplets with two answers or more,
-    and None where there are none.
+    As `ceilings.summary` of the answers to triplets that two people or more
+    answered, and None where there are none.
   """
   order = np.argsort(triplets, axis=1)
-  _, stimuli, counts = np.unique(
-      np.take_along_axis(triplets, order, axis=1),
-      axis=0,
-      return_inverse=True,
-      return_counts=True,
+  _, stimuli = np.unique(
+      np.take_along_axis(triplets, order, axis=1), axis=0, return_inverse=True
   )
-  repeated = counts[stimuli.reshape(-1)] > 1
+  stimuli = stimuli.reshape(-1)
+  people = np.arange(len(stimuli)) if participants is None else participants
+  asked = np.unique(np.stack([stimuli, people], axis=1), axis=0)[:, 0]
+  repeated = np.bincount(asked)[stimuli] > 1
   if not repeated.any():
     return None
   # Where the odd one, the last, lies among the ascending numbers.
   chosen = np.array(ODD)[(order == 2).argmax(axis=1)]
-  _, stimuli = np.unique(stimuli.reshape(-1)[repeated], return_inverse=True)
   return ceilings.summary(
-      stimuli, chosen[repeated], rng=np.random.default_rng(seed)
+      np.unique(stimuli[repeated], return_inverse=True)[1],
+      chosen[repeated],
+      people[repeated],
+      rng=np.random.default_rng(seed),
   )
 
 

@@ -3,7 +3,9 @@
 A stimulus is three objects, answered by several people. `stimuli` (n,) numbers
 the stimulus of each answer and `choices` (n,) is the pair that was judged the
 most similar one: 0, 1 or 2 in the order [01, 02, 12] of the stimulus' objects,
-which is the same for all who saw it.
+which is the same for all who saw it. `participants` (n,) tells who answered:
+somebody who saw a stimulus twice is no other person the second time. None where
+each answer is another person's.
 
 Three figures, of two different scores:
 
@@ -62,22 +64,28 @@ def bayes_bound(stimuli: np.ndarray, choices: np.ndarray) -> np.ndarray:
 
 
 def leave_one_out(
-    stimuli: np.ndarray, choices: np.ndarray
+    stimuli: np.ndarray,
+    choices: np.ndarray,
+    participants: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
   """Accuracy of the others' most frequent choice, one number an answer.
 
   Args:
     stimuli: (n,) integers from 0 on.
     choices: (n,) 0, 1 or 2.
+    participants: (n,) integers; all answers of the person are left out.
 
   Returns:
     (n,) float64, 1/k where the choice is one of the others' k most frequent
     ones and 0 elsewhere; (n,) bool, whether there are others: without them the
     score is 1/3, and is best left out.
+
+  Raises:
+    AlignetError: as `counts`.
   """
   stimuli, choices = _check(stimuli, choices)
-  others = counts(stimuli, choices)[stimuli]
-  others[np.arange(len(choices)), choices] -= 1
+  visits, _ = _visits(stimuli, participants)
+  others = counts(stimuli, choices)[stimuli] - counts(visits, choices)[visits]
   modes = _modes(others)
   return modes[np.arange(len(choices)), choices], others.sum(axis=1) > 0
 
@@ -85,47 +93,52 @@ def leave_one_out(
 def split_half(
     stimuli: np.ndarray,
     choices: np.ndarray,
+    participants: np.ndarray | None = None,
     *,
     rng: np.random.Generator,
     splits: int = 100,
 ) -> np.ndarray:
   """Agreement of the modal choices of two halves, one number a stimulus.
 
-  The answers of each stimulus are dealt out to two halves at random (one more
-  to the first where their number is odd). Where a half has k most frequent
-  choices it takes one of them at random: the agreement is the chance that both
-  take the same.
+  The people who saw a stimulus are dealt out to two halves at random, with all
+  their answers (one more person to the first where their number is odd). Where
+  a half has k most frequent choices it takes one of them at random: the
+  agreement is the chance that both take the same.
 
   Args:
     stimuli: (n,) integers from 0 on.
     choices: (n,) 0, 1 or 2.
-    rng: deals out the answers.
+    participants: (n,) integers.
+    rng: deals out the people.
     splits: number of deals, averaged over.
 
   Returns:
-    (stimuli,) float64, NaN for a stimulus with fewer than two answers.
+    (stimuli,) float64, NaN for a stimulus with answers of fewer than two
+    people.
 
   Raises:
-    AlignetError: as `counts`, no stimulus with two answers, no split.
+    AlignetError: as `counts`, no stimulus that two people saw, no split.
   """
   stimuli, choices = _check(stimuli, choices)
-  n = counts(stimuli, choices).sum(axis=1)
+  visits, seen = _visits(stimuli, participants)
+  n = np.bincount(seen)
   if n.max() < 2 or splits < 1:
     raise AlignetError(
-        "split-half: expected at least one split and a stimulus with two"
-        f" answers, found {splits} splits and {n.max()} answers a stimulus"
+        "split-half: expected at least one split and a stimulus with answers of"
+        f" two people, found {splits} splits and {n.max()} people a stimulus"
     )
   starts = np.cumsum(n) - n
+  cells = 3 * stimuli + choices
   total = np.zeros(len(n))
   for _ in progress.bar(range(splits), desc="split-half", unit="split"):
     # Sorted by stimulus and at random within each: the rank tells the half.
-    order = np.lexsort((rng.random(len(stimuli)), stimuli))
-    rank = np.arange(len(stimuli)) - starts[stimuli[order]]
-    second = rank >= (n[stimuli[order]] + 1) // 2
-    cells = 3 * stimuli[order] + choices[order]
+    order = np.lexsort((rng.random(len(seen)), seen))
+    rank = np.arange(len(seen)) - starts[seen[order]]
+    second = np.empty(len(seen), bool)
+    second[order] = rank >= (n[seen[order]] + 1) // 2
     tables = [
         np.bincount(cells[half], minlength=3 * len(n)).reshape(-1, 3)
-        for half in (~second, second)
+        for half in (~second[visits], second[visits])
     ]
     total += (_modes(tables[0]) * _modes(tables[1])).sum(axis=1)
   return np.where(n >= 2, total / splits, np.nan)
@@ -134,6 +147,7 @@ def split_half(
 def summary(
     stimuli: np.ndarray,
     choices: np.ndarray,
+    participants: np.ndarray | None = None,
     *,
     rng: np.random.Generator,
     splits: int = 100,
@@ -143,6 +157,7 @@ def summary(
   Args:
     stimuli: (n,) integers from 0 on.
     choices: (n,) 0, 1 or 2.
+    participants: (n,) integers.
     rng: of the split-half reliability.
     splits: of the split-half reliability.
 
@@ -150,14 +165,18 @@ def summary(
     bayes_bound and leave_one_out over answers, split_half over stimuli,
     stimuli (number of them), answers_per_stimulus (mean).
   """
-  scores, others = leave_one_out(stimuli, choices)
+  scores, others = leave_one_out(stimuli, choices, participants)
   shown = np.unique(stimuli)
   return {
       "bayes_bound": float(bayes_bound(stimuli, choices).mean()),
       "leave_one_out": float(scores[others].mean()) if others.any() else None,
       "split_half": (
           float(
-              np.nanmean(split_half(stimuli, choices, rng=rng, splits=splits))
+              np.nanmean(
+                  split_half(
+                      stimuli, choices, participants, rng=rng, splits=splits
+                  )
+              )
           )
           if others.any()
           else None
@@ -171,6 +190,23 @@ def _modes(table: np.ndarray) -> np.ndarray:
   """1/k at each of the k largest of a row, 0 elsewhere."""
   tied = table == table.max(axis=1, keepdims=True)
   return tied / tied.sum(axis=1, keepdims=True)
+
+
+def _visits(
+    stimuli: np.ndarray, participants: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+  """A person before a stimulus: (n,) its number, (visits,) the stimulus."""
+  if participants is None:
+    return np.arange(len(stimuli)), stimuli
+  participants = files.check_array(
+      participants, "participants", shape=(len(stimuli),), kinds="iu"
+  )
+  pairs, visits = np.unique(
+      np.stack([stimuli, participants.astype(np.int64)], axis=1),
+      axis=0,
+      return_inverse=True,
+  )
+  return visits.reshape(-1), pairs[:, 0]
 
 
 def _check(stimuli, choices) -> tuple[np.ndarray, np.ndarray]:

@@ -101,6 +101,22 @@ def test_what_people_see_does_better(world):
   assert set(ceilings) == {"coarse", "fine", "boundary", "all"}
 
 
+def test_ceilings_know_who_answered(world):
+  """Everybody saw one triplet twice: only others' answers count."""
+  _, levels, _, _ = world
+  found = _evaluate(world, resamples=0)["ceilings"]["all"]
+  right = []
+  for stimulus, person, chosen in zip(
+      levels.stimulus_numbers, levels.participants, levels.chosen
+  ):
+    others = (levels.stimulus_numbers == stimulus) & (
+        levels.participants != person
+    )
+    n = np.bincount(levels.chosen[others], minlength=3)
+    right.append((n[chosen] == n.max()) / (n == n.max()).sum())
+  assert found["leave_one_out"] == pytest.approx(np.mean(right), abs=1e-12)
+
+
 def test_triplet_rsa_by_a_loop(world):
   published, _, good, _ = world
   kept, shown = collections.Counter(), collections.Counter()

@@ -200,3 +200,8 @@ def test_ceilings_need_repeated_triplets():
   # The others of each answer are 1 to 2 against it.
   assert found["leave_one_out"] == 0
   assert stored.ceilings_of_choices(triplets[2:4]) is None
+  # Somebody's second answer says nothing of others.
+  people = np.array([0, 0, 1, 1, 1])
+  found = stored.ceilings_of_choices(triplets, people)
+  assert found["leave_one_out"] == 0 and found["split_half"] == 0
+  assert stored.ceilings_of_choices(triplets, people * 0) is None

@@ -129,17 +129,27 @@ def _rdms(args, model, baseline) -> tuple[dict, dict]:
   if not args.rdm:
     return {}, {}
   from alignet.data import similarity_sets
+  from alignet.errors import AlignetError
   from alignet.evals import rdms
   from uncertainty_distillation import readers
 
-  images = readers.read_names(args.rdm_images) if args.rdm_images else None
+  names = dict(map(_pair, args.rdm_images))
+  sets = [_pair(text) for text in args.rdm]
+  for name in names.keys() - dict(sets).keys():
+    raise AlignetError(
+        f"--rdm_images: expected NAME=FILE with the name of an --rdm, found"
+        f" {name}"
+    )
+  for name, path in sets:
+    if name not in names:
+      similarity_sets.check_order(name, path)
   scores, details = {}, {}
-  for name, path in map(_pair, args.rdm):
+  for name, path in sets:
     found, details[f"human/{name}"] = rdms.on_rdm(
         model,
         similarity_sets.READERS.get(name, similarity_sets.read)(path),
         name=name,
-        images=images,
+        images=readers.read_names(names[name]) if name in names else None,
         category_levels=tuple(args.categories),
         reweighted=args.reweighted,
         baseline=baseline,
@@ -297,7 +307,7 @@ def _hashes(args) -> dict[str, str]:
       "baseline_transform": args.baseline_transform,
       "things": args.things,
       "levels": args.levels,
-      "rdm_images": args.rdm_images,
+      **{f"rdm_images/{n}": path for n, path in map(_pair, args.rdm_images)},
       **{name: path for name, path in map(_pair, args.rdm + args.trials)},
   }
   out = {}

@@ -99,8 +99,14 @@ def add_suite(parser: argparse.ArgumentParser) -> None:
   )
   human.add_argument(
       "--rdm_images",
-      metavar="names.txt",
-      help="file names in the order of the RDMs (default: sorted by name)",
+      action="append",
+      default=[],
+      metavar="NAME=FILE",
+      help=(
+          "file names in the order of the RDM of that name, one a line"
+          " (default: sorted by name, where the set is; hebart2020 and mur2013"
+          " are not); repeatable"
+      ),
   )
   human.add_argument(
       "--categories",

@@ -24,6 +24,8 @@ PETERSON_CATEGORIES = (
     *("furniture", "various", "vegetables"),
 )
 
+_PICKLES = (".pickle", ".pkl")
+
 
 def king2019(path: files.Path, *, stimuli: str = "set1") -> np.ndarray:
   """King et al. 2019: arrangements of 144 natural images, two sets of them.
@@ -91,7 +93,7 @@ def peterson(path: files.Path) -> np.ndarray:
     (1, n, n): 10 minus the mean rating (the largest similarity of the matrix
     where that is above 10).
   """
-  if pathlib.Path(path).suffix in (".pickle", ".pkl"):
+  if pathlib.Path(path).suffix in _PICKLES:
     similarities = _ratings(plain_pickle.load(path), path)
   else:
     content = _mat(path)
@@ -172,6 +174,34 @@ READERS: Mapping[str, Callable[..., np.ndarray]] = {
     "mur2013": mur2013,
 }
 """Reader of each data set that has a published form of its own."""
+
+SORTED_BY_NAME = ("king2019", "cichy2019", "peterson")
+"""Sets whose stimuli are in the order of their file names, see the cards."""
+
+
+def check_order(name: str, path: files.Path) -> None:
+  """Fails where a set's stimuli are not in the order of their file names.
+
+  For callers that have no names in the order of the RDM. What has no card is
+  the caller's own, and its order with it.
+
+  Args:
+    name: of the set.
+    path: its file: the pickle of Peterson's fruits is in another order than
+      the other categories.
+
+  Raises:
+    AlignetError: rows of another order.
+  """
+  numbered = pathlib.Path(path).suffix in _PICKLES
+  if name in READERS and (
+      name not in SORTED_BY_NAME or (name == "peterson" and numbered)
+  ):
+    raise AlignetError(
+        f"{name}: the stimuli of {path} are not in the order of their file"
+        " names; give the names in the order that the data card says"
+        f" (--rdm_images={name}=names.txt, rdm_images)"
+    )
 
 
 def read(path: files.Path, *, similarities: bool = False) -> np.ndarray:

@@ -83,18 +83,23 @@ class RdmEvaluator(_OnImages):
   """People's dissimilarities; see `alignet.data.similarity_sets`.
 
   Attributes:
-    images: image store; sorted by name its images are those of the RDM.
+    images: image store.
     rdm: file with the RDMs.
     name_of_set: one of `similarity_sets.READERS`, or a name of one's own
       for a file that `similarity_sets.read` takes.
+    rdm_images: file names in the order of the RDM; none where the store's
+      images, sorted by name, are those of the RDM.
   """
 
   images: str
   rdm: str
   name_of_set: str
+  rdm_images: tuple[str, ...] = ()
 
   def evaluate(self, state: Any, step: int) -> None:
     """Writes `human/{name_of_set}/{score}` and returns nothing."""
+    if not self.rdm_images:
+      similarity_sets.check_order(self.name_of_set, self.rdm)
     store = images_lib.open_store(self.images)
     reader = similarity_sets.READERS.get(self.name_of_set, similarity_sets.read)
     model = stored.Model(
@@ -103,7 +108,11 @@ class RdmEvaluator(_OnImages):
         labels=store.labels,
     )
     scores, _ = rdms.on_rdm(
-        model, reader(self.rdm), name=self.name_of_set, resamples=2
+        model,
+        reader(self.rdm),
+        name=self.name_of_set,
+        images=np.array(self.rdm_images) if self.rdm_images else None,
+        resamples=2,
     )
     self._write(step, scores)
 

@@ -74,7 +74,7 @@ _ALL = (
     "--levels=levels.npz",
     "--no_repeats",
     "--rdm=mine=r.npy",
-    "--rdm_images=names.txt",
+    "--rdm_images=mine=names.txt",
     "--categories=subordinate",
     "--tasks=knn,few_shot,retrieval",
     "--resamples=20",
@@ -123,7 +123,14 @@ def test_everything_at_once(world, capsys):
       "unknown_concepts": 0,
   }
   assert set(result["meta"]["sha256"]) == {
-      *("things", "levels", "rdm_images", "mine", "simulated/a", "synthetic"),
+      *(
+          "things",
+          "levels",
+          "rdm_images/mine",
+          "mine",
+          "simulated/a",
+          "synthetic",
+      ),
   }
   assert result["meta"]["representations"]["baseline"]["m"] == "bad"
   said = capsys.readouterr().out
@@ -174,6 +181,12 @@ def test_breeds_and_masks(world):
         (("--trials=people=sets",), "expected one of human, simulated"),
         (("--things=choices.npy",), "--things needs --concept_list"),
         (("--levels=no.npz",), "no.npz does not exist"),
+        (("--rdm=mur2013=r.npy",), "order that the data card says (--rdm_im"),
+        (("--rdm=hebart2020=r.npy",), "not in the order of their file names"),
+        (
+            ("--rdm=mine=r.npy", "--rdm_images=other=names.txt"),
+            "with the name of an --rdm, found other",
+        ),
         (("--rdm=king2019=r.npy",), "cannot be read as a MATLAB file"),
         (
             ("--levels=levels.npz", "--shortest=1e9"),

@@ -154,3 +154,20 @@ def test_missing_and_other_content(tmp_path, name):
     reader(tmp_path / "x.mat")
   # Who, what, how many, in which form and order: each has its card.
   assert "Data card." in reader.__doc__ and "Order of stimuli" in reader.__doc__
+
+
+def test_sets_that_are_not_sorted_by_name():
+  for name, path in (
+      ("mur2013", "92_behavRDMs.mat"),
+      ("hebart2020", "RDM48_triplet.mat"),
+      ("peterson", "fruits_mturkRESULTS_all.pickle"),
+  ):
+    with pytest.raises(AlignetError, match="not in the order of their file"):
+      similarity_sets.check_order(name, path)
+  for name, path in (
+      ("king2019", "BEHAVIOR.mat"),
+      ("cichy2019", "judgments_general.mat"),
+      ("peterson", "animals.mat"),
+      ("mine", "r.npy"),
+  ):
+    similarity_sets.check_order(name, path)

@@ -45,7 +45,7 @@ def _run(setup, evaluator):
   _, state, folder, *_ = setup
   evaluator.evaluate(state, step=7)
   path = folder / "scalars" / f"{evaluator.name}.jsonl"
-  row = json.loads(path.read_text())
+  row = json.loads(path.read_text().splitlines()[-1])
   assert row.pop("step") == 7
   return row
 
@@ -100,6 +100,24 @@ def test_rdm(setup):
   wanted = stats.spearmanr(-(z @ z.T)[i, j], human.mean(axis=0)[i, j])
   assert row["human/mine/spearman"] == pytest.approx(wanted.statistic, abs=1e-6)
   assert "human/mine/subjects_tau_a" in row
+  # Other names are another order of the rows.
+  other = np.random.default_rng(1).permutation(48)
+  np.save(folder / "m.npy", human[:, other][:, :, other])
+  fields = {"images": str(folder / "images"), "rdm": str(folder / "m.npy")}
+  again = _run(
+      setup,
+      _make(
+          setup,
+          evals.RdmEvaluator,
+          name_of_set="mine",
+          rdm_images=tuple(store.filenames[order][other].tolist()),
+          **fields,
+      ),
+  )
+  assert again == pytest.approx(row, abs=1e-6)
+  unsaid = _make(setup, evals.RdmEvaluator, name_of_set="mur2013", **fields)
+  with pytest.raises(AlignetError, match="not in the order of their file"):
+    _run(setup, unsaid)
 
 
 def test_classes(setup):

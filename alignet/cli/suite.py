@@ -4,26 +4,16 @@ import argparse
 import pathlib
 from typing import Any
 
+from alignet.cli import suite_checks
+
 
 def run(args: argparse.Namespace) -> None:
   """Each evaluation that was asked for, into one JSON."""
   # pylint: disable=g-import-not-at-top
   from alignet import files
-  from alignet.errors import AlignetError
 
-  if not (
-      args.trials
-      or args.things
-      or args.levels
-      or args.rdm
-      or args.tasks
-      or args.breeds
-  ):
-    raise AlignetError(
-        "nothing to evaluate: pass --trials, --things, --levels, --rdm, --tasks"
-        " or --breeds"
-    )
   files.check_output(args.out, overwrite=args.overwrite)
+  suite_checks.check(args)
   if args.evaluation == "student":
     directory, train = _extract(args)
   else:
@@ -81,8 +71,8 @@ def _judgments(args, model, baseline) -> tuple[dict, dict]:
       "seed": args.seed,
       "resamples": args.resamples,
   }
-  for source, path in map(_pair, args.trials):
-    scores |= stored.on_trials(model, path, source=source, **common)
+  for source, name, path in suite_checks.trials(args):
+    scores |= stored.on_trials(model, path, source=source, name=name, **common)
   if args.things:
     choices = _choices(args, model)
     found, left_out = stored.on_choices(
@@ -129,22 +119,12 @@ def _rdms(args, model, baseline) -> tuple[dict, dict]:
   if not args.rdm:
     return {}, {}
   from alignet.data import similarity_sets
-  from alignet.errors import AlignetError
   from alignet.evals import rdms
   from uncertainty_distillation import readers
 
-  names = dict(map(_pair, args.rdm_images))
-  sets = [_pair(text) for text in args.rdm]
-  for name in names.keys() - dict(sets).keys():
-    raise AlignetError(
-        f"--rdm_images: expected NAME=FILE with the name of an --rdm, found"
-        f" {name}"
-    )
-  for name, path in sets:
-    if name not in names:
-      similarity_sets.check_order(name, path)
+  names = dict(map(suite_checks.pair, args.rdm_images))
   scores, details = {}, {}
-  for name, path in sets:
+  for name, path in map(suite_checks.pair, args.rdm):
     found, details[f"human/{name}"] = rdms.on_rdm(
         model,
         similarity_sets.READERS.get(name, similarity_sets.read)(path),
@@ -166,22 +146,9 @@ def _classes(args, model, baseline, directory, train) -> tuple[dict, dict]:
   if not (args.tasks or args.breeds):
     return {}, {}
   from alignet.data import breeds
-  from alignet.errors import AlignetError
   from alignet.evals import usefulness
 
-  if not train or (args.baseline and not args.baseline_train):
-    raise AlignetError(
-        "--tasks and --breeds need training images: pass"
-        " --train_representations (or --train_source), and --baseline_train"
-        " with --baseline"
-    )
-  if args.breeds and not args.breeds_hierarchy:
-    raise AlignetError(
-        "--breeds needs --breeds_hierarchy=DIR; get it with `alignet fetch"
-        " breeds --out=DIR`"
-    )
-  tasks = tuple(filter(None, args.tasks.split(","))) or ("knn",)
-  protocol = usefulness.Protocol(tasks=tasks, seed=args.seed)
+  protocol = usefulness.Protocol(tasks=suite_checks.tasks(args), seed=args.seed)
   learn_from, of_baseline = _models(args, train, args.baseline_train)
   pairs = [(learn_from, model)]
   if baseline:
@@ -243,10 +210,6 @@ def _choices(args, model):
   from alignet.errors import AlignetError
   from uncertainty_distillation import readers
 
-  if not args.concept_list:
-    raise AlignetError(
-        "--things needs --concept_list=concepts.tsv: what its numbers mean"
-    )
   if "concept" not in model.labels:
     raise AlignetError(
         "--things needs representations with the level concept; extract them"
@@ -299,34 +262,24 @@ def _extract(args) -> tuple[str, str | None]:
 
 
 def _hashes(args) -> dict[str, str]:
-  """sha256 of the files that the scores depend on; of a folder, of each npz."""
+  """sha256 of the files that the scores depend on, by names of sets."""
+  # pylint: disable=g-import-not-at-top
   from alignet import files
+  from alignet.data import trials as trials_lib
 
   given = {
       "transform": args.transform,
       "baseline_transform": args.baseline_transform,
       "things": args.things,
       "levels": args.levels,
-      **{f"rdm_images/{n}": path for n, path in map(_pair, args.rdm_images)},
-      **{name: path for name, path in map(_pair, args.rdm + args.trials)},
   }
-  out = {}
-  for name, path in given.items():
-    if path and pathlib.Path(path).is_dir():
-      for one in sorted(pathlib.Path(path).glob("*.npz")):
-        out[f"{name}/{one.stem}"] = files.sha256(one)
-    elif path:
-      out[name] = files.sha256(path)
-  return out
-
-
-def _pair(text: str) -> tuple[str, str]:
-  from alignet.errors import AlignetError
-
-  name, equals, path = text.partition("=")
-  if not name or not path or not equals:
-    raise AlignetError(f"expected NAME=PATH, found {text!r}")
-  return name, path
+  for flag in ("rdm", "rdm_images"):
+    for name, path in map(suite_checks.pair, getattr(args, flag)):
+      given[f"{flag}/{name}"] = path
+  for source, of_set, path in suite_checks.trials(args):
+    for name, file in trials_lib.find(path, of_set).items():
+      given[f"{source}/{name}"] = file
+  return {name: files.sha256(path) for name, path in given.items() if path}
 
 
 def _cell(score: dict[str, Any]) -> str:

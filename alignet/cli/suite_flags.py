@@ -59,10 +59,11 @@ def add_suite(parser: argparse.ArgumentParser) -> None:
       "--trials",
       action="append",
       default=[],
-      metavar="SOURCE=PATH",
+      metavar="SOURCE[/SET]=PATH",
       help=(
           "AligNet npz or folder of them, answered by SOURCE: synthetic,"
-          " simulated, vice or human; repeatable"
+          " simulated, vice or human; SET names the set, by default the file"
+          " does; repeatable"
       ),
   )
   human.add_argument(

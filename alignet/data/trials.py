@@ -125,6 +125,26 @@ def read(path: files.Path, *, image_names: np.ndarray | None = None) -> Trials:
   )
 
 
+def find(path: files.Path, name: str = "") -> Mapping[str, pathlib.Path]:
+  """Files of sets by their sets' names, sorted by name.
+
+  Args:
+    path: one npz, or a folder with a set in each.
+    name: of the set of one file, by default the file's; of a folder's sets the
+      first part, before a slash.
+
+  Raises:
+    AlignetError: a folder without a set.
+  """
+  path = pathlib.Path(path)
+  if not path.is_dir():
+    return {name or path.stem: path}
+  paths = sorted(path.glob("*.npz"))
+  if not paths:
+    raise AlignetError(f"{path} holds no set of trials (*.npz)")
+  return {f"{name}/{one.stem}" if name else one.stem: one for one in paths}
+
+
 def read_folder(
     folder: files.Path, *, image_names: np.ndarray | None = None
 ) -> Mapping[str, Trials]:
@@ -133,7 +153,7 @@ def read_folder(
   Raises:
     AlignetError: no set, or a set that `read` refuses.
   """
-  paths = sorted(pathlib.Path(folder).glob("*.npz"))
-  if not paths:
-    raise AlignetError(f"{folder} holds no set of trials (*.npz)")
-  return {path.stem: read(path, image_names=image_names) for path in paths}
+  return {
+      name: read(path, image_names=image_names)
+      for name, path in find(folder).items()
+  }

@@ -9,7 +9,6 @@ people.
 
 from collections.abc import Mapping
 import dataclasses
-import pathlib
 from typing import Any
 
 from alignet import files
@@ -79,6 +78,7 @@ def on_trials(
     path: files.Path,
     *,
     source: str,
+    name: str = "",
     baseline: Model | None = None,
     seed: int = 0,
     resamples: int = 1000,
@@ -89,6 +89,7 @@ def on_trials(
     model: representations of the images that the file names.
     path: one npz, or a folder with a set in each.
     source: one of `SOURCES`, who answered.
+    name: of the set, by default the file's; see `trials.find`.
     baseline: another model, for paired differences.
     seed: of temperatures and bootstrap.
     resamples: of the bootstrap over concepts, where all images have one, and
@@ -101,18 +102,11 @@ def on_trials(
   Raises:
     AlignetError: an unknown source, images of other names, a broken file.
   """
-  if source not in SOURCES:
-    raise AlignetError(
-        f"source: expected one of {', '.join(SOURCES)}, found {source!r}"
-    )
-  path = pathlib.Path(path)
-  if path.is_dir():
-    sets = trials_lib.read_folder(path, image_names=model.filenames)
-  else:
-    sets = {path.stem: trials_lib.read(path, image_names=model.filenames)}
+  check_source(source)
   objects = _objects(model)
   out = {}
-  for name, trials in sets.items():
+  for set_name, file in trials_lib.find(path, name).items():
+    trials = trials_lib.read(file, image_names=model.filenames)
     similarities = [
         pairs.similarities(m.features, trials.indices, m.kind)
         for m in (model, baseline)
@@ -132,8 +126,16 @@ def on_trials(
         resamples=resamples,
     )
     found |= _calibration(similarities, trials.probabilities, seed)
-    out |= {f"{source}/{name}/{key}": value for key, value in found.items()}
+    out |= {f"{source}/{set_name}/{key}": value for key, value in found.items()}
   return out
+
+
+def check_source(source: str) -> None:
+  """Fails where a source is none of `SOURCES`."""
+  if source not in SOURCES:
+    raise AlignetError(
+        f"source: expected one of {', '.join(SOURCES)}, found {source!r}"
+    )
 
 
 def on_choices(

@@ -39,6 +39,7 @@ def _world(tmp_path, monkeypatch):
   triplets = np.stack([rng.permutation(48)[:3] for _ in range(60)])
   s = similarity.of_triplets(x, triplets, "cosine") * 5
   triplet_io.write("sets/a.npz", names, triplets, s)
+  triplet_io.write("more/a.npz", names, triplets[:20], s[:20])
   choices = np.stack([rng.permutation(8)[:3] for _ in range(40)])
   np.save("choices.npy", choices)
   (tmp_path / "concepts.txt").write_text(
@@ -47,6 +48,7 @@ def _world(tmp_path, monkeypatch):
   human = 1 - np.corrcoef(x) + rng.random((3, 48, 48)) / 5
   human += human.transpose(0, 2, 1)
   np.save("r.npy", human)
+  np.save("other.npy", human[:1])
   (tmp_path / "names.txt").write_text("\n".join(names.tolist()) + "\n")
   levels, _ = levels_lib.from_trials(simulated_levels.participants(6, 8))
   levels_lib.write("levels.npz", levels, {})
@@ -123,14 +125,8 @@ def test_everything_at_once(world, capsys):
       "unknown_concepts": 0,
   }
   assert set(result["meta"]["sha256"]) == {
-      *(
-          "things",
-          "levels",
-          "rdm_images/mine",
-          "mine",
-          "simulated/a",
-          "synthetic",
-      ),
+      *("things", "levels", "rdm_images/mine", "rdm/mine"),
+      *("simulated/a", "synthetic/a"),
   }
   assert result["meta"]["representations"]["baseline"]["m"] == "bad"
   said = capsys.readouterr().out
@@ -179,6 +175,19 @@ def test_breeds_and_masks(world):
         ),
         (("--trials=sets",), "expected NAME=PATH, found 'sets'"),
         (("--trials=people=sets",), "expected one of human, simulated"),
+        (
+            ("--trials=human=sets/a.npz", "--trials=human=more/a.npz"),
+            "two sets are called human/a; name them apart",
+        ),
+        (
+            ("--rdm=mine=r.npy", "--rdm=mine=other.npy"),
+            "two sets are called human/mine",
+        ),
+        (
+            ("--rdm=levels=r.npy", "--levels=levels.npz"),
+            "two sets are called human/levels",
+        ),
+        (("--levels=levels.npz", "--resamples=1"), "or 2 or more, found 1"),
         (("--things=choices.npy",), "--things needs --concept_list"),
         (("--levels=no.npz",), "no.npz does not exist"),
         (("--rdm=mur2013=r.npy",), "order that the data card says (--rdm_im"),
@@ -206,6 +215,61 @@ def test_one_sentence(world, capsys, args, message):
   error = capsys.readouterr().err
   assert message in error and error.count("\n") == 1
   assert not (world["dir"] / "r.json").exists()
+
+
+def test_sets_of_one_file_name(world):
+  args = ("--representations=good", "--resamples=0")
+  sets = ("--trials=human=sets/a.npz", "--trials=human/few=more/a.npz")
+  assert _run(*args, *sets, "--trials=simulated/all=sets") == 0
+  result = _result(world)
+  n = {name: score["n"] for name, score in result["scores"].items()}
+  assert n["human/a/modal"] == n["simulated/all/a/modal"] == 60
+  assert n["human/few/modal"] == 20
+  assert set(result["meta"]["sha256"]) == {
+      *("human/a", "human/few", "simulated/all/a"),
+  }
+
+
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        (("--tasks=knn",), "need training images: pass --train_source"),
+        (
+            ("--tasks=knn", "--train_source=images:i", "--baseline=bad"),
+            "--baseline_train with --baseline",
+        ),
+        (("--tasks=knn,x", "--train_source=images:i"), "found x"),
+        (
+            ("--breeds=living17", "--train_source=images:i"),
+            "alignet fetch breeds",
+        ),
+        (
+            (
+                *("--breeds=x", "--train_source=images:i"),
+                "--breeds_hierarchy=breeds",
+            ),
+            "living17",
+        ),
+        (("--trials=sets",), "expected NAME=PATH, found 'sets'"),
+        (("--levels=no.npz",), "no.npz does not exist"),
+        (("--rdm=mur2013=r.npy",), "not in the order of their file names"),
+        (("--things=choices.npy",), "--things needs --concept_list"),
+    ],
+)
+def test_arguments_are_refused_before_the_work(
+    world, capsys, monkeypatch, args, message
+):
+  """Neither the network nor the source of images is opened."""
+  # pylint: disable=g-import-not-at-top
+  from alignet.data import sources
+  from alignet.models import encoders
+
+  del world
+  for module in (sources, encoders):
+    monkeypatch.setattr(module, "open", lambda *_, **__: 1 / 0)
+  student = ("student", "--model=m.safetensors", "--source=images:i")
+  assert cli.main(["evaluate", *student, "--keep=k", *args, "--out=r"]) == 2
+  assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

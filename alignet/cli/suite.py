@@ -257,6 +257,7 @@ def _extract(args) -> tuple[str, str | None]:
         encoder,
         out[-1],
         concepts=args.concepts,
+        overwrite=args.overwrite,
     )
   return out[0], out[1]
 

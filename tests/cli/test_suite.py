@@ -352,3 +352,7 @@ def test_student(world, tiny_world, shrunk, capsys, monkeypatch):
   model += ["--model=run/weights.safetensors", "--layer=triplet_logits"]
   assert cli.main([*model, "--out=s3.json"]) == 2
   assert "made with other settings" in capsys.readouterr().err
+  # What the error says to pass is passed on.
+  assert cli.main([*model, "--out=s3.json", "--overwrite"]) == 0
+  meta = json.loads((folder / "kept" / "test" / "meta.json").read_text())
+  assert meta["layer"] == "triplet_logits"

@@ -77,17 +77,17 @@ def scores(
   """
   train, train_ids = _labelled(train, train_ids, "training")
   tests = {prefix: _labelled(*test, "test") for prefix, test in tests.items()}
+  if "few_shot" in protocol.tasks:  # Before the probe, which takes long.
+    for shots in protocol.shots:
+      few_shot.check_shots(train_ids, shots)
   out = {}
   if "probe" in protocol.tasks:
-    penalties = protocol.penalties
-    if len(penalties) > 1:
-      rng = np.random.default_rng(protocol.seed)
-      penalties = (
-          linear_probe.choose_penalty(
-              train, train_ids, rng=rng, penalties=penalties
-          ),
-      )
-    probe = linear_probe.fit(train, train_ids, penalty=penalties[0])
+    probe = linear_probe.fit_chosen(
+        train,
+        train_ids,
+        rng=np.random.default_rng(protocol.seed),
+        penalties=protocol.penalties,
+    )
     for prefix, (x, y) in tests.items():
       out[f"{prefix}probe"] = (probe.predict(x) == y).astype(np.float64)
   for prefix, (x, y) in tests.items():

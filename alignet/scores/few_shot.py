@@ -1,17 +1,14 @@
 """Classification from a few images a class.
 
-Each repeat draws `shots` training rows of every class. "prototype": a test row
-goes to the class whose mean of unit-length rows is nearest by cosine (Snell et
-al. 2017, with cosine). "linear": a `linear_probe` of the drawn rows.
+Each repeat draws `shots` training rows of every class. A test row goes to the
+class whose mean of unit-length rows is nearest by cosine (Snell et al. 2017,
+with cosine).
 """
-
-from typing import Literal
 
 from alignet import files
 from alignet import progress
 from alignet import similarity
 from alignet.errors import AlignetError
-from alignet.scores import linear_probe
 import numpy as np
 
 _ROWS = 8192
@@ -26,8 +23,6 @@ def accuracy(
     shots: int,
     rng: np.random.Generator,
     repeats: int = 10,
-    method: Literal["prototype", "linear"] = "prototype",
-    penalty: float = 0.1,
 ) -> np.ndarray:
   """How often each test row is classified correctly, over repeats.
 
@@ -39,15 +34,13 @@ def accuracy(
     shots: rows of each class.
     rng: draws them; equal generators draw equal rows for every model.
     repeats: number of draws.
-    method: "prototype" or "linear".
-    penalty: of the linear probe.
 
   Returns:
     (m,) float64 from 0 to 1; the mean is the accuracy.
 
   Raises:
     AlignetError: lengths that differ, NaN, a class with fewer than `shots`
-      training rows, another method.
+      training rows.
   """
   for what, x, y in (
       ("train", train, train_labels),
@@ -56,10 +49,10 @@ def accuracy(
     files.check_array(x, what, shape=(None, train.shape[1]))
     files.check_array(y, f"labels of {what}", shape=(len(x),), kinds="iu")
     files.check_finite(x, what)
-  if method not in ("prototype", "linear") or shots < 1 or repeats < 1:
+  if shots < 1 or repeats < 1:
     raise AlignetError(
-        "few-shot: expected the method prototype or linear, at least one shot"
-        f" and one repeat, found {method!r}, {shots} and {repeats}"
+        "few-shot: expected at least one shot and one repeat, found"
+        f" {shots} and {repeats}"
     )
   right = np.zeros(len(test))
   for _ in progress.bar(range(repeats), desc=f"{shots}-shot", unit="draw"):
@@ -67,11 +60,7 @@ def accuracy(
     # Sorted, so that a memory map is read in order.
     rows = np.sort(rows.ravel())
     x, y = np.asarray(train[rows]), train_labels[rows]
-    if method == "linear":
-      predicted = linear_probe.fit(x, y, penalty=penalty).predict(test)
-    else:
-      predicted = _by_prototype(x, y, test)
-    right += predicted == test_labels
+    right += _by_prototype(x, y, test) == test_labels
   return right / repeats
 
 
@@ -82,6 +71,23 @@ def draw(
 
   Raises:
     AlignetError: a class has fewer rows than that.
+  """
+  counts = check_shots(labels, shots)
+  order = np.argsort(labels, kind="stable")
+  ends = np.cumsum(counts)
+  return np.stack(
+      [
+          rng.permutation(order[end - n : end])[:shots]
+          for end, n in zip(ends, counts)
+      ]
+  )
+
+
+def check_shots(labels: np.ndarray, shots: int) -> np.ndarray:
+  """(classes,) rows of each class, ascending, if each has enough.
+
+  Raises:
+    AlignetError: a class has fewer rows than `shots`.
   """
   classes, counts = np.unique(labels, return_counts=True)
   if not len(classes) or counts.min() < shots:
@@ -94,14 +100,7 @@ def draw(
         f"few-shot: expected at least {shots} training rows of each class,"
         f" found {found}"
     )
-  order = np.argsort(labels, kind="stable")
-  ends = np.cumsum(counts)
-  return np.stack(
-      [
-          rng.permutation(order[end - n : end])[:shots]
-          for end, n in zip(ends, counts)
-      ]
-  )
+  return counts
 
 
 def _by_prototype(x, labels, test) -> np.ndarray:

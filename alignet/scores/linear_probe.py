@@ -12,6 +12,7 @@ any length.
 
 from collections.abc import Callable, Iterator, Sequence
 import dataclasses
+import warnings
 
 from alignet import files
 from alignet import progress
@@ -38,6 +39,7 @@ class Probe:
     mean: (d,) float32, subtracted first.
     scale: (d,) float32, divided by then.
     penalty: as fitted.
+    converged: whether L-BFGS found the minimum.
   """
 
   classes: np.ndarray
@@ -46,13 +48,16 @@ class Probe:
   mean: np.ndarray
   scale: np.ndarray
   penalty: float
+  converged: bool
 
   def logits(self, features: np.ndarray) -> np.ndarray:
-    """(m, c) float32 of (m, d) features."""
+    """(m, c) float32 of (m, d) finite features."""
     out = np.empty((len(features), len(self.classes)), np.float32)
     for start in range(0, len(features), _ROWS):
       block = slice(start, start + _ROWS)
-      x = (np.asarray(features[block], np.float32) - self.mean) / self.scale
+      x = np.asarray(features[block], np.float32)
+      files.check_finite(x, "features", first=start)
+      x = (x - self.mean) / self.scale
       out[block] = x @ self.weights + self.bias
     return out
 
@@ -61,45 +66,29 @@ class Probe:
     return self.classes[self.logits(features).argmax(axis=1)]
 
 
-def accuracy(
+def fit_chosen(
     train: np.ndarray,
-    train_labels: np.ndarray,
-    test: np.ndarray,
-    test_labels: np.ndarray,
+    labels: np.ndarray,
     *,
     rng: np.random.Generator,
     penalties: Sequence[float] = PENALTIES,
-) -> tuple[np.ndarray, Probe]:
-  """Whether each test row is classified correctly, and the classifier.
-
-  With several penalties one is chosen on a fifth of the training rows, then the
-  probe is fitted to all of them.
+) -> Probe:
+  """Fits all rows with the penalty that `choose_penalty` takes.
 
   Args:
     train: (n, d) floats.
-    train_labels: (n,) integers.
-    test: (m, d) floats.
-    test_labels: (m,) integers; a class without training rows is never right.
+    labels: (n,) integers.
     rng: draws the rows to choose the penalty on.
-    penalties: to choose from.
+    penalties: to choose from; of one it is that.
 
   Returns:
-    (m,) float64 0 or 1, and the probe.
+    The probe.
 
   Raises:
-    AlignetError: lengths that differ, NaN, fewer than two classes.
+    AlignetError: as `choose_penalty`.
   """
-  files.check_array(test, "test", shape=(None, train.shape[1]))
-  files.check_finite(test, "test")
-  files.check_array(
-      test_labels, "labels of test", shape=(len(test),), kinds="iu"
-  )
-  if len(penalties) > 1:
-    penalty = choose_penalty(train, train_labels, rng=rng, penalties=penalties)
-  else:
-    (penalty,) = penalties
-  probe = fit(train, train_labels, penalty=penalty)
-  return (probe.predict(test) == test_labels).astype(np.float64), probe
+  penalty = choose_penalty(train, labels, rng=rng, penalties=penalties)
+  return _fit(train, labels, penalty=penalty)
 
 
 def choose_penalty(
@@ -129,6 +118,10 @@ def choose_penalty(
   _check(train, labels)
   if not len(penalties):
     raise AlignetError("penalties: expected at least one, found none")
+  for penalty in penalties:
+    _check_penalty(penalty)
+  if len(penalties) == 1:
+    return penalties[0]
   held_out = np.zeros(len(labels), bool)
   for one in np.unique(labels):
     rows = rng.permutation(np.flatnonzero(labels == one))
@@ -139,7 +132,7 @@ def choose_penalty(
   best, chosen, probe = -1.0, max(penalties), None
   x, y = train[rest], labels[rest]
   for penalty in sorted(penalties, reverse=True):
-    probe = fit(x, y, penalty=penalty, start=probe)
+    probe = _fit(x, y, penalty=penalty, start=probe)
     right = (probe.predict(train[held]) == labels[held]).mean()
     if right > best:
       best, chosen = right, penalty
@@ -166,15 +159,34 @@ def fit(
     tolerance: of the gradient's largest component.
 
   Returns:
-    The probe.
+    The probe; a warning says where it has not converged.
 
   Raises:
     AlignetError: lengths that differ, NaN, fewer than two classes, a penalty
       that is not positive.
   """
   _check(train, labels)
-  if not penalty > 0:
-    raise AlignetError(f"penalty: expected a positive number, found {penalty}")
+  _check_penalty(penalty)
+  return _fit(
+      train,
+      labels,
+      penalty=penalty,
+      start=start,
+      iterations=iterations,
+      tolerance=tolerance,
+  )
+
+
+def _fit(
+    train: np.ndarray,
+    labels: np.ndarray,
+    *,
+    penalty: float,
+    start: Probe | None = None,
+    iterations: int = 200,
+    tolerance: float = 1e-4,
+) -> Probe:
+  """`fit` of what was checked: rows are not searched for NaN once more."""
   classes, targets = np.unique(labels, return_inverse=True)
   n, d = train.shape
   c = len(classes)
@@ -213,6 +225,12 @@ def fit(
         callback=lambda _: bar.update(1),
         options={"maxiter": iterations, "gtol": tolerance, "ftol": 1e-9},
     )
+  if not found.success:
+    warnings.warn(
+        f"linear probe, penalty {penalty:g}: not converged after"
+        f" {found.nit} iterations ({found.message}); its accuracy may be low",
+        stacklevel=3,
+    )
   parameters = found.x.reshape(d + 1, c).astype(np.float32)
   return Probe(
       classes=classes,
@@ -221,6 +239,7 @@ def fit(
       mean=mean,
       scale=scale,
       penalty=float(penalty),
+      converged=bool(found.success),
   )
 
 
@@ -256,6 +275,11 @@ def _standardised(
     return walk
   kept = list(walk())
   return lambda: iter(kept)
+
+
+def _check_penalty(penalty: float) -> None:
+  if not penalty > 0:
+    raise AlignetError(f"penalty: expected a positive number, found {penalty}")
 
 
 def _check(train, labels) -> None:

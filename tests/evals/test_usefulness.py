@@ -98,6 +98,14 @@ def test_breeds(world):
   assert rows["source/knn"].mean() > 0.9
 
 
+def test_a_small_class_is_found_before_the_probe(world, monkeypatch):
+  (x, y), test = world
+  monkeypatch.setattr(usefulness.linear_probe, "fit_chosen", lambda *_: 1 / 0)
+  rows = np.flatnonzero((y > 0) | (np.cumsum(y == 0) <= 3))
+  with pytest.raises(AlignetError, match="rows of each class, found 3 of"):
+    usefulness.scores(x[rows], y[rows], {"": test}, usefulness.Protocol())
+
+
 def test_refused(world):
   (x, y), (t, ty) = world
   with pytest.raises(AlignetError, match="no test image has a class"):

@@ -62,9 +62,8 @@ def test_real_features_within_half_a_point(test_data):
   wrong = rng.random(len(y)) < 0.1
   y[wrong] = rng.integers(0, 5, wrong.sum())
   train, test = slice(0, 400), slice(400, 600)
-  right, probe = linear_probe.accuracy(
-      x[train], y[train], x[test], y[test], rng=rng, penalties=(0.01,)
-  )
+  probe = linear_probe.fit(x[train], y[train], penalty=0.01)
+  right = probe.predict(x[test]) == y[test]
   z = (x - probe.mean) / probe.scale
   reference = linear_model.LogisticRegression(
       C=1 / (0.01 * 400), max_iter=5000
@@ -82,12 +81,14 @@ def test_the_penalty_is_chosen_on_rows_held_out():
   test = rng.normal(size=(2000, 300))
   test_y = (test[:, 0] + test[:, 1] > 0).astype(int)
   test[:, :2] *= 3
-  right, probe = linear_probe.accuracy(x, y, test, test_y, rng=rng)
-  weak, _ = linear_probe.accuracy(
-      x, y, test, test_y, rng=rng, penalties=(1e-5,)
+  penalties = (1.0, 0.1, 1e-3, 1e-5)
+  probe = linear_probe.fit_chosen(x, y, rng=rng, penalties=penalties)
+  weak = linear_probe.fit_chosen(x, y, rng=rng, penalties=(1e-5,))
+  assert probe.penalty >= 0.1 and weak.penalty == 1e-5
+  right, of_weak = (
+      (one.predict(test) == test_y).mean() for one in (probe, weak)
   )
-  assert probe.penalty > 1e-5
-  assert right.mean() >= weak.mean()
+  assert right >= of_weak
   # Nothing can be held out of classes of four rows.
   assert linear_probe.choose_penalty(x[:8], np.arange(8) % 2, rng=rng) == 1
 
@@ -109,3 +110,31 @@ def test_refused(change, message):
 def test_no_negative_penalty():
   with pytest.raises(AlignetError, match="positive number, found 0"):
     linear_probe.fit(*_world(), penalty=0)
+  with pytest.raises(AlignetError, match="positive number, found -1"):
+    linear_probe.fit_chosen(
+        *_world(), rng=np.random.default_rng(0), penalties=(-1,)
+    )
+
+
+def test_an_unfinished_fit_says_so():
+  with pytest.warns(UserWarning, match="not converged after 2 iterations"):
+    probe = linear_probe.fit(*_world(), penalty=0.1, iterations=2)
+  assert not probe.converged
+  assert linear_probe.fit(*_world(), penalty=0.1).converged
+
+
+def test_rows_are_searched_for_nan_once(monkeypatch):
+  x, y = _world()
+  rows = []
+  check = linear_probe.files.check_finite
+
+  def counting(array, what, **more):
+    rows.append((what, len(array)))
+    check(array, what, **more)
+
+  monkeypatch.setattr(linear_probe.files, "check_finite", counting)
+  probe = linear_probe.fit_chosen(x, y, rng=np.random.default_rng(0))
+  assert [n for what, n in rows if what == "train"] == [len(x)]
+  x[3] = np.nan
+  with pytest.raises(AlignetError, match="row 3 holds a NaN"):
+    probe.predict(x)

@@ -107,6 +107,7 @@ def _judgments(args, model, baseline) -> tuple[dict, dict]:
     scores |= found["scores"]
     details["human/levels"] = {
         "ceilings": found["ceilings"],
+        "undefined": found["undefined"],
         "coverage": found["coverage"],
         "left_out": left_out,
     }
@@ -285,14 +286,18 @@ def _hashes(args) -> dict[str, str]:
 
 def _cell(score: dict[str, Any]) -> str:
   """`.523 (.510 to .536), +.021 (.009 to .034) over .502`."""
-  text = f"{score['mean']:.4f}{_interval(score)}"
+  text = f"{_number(score['mean'])}{_interval(score)}"
   if "difference" in score:
     change = score["difference"]
     text += (
-        f", {change['mean']:+.4f}{_interval(change)} over"
-        f" {score['baseline']:.4f}"
+        f", {_number(change['mean'], '+')}{_interval(change)} over"
+        f" {_number(score['baseline'])}"
     )
   return text
+
+
+def _number(value: float | None, sign: str = "") -> str:
+  return "undefined" if value is None else f"{value:{sign}.4f}"
 
 
 def _interval(score: dict[str, float]) -> str:

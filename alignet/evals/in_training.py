@@ -43,9 +43,10 @@ class _OnImages(kd.evals.EvaluatorBase):
       )
 
   def _write(self, step: int, scores: dict[str, dict[str, Any]]) -> None:
-    self.writer.write_scalars(
-        step=step, scalars={name: s["mean"] for name, s in scores.items()}
-    )
+    means = {name: score["mean"] for name, score in scores.items()}
+    # A correlation is undefined for a model that sees no difference.
+    defined = {name: mean for name, mean in means.items() if mean is not None}
+    self.writer.write_scalars(step=step, scalars=defined)
 
 
 class LevelsEvaluator(_OnImages):

@@ -52,7 +52,10 @@ def evaluate(
     scores: `human/levels/{coarse,fine,boundary,all}/{accuracy, modal, nll,
       nll_fitted, nll_participant, brier, brier_fitted, response_time}` and
       `human/levels/all/triplet_rsa`, as `choice_scores.summarise` gives them
-      (the last two are correlations: mean and n alone).
+      (the last two are correlations: mean and n alone; None for a model that
+      they are undefined for).
+    undefined: name of such a score to the reason, of the baseline's after
+      "baseline: ".
     ceilings: level to `ceilings.summary`.
     coverage: images and answers, here and in all.
 
@@ -77,7 +80,7 @@ def evaluate(
   theirs = (
       _rows(baseline[0], rows, levels, baseline[1], seed) if baseline else None
   )
-  scores, bounds = {}, {}
+  scores, bounds, undefined = {}, {}, {}
   numbers = levels.stimulus_numbers
   groups = [
       (name, levels.kinds == levels_lib.KINDS.index(k))
@@ -107,17 +110,25 @@ def evaluate(
     )
     for key, value in {**of_answers, **of_stimuli}.items():
       scores[f"{SOURCE}/{name}/{key}"] = value
-    for key, value in _correlations(
+    found, reasons = _correlations(
         ours, theirs, levels, inside, name, minimum_shown
-    ).items():
+    )
+    for key, value in found.items():
       scores[f"{SOURCE}/{name}/{key}"] = value
+    for key, value in reasons.items():
+      undefined[f"{SOURCE}/{name}/{key}"] = value
     bounds[name] = ceilings.summary(
         np.unique(numbers[inside], return_inverse=True)[1],
         levels.chosen[inside],
         levels.participants[inside],
         rng=np.random.default_rng(seed),
     )
-  return {"scores": scores, "ceilings": bounds, "coverage": coverage}
+  return {
+      "scores": scores,
+      "undefined": undefined,
+      "ceilings": bounds,
+      "coverage": coverage,
+  }
 
 
 def _rows(features, rows, levels, kind, seed) -> dict[str, Any]:
@@ -151,11 +162,13 @@ def _some(rows: Mapping[str, np.ndarray], inside) -> dict[str, np.ndarray]:
 
 def _correlations(
     ours, theirs, levels, inside, name, minimum
-) -> dict[str, dict[str, Any]]:
-  """Response times and triplet RSA, where there is enough to correlate."""
-  out = {}
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+  """Response times and triplet RSA, where there is enough to correlate.
+
+  Returns:
+    Scores, and why those that are None are so.
+  """
   z = response_times.z_scores(levels.times[inside], levels.participants[inside])
-  usable = int(np.isfinite(z).sum())
 
   def time(model):
     return response_times.correlation(
@@ -164,34 +177,50 @@ def _correlations(
         levels.participants[inside],
     )
 
-  found = triplet_rsa.pairs(levels.triplets, minimum=minimum)
-
-  def rsa(model):
-    n = len(levels.images)
-    codes = np.concatenate(
-        [
-            levels.stimuli[:, a].astype(np.int64) * n + levels.stimuli[:, b]
-            for a, b in PAIRS
-        ]
-    )
-    known, first = np.unique(codes, return_index=True)
-    values = model["similarities"].T.reshape(-1)[first]
-    wanted = found.objects[:, 0] * n + found.objects[:, 1]
-    return triplet_rsa.correlation(
-        found, values[np.searchsorted(known, wanted)]
-    )
-
-  tasks = [("response_time", time, usable)]
+  tasks = [("response_time", time, int(np.isfinite(z).sum()))]
   if name == "all":
+    found = triplet_rsa.pairs(levels.triplets, minimum=minimum)
+
+    def rsa(model):
+      s = _similarities_of_pairs(model["similarities"], levels, found.objects)
+      return triplet_rsa.correlation(found, s)
+
     tasks.append(("triplet_rsa", rsa, len(found.kept)))
+  out, reasons = {}, {}
   for key, task, n in tasks:
     if n < 3:
       continue
-    try:
-      out[key] = {"mean": task(ours), "n": n}
-    except AlignetError:  # All entropies or all shares are equal.
-      continue
+    mean, reason = _defined(task, ours)
+    out[key] = {"mean": mean, "n": n}
+    if reason:
+      reasons[key] = reason
     if theirs:
-      out[key]["baseline"] = task(theirs)
-      out[key]["difference"] = {"mean": out[key]["mean"] - out[key]["baseline"]}
-  return out
+      other, reason = _defined(task, theirs)
+      known = mean is not None and other is not None
+      out[key]["baseline"] = other
+      out[key]["difference"] = {"mean": mean - other if known else None}
+      if reason:
+        reasons.setdefault(key, f"baseline: {reason}")
+  return out, reasons
+
+
+def _defined(task, model) -> tuple[float | None, str | None]:
+  """A correlation, or None and the reason: a model may see no difference."""
+  try:
+    return task(model), None
+  except AlignetError as e:
+    return None, str(e)
+
+
+def _similarities_of_pairs(similarities, levels, objects) -> np.ndarray:
+  """A model's similarities of pairs of images, of the answers' (n, 3)."""
+  n = len(levels.images)
+  codes = np.concatenate(
+      [
+          levels.stimuli[:, a].astype(np.int64) * n + levels.stimuli[:, b]
+          for a, b in PAIRS
+      ]
+  )
+  known, first = np.unique(codes, return_index=True)
+  values = similarities.T.reshape(-1)[first]
+  return values[np.searchsorted(known, objects[:, 0] * n + objects[:, 1])]

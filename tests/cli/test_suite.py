@@ -217,6 +217,21 @@ def test_one_sentence(world, capsys, args, message):
   assert not (world["dir"] / "r.json").exists()
 
 
+def test_a_collapsed_model(world, capsys):
+  opened = store.open("good")
+  flat = np.ones_like(opened.features)
+  store.write("flat", flat, opened.filenames, opened.labels, {})
+  args = ("--levels=levels.npz", "--resamples=0")
+  assert _run("--representations=flat", "--baseline=good", *args) == 0
+  key = "human/levels/all/response_time"
+  result = _result(world)
+  assert result["scores"][key]["mean"] is None
+  assert result["scores"][key]["baseline"] > 0
+  assert key in result["details"]["human/levels"]["undefined"]
+  said = capsys.readouterr().out
+  assert "undefined, undefined over 0." in said
+
+
 def test_sets_of_one_file_name(world):
   args = ("--representations=good", "--resamples=0")
   sets = ("--trials=human=sets/a.npz", "--trials=human/few=more/a.npz")

@@ -161,3 +161,25 @@ def test_order_of_the_images_does_not_matter_and_missing_ones_are_counted(
     assert score["mean"] == pytest.approx(part["scores"][name]["mean"])
   with pytest.raises(AlignetError, match="cover 0 of"):
     levels_scores.evaluate(good, np.arange(48).astype(str), levels)
+
+
+def test_a_collapsed_model_is_told(world):
+  """It sees no difference between images: correlations are undefined."""
+  _, levels, good, _ = world
+  names = np.array(simulated_levels.images())
+  flat = np.ones_like(good)
+  keys = [f"human/levels/all/{k}" for k in ("response_time", "triplet_rsa")]
+  for ours, theirs, start in ((flat, good, ""), (good, flat, "baseline: ")):
+    found = levels_scores.evaluate(
+        ours, names, levels, baseline=(theirs, "cosine"), resamples=0
+    )
+    for key in keys:
+      score = found["scores"][key]
+      assert (score["mean"] is None) == (ours is flat)
+      assert (score["baseline"] is None) == (theirs is flat)
+      assert score["difference"] == {"mean": None}
+      assert found["undefined"][key].startswith(start)
+    assert "differ" in found["undefined"][keys[0]]
+    assert found["scores"]["human/levels/all/accuracy"]["mean"] > 0
+  fine = levels_scores.evaluate(good, names, levels, resamples=0)
+  assert fine["undefined"] == {}

@@ -24,10 +24,12 @@ minimises the NLL of the other half, both in "temperature"), n, and meta.
 
 _RDM = """\
 Representational similarity analysis. The model's RDM is 1 - cosine, or minus
-the dot product. Writes JSON: similarity, mean_rdm (spearman and pearson with
-the mean human RDM; ci: 95 % interval of the spearman, bootstrap over stimuli),
-per_subject (spearman: mean and values), ceiling (lower and upper noise ceiling
-of that mean, Nili et al. 2014; null for a single RDM), and meta.
+the dot product. Writes JSON: similarity, mean_rdm (spearman, pearson and tau_a
+with the mean human RDM; ci: 95 % interval of the spearman, bootstrap over
+stimuli, unless --resamples=0), per_subject (spearman: mean and values; means of
+pearson and tau_a), ceiling (lower and upper noise ceiling of the mean over
+subjects, Nili et al. 2014), mean_ceiling (of the mean RDM: split_half,
+reliability and bound), both null for a single RDM, and meta.
 """
 
 
@@ -56,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       "--resamples",
       type=int,
       default=1000,
-      help="bootstrap resamples (default: %(default)s)",
+      help="bootstrap resamples, 0 for none (default: %(default)s)",
   )
   for command in (triplets, rdm):
     _add_common(command)
@@ -193,9 +195,11 @@ def _sentence(args: argparse.Namespace, result: dict) -> str:
         f" {result['similarity']}, {result['n']} triplets: {args.out}"
     )
   mean = result["mean_rdm"]
-  low, high = mean["ci"]
+  interval = ""
+  if "ci" in mean:
+    interval = " ({:.4f} to {:.4f})".format(*mean["ci"])
   return (
-      f"Spearman {mean['spearman']:.4f} ({low:.4f} to {high:.4f}) with the mean"
+      f"Spearman {mean['spearman']:.4f}{interval} with the mean"
       f" RDM, {result['per_subject']['mean']:.4f} a subject,"
       f" {result['similarity']}: {args.out}"
   )

@@ -125,7 +125,7 @@ def add_suite(parser: argparse.ArgumentParser) -> None:
       "--resamples",
       type=int,
       default=1000,
-      help="of bootstraps (default: %(default)s)",
+      help="of bootstraps, 0 for none (default: %(default)s)",
   )
   classes = parser.add_argument_group("classes (with training images)")
   classes.add_argument(

@@ -113,7 +113,7 @@ class RdmEvaluator(_OnImages):
         reader(self.rdm),
         name=self.name_of_set,
         images=np.array(self.rdm_images) if self.rdm_images else None,
-        resamples=2,
+        resamples=0,
     )
     self._write(step, scores)
 

@@ -36,7 +36,7 @@ def on_rdm(
     baseline: another model of the same images, for differences; that of the
       spearman gets an interval, both models in the same resamples.
     seed: of the bootstrap and all splits.
-    resamples: of the bootstrap over stimuli.
+    resamples: of the bootstrap over stimuli; 0 for none.
 
   Returns:
     `human/{name}/{spearman, pearson, tau_a, subjects_spearman, …}`, and all
@@ -52,24 +52,31 @@ def on_rdm(
         f"the representations have no labels of the level {missing[0]!r}; found"
         f" {', '.join(model.labels) or 'none'}"
     )
-  found = [
-      summary.of_rdm(
-          np.asarray(m.features[rows]),
-          human,
-          similarity=m.kind,
-          seed=seed,
-          resamples=resamples,
-          categories=[model.labels[x].ids[rows] for x in category_levels],
-          reweighted=reweighted,
-      )
-      for m in (model, baseline)
-      if m is not None
-  ]
-  scores = _scores(found[0])
+  common = {
+      "seed": seed,
+      "categories": [model.labels[x].ids[rows] for x in category_levels],
+      "reweighted": reweighted,
+  }
+  found = summary.of_rdm(
+      np.asarray(model.features[rows]),
+      human,
+      similarity=model.kind,
+      resamples=resamples,
+      **common,
+  )
+  scores = _scores(found)
   if baseline is not None:
-    for key, other in _scores(found[1]).items():
+    # Ceilings are people's: the same for both.
+    others = summary.correlations(
+        np.asarray(baseline.features[rows]),
+        human,
+        similarity=baseline.kind,
+        **common,
+    )
+    for key, other in _scores(others).items():
       scores[key]["baseline"] = other["mean"]
       scores[key]["difference"] = {"mean": scores[key]["mean"] - other["mean"]}
+  if baseline is not None and resamples:
     interval = rsa_bootstrap.paired_difference(
         *(rsa.rdm(m.features[rows], m.kind) for m in (model, baseline)),
         human.mean(axis=0),
@@ -84,16 +91,18 @@ def on_rdm(
   n = human.shape[-1]
   return (
       {f"human/{name}/{key}": {**v, "n": n} for key, v in scores.items()},
-      found[0],
+      found,
   )
 
 
 def _scores(found: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-  """The correlations that `summary.of_rdm` gives, by name."""
+  """The correlations that `summary` gives, by name."""
   mean, subjects = found["mean_rdm"], found["per_subject"]
-  low, high = mean["ci"]
   scores = {
-      "spearman": {"mean": mean["spearman"], "low": low, "high": high},
+      "spearman": {
+          "mean": mean["spearman"],
+          **dict(zip(("low", "high"), mean.get("ci", ()))),
+      },
       "pearson": {"mean": mean["pearson"]},
       "tau_a": {"mean": mean["tau_a"]},
   }

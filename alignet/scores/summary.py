@@ -94,32 +94,31 @@ def of_rdm(
     human: (n, n) or (subjects, n, n) dissimilarities, diagonal ignored.
     similarity: "cosine", model RDM 1 - cosine; "dot", minus the dot product.
     seed: of the bootstrap.
-    resamples: of the bootstrap over stimuli.
+    resamples: of the bootstrap over stimuli; 0 for none.
     categories: (n,) labels each, category models to hold constant.
     reweighted: also fit weights of the dimensions (takes long).
 
   Returns:
-    similarity: as given.
-    mean_rdm: spearman, pearson and tau_a with the mean of the subjects' RDMs,
-      and ci, the 95 % interval of the spearman, bootstrap over stimuli; with
-      categories also partial, the spearman given their models.
-    per_subject: mean and values of the spearman with each subject's RDM, means
-      of pearson and tau_a.
+    What `correlations` gives, in mean_rdm also ci, the 95 % interval of the
+      spearman, bootstrap over stimuli, unless there are no resamples.
     ceiling: lower and upper noise ceiling of per_subject's mean (spearman);
       None for both where there is one RDM only.
     mean_ceiling: split_half, reliability and bound of the mean RDM (spearman),
       see `rsa_reliability`; None where there is one RDM only.
-    reweighted: as `rsa_reweighted.Reweighted`, where asked for.
 
   Raises:
     AlignetError: NaN, sizes that differ, a matrix that is not symmetric or
       holds similarities, a constant RDM.
   """
-  model = rsa.rdm(features, similarity)
-  human = rsa.check(human, len(model))
-  mean = human.mean(axis=0)
-  of_model, of_mean = rsa.upper(model), rsa.upper(mean)
-  values = rsa.per_subject(model, human)
+  result = correlations(
+      features,
+      human,
+      similarity=similarity,
+      seed=seed,
+      categories=categories,
+      reweighted=reweighted,
+  )
+  human = rsa.check(human, len(features))
   several = len(human) > 1
   ceiling = rsa.noise_ceiling(human) if several else None
   reliability = (
@@ -127,16 +126,65 @@ def of_rdm(
       if several
       else None
   )
-  ci = rsa_bootstrap.interval(
-      model, mean, rng=np.random.default_rng(seed), resamples=resamples
-  )
+  if resamples:
+    ci = rsa_bootstrap.interval(
+        rsa.rdm(features, similarity),
+        human.mean(axis=0),
+        rng=np.random.default_rng(seed),
+        resamples=resamples,
+    )
+    result["mean_rdm"]["ci"] = [ci.low, ci.high]
+  return {
+      **result,
+      "ceiling": {
+          "lower": ceiling.lower if ceiling else None,
+          "upper": ceiling.upper if ceiling else None,
+      },
+      "mean_ceiling": dataclasses.asdict(reliability) if reliability else None,
+  }
+
+
+def correlations(
+    features: np.ndarray,
+    human: np.ndarray,
+    *,
+    similarity: similarities.Kind,
+    seed: int = 0,
+    categories: Sequence[np.ndarray] = (),
+    reweighted: bool = False,
+) -> dict[str, Any]:
+  """The correlations of `of_rdm`, without what depends on people alone.
+
+  Args:
+    features: as in `of_rdm`.
+    human: as in `of_rdm`.
+    similarity: as in `of_rdm`.
+    seed: of the folds of the reweighting.
+    categories: as in `of_rdm`.
+    reweighted: as in `of_rdm`.
+
+  Returns:
+    similarity: as given.
+    mean_rdm: spearman, pearson and tau_a with the mean of the subjects' RDMs;
+      with categories also partial, the spearman given their models.
+    per_subject: mean and values of the spearman with each subject's RDM, means
+      of pearson and tau_a.
+    reweighted: as `rsa_reweighted.Reweighted`, where asked for.
+
+  Raises:
+    AlignetError: as `of_rdm`.
+  """
+  model = rsa.rdm(features, similarity)
+  human = rsa.check(human, len(model))
+  mean = human.mean(axis=0)
+  of_model, of_mean = rsa.upper(model), rsa.upper(mean)
+  values = rsa.per_subject(model, human)
   mean_rdm = {
       method.replace("-", "_"): rank_correlation.correlate(
           of_model, of_mean, method
       )
       for method in rank_correlation.METHODS
   }
-  mean_rdm["ci"] = [ci.low, ci.high]
   if categories:
     mean_rdm["partial"] = rsa_partial.partial_correlation(
         model, mean, [rsa_partial.category_rdm(c) for c in categories]
@@ -150,11 +198,6 @@ def of_rdm(
           "pearson": float(rsa.per_subject(model, human, "pearson").mean()),
           "tau_a": float(rsa.per_subject(model, human, "tau-a").mean()),
       },
-      "ceiling": {
-          "lower": ceiling.lower if ceiling else None,
-          "upper": ceiling.upper if ceiling else None,
-      },
-      "mean_ceiling": dataclasses.asdict(reliability) if reliability else None,
   }
   if reweighted:
     found = rsa_reweighted.cross_validate(

@@ -92,6 +92,13 @@ def test_rdm(world, capsys):
   assert _result(world, "d.json")["similarity"] == "dot"
 
 
+def test_rdm_without_resamples(world, capsys):
+  assert _run(*_RDM, "--resamples=0", "--out=r.json") == 0
+  assert "ci" not in _result(world)["mean_rdm"]
+  said = capsys.readouterr().out
+  assert "Spearman" in said and " to " not in said
+
+
 def test_quiet_before_and_after_the_subcommand(world, capsys):
   del world
   assert _run(*_TRIPLETS, "--quiet", "--out=a.json") == 0

@@ -235,13 +235,14 @@ def test_a_collapsed_model(world, capsys):
 def test_sets_of_one_file_name(world):
   args = ("--representations=good", "--resamples=0")
   sets = ("--trials=human=sets/a.npz", "--trials=human/few=more/a.npz")
+  sets += ("--rdm=mine=r.npy", "--baseline=bad")
   assert _run(*args, *sets, "--trials=simulated/all=sets") == 0
   result = _result(world)
   n = {name: score["n"] for name, score in result["scores"].items()}
   assert n["human/a/modal"] == n["simulated/all/a/modal"] == 60
   assert n["human/few/modal"] == 20
   assert set(result["meta"]["sha256"]) == {
-      *("human/a", "human/few", "simulated/all/a"),
+      *("human/a", "human/few", "simulated/all/a", "rdm/mine"),
   }
 
 

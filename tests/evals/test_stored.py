@@ -144,6 +144,12 @@ def test_rdms_by_name(world):
     assert score["difference"]["mean"] == score["mean"] - other[key]["mean"]
   difference = paired["human/mine/spearman"]["difference"]
   assert 0 < difference["low"] < difference["mean"] < difference["high"]
+  plain, _ = rdms.on_rdm(
+      good, human, name="mine", images=names, baseline=bad, resamples=0
+  )
+  for key, score in plain.items():
+    assert not {"low", "high"} & (set(score) | set(score["difference"])), key
+    assert score["difference"]["mean"] == paired[key]["difference"]["mean"]
   few, _ = rdms.on_rdm(
       good, human[:1, :20, :20], name="mine", images=names[:20], resamples=20
   )
@@ -156,6 +162,25 @@ def test_rdms_by_name(world):
   ):
     with pytest.raises(AlignetError, match=message):
       rdms.on_rdm(good, human[:, :20, :20], name="mine", **more)
+
+
+def test_people_are_looked_at_once(world, monkeypatch):
+  """Ceilings and their split halves do not depend on a model."""
+  folder, x, names = world
+  good, bad = (stored.open_model(folder / name) for name in ("good", "bad"))
+  human = 1 - np.corrcoef(x) + np.random.default_rng(1).random((4, 30, 30))
+  human = human + human.transpose(0, 2, 1)
+  calls = []
+  of_mean = summary.rsa_reliability.of_mean_rdm
+
+  def counting(*args, **more):
+    calls.append(1)
+    return of_mean(*args, **more)
+
+  monkeypatch.setattr(summary.rsa_reliability, "of_mean_rdm", counting)
+  more = {"name": "m", "images": names, "resamples": 5}
+  rdms.on_rdm(good, human, baseline=bad, **more)
+  assert len(calls) == 1
 
 
 def test_reweighting_is_reported(world):

@@ -96,6 +96,18 @@ def test_rdm_against_scipy(x):
   json.dumps(found, allow_nan=False)
 
 
+def test_no_resamples_no_interval(x):
+  human = _human(x, 4)
+  found = summary.of_rdm(x, human, similarity="cosine", resamples=0)
+  with_interval = summary.of_rdm(x, human, similarity="cosine", resamples=20)
+  assert with_interval["mean_rdm"].pop("ci")
+  assert found == with_interval
+  # The correlations alone are those.
+  alone = summary.correlations(x, human, similarity="cosine")
+  assert alone == {key: found[key] for key in alone}
+  assert set(found) - set(alone) == {"ceiling", "mean_ceiling"}
+
+
 def test_a_single_rdm_has_no_ceiling(x):
   human = _human(x, 1)
   a = summary.of_rdm(x, human[0], similarity="dot", resamples=50)

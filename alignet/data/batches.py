@@ -15,6 +15,7 @@ from alignet import triplet_io
 from alignet import triplets
 from alignet.data import augment as augment_lib
 from alignet.data import images as images_lib
+from alignet.data import sources
 from alignet.data.labels import UNLABELLED
 from alignet.errors import AlignetError
 import grain.python as grain
@@ -174,7 +175,13 @@ class TripletBatches(_Batches):
       return images_lib.open_store(self.images)
     from alignet.data import tfds_images  # pylint: disable=g-import-not-at-top
 
-    name, _, split = self.images.removeprefix("tfds:").rpartition(":")
+    name_and_split = sources.tfds_name_and_split(self.images)
+    if name_and_split is None:
+      raise AlignetError(
+          "images: expected tfds:NAME:SPLIT or a folder, found"
+          f" {self.images!r}"
+      )
+    name, split = name_and_split
     return tfds_images.TfdsImages(
         name=name, split=split, size=self.image_size, data_dir=self.data_dir
     )

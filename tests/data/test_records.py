@@ -1,6 +1,8 @@
+from alignet.data import batches
 from alignet.data import images
 from alignet.data import records
 from alignet.data import sources
+from alignet.data import tfds_images
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
 import numpy as np
@@ -58,8 +60,36 @@ def test_too_few(store, level, n, message):
 
 
 @pytest.mark.parametrize(
-    "spec", ["imagenet2012", "tfds:imagenet2012", "folder:", "zip:a", ""]
+    "spec",
+    [
+        *("imagenet2012", "tfds:imagenet2012", "folder:", "zip:a", ""),
+        *("tfds::train", "tfds:cifar100:", "tfds:cifar100:test[:3"),
+    ],
 )
 def test_unknown_source(spec):
   with pytest.raises(AlignetError, match="source: expected tfds:NAME:SPLIT"):
     sources.open(spec)
+
+
+@pytest.mark.parametrize(
+    "name", ["cifar100", "imagenet2012:5.1.0", "a/config:1.0.0"]
+)
+@pytest.mark.parametrize(
+    "split", ["test", "test[:300]", "train[:10%]+test[50:]", "train[1:2]"]
+)
+def test_names_and_splits_of_tfds(name, split, monkeypatch):
+  """Here and for batches decoded on the fly."""
+  opened = []
+  for kind in ("TfdsSource", "TfdsImages"):
+    monkeypatch.setattr(
+        *(tfds_images, kind),
+        lambda *args, **more: opened.append(
+            args or (more["name"], more["split"])
+        ),
+    )
+  spec = f"tfds:{name}:{split}"
+  sources.open(spec)
+  batches.TripletBatches(
+      path="x.npz", images=spec, batch_size=1, part=(0, 1)
+  ).store  # pylint: disable=expression-not-assigned
+  assert opened == [(name, split)] * 2

@@ -89,7 +89,8 @@ def test_names_and_splits_of_tfds(name, split, monkeypatch):
     )
   spec = f"tfds:{name}:{split}"
   sources.open(spec)
-  batches.TripletBatches(
+  triplets = batches.TripletBatches(
       path="x.npz", images=spec, batch_size=1, part=(0, 1)
-  ).store  # pylint: disable=expression-not-assigned
+  )
+  _ = triplets.store
   assert opened == [(name, split)] * 2

@@ -6,9 +6,11 @@ Writing: names, similarities and indices of random triplets over made-up images
 of ImageNet's kind of names; the user's lines gather the names of all rows, as
 np.savez_compressed demands, outside of the time that is compared. Reading: the
 file is opened and 100,000 random rows are read, by 1 and by 8 processes at
-once; `pss_mib` is their summed proportional memory minus that of the same
-processes without a file, for our file (mapped) and for that of the user
-(unpacked once into a cache, then mapped). The last line is one JSON object.
+once; `pss_mb` is their summed proportional memory (MB, 10^6 bytes) minus that
+of as many processes that draw the same numbers and hold no file, for our file
+(mapped) and for that of the user (unpacked once into a cache, then mapped).
+Both kinds live at the same time: a library's memory is divided by all who use
+it, other programs too. The last line is one JSON object.
 """
 
 import argparse
@@ -76,26 +78,29 @@ def write(side: str, folder: pathlib.Path, images: int, n: int) -> dict:
 
 
 def read(path: str) -> None:
-  """Opens, reads, says so, and waits with what it holds until told to end."""
-  timing = {}
+  """Opens, reads, says so, and waits with what it holds until told to end.
+
+  Without a path it does the same to a few rows in memory.
+  """
+  start = time.perf_counter()
+  arrays = [np.zeros((_BATCH, 3), dtype) for dtype in (np.int32, np.float32)]
   if path:
-    start = time.perf_counter()
     opened = triplet_io.open(path)
     arrays = opened.indices, opened.similarities
-    timing["open_seconds"] = round(time.perf_counter() - start, 4)
-    rng = np.random.default_rng(os.getpid())
-    total = 0.0
-    start = time.perf_counter()
-    for _ in range(_READ // _BATCH):
-      rows = rng.integers(0, len(opened), _BATCH)
-      total += float(sum(array[rows].sum() for array in arrays))
-    timing["read_seconds"] = round(time.perf_counter() - start, 4)
+  timing = {"open_seconds": round(time.perf_counter() - start, 4)}
+  rng = np.random.default_rng(os.getpid())
+  total = 0.0
+  start = time.perf_counter()
+  for _ in range(_READ // _BATCH):
+    rows = rng.integers(0, len(arrays[0]), _BATCH)
+    total += float(sum(array[rows].sum() for array in arrays))
+  timing["read_seconds"] = round(time.perf_counter() - start, 4)
   print(json.dumps(timing), flush=True)
   sys.stdin.readline()
 
 
-def pss(path: str, workers: int) -> tuple[float, list[dict]]:
-  """Summed PSS in MiB of processes that hold a file, and their timings."""
+def start(path: str, workers: int) -> tuple[list, list[dict]]:
+  """Processes that hold a file, or none, when all have read; their timings."""
   command = [sys.executable, __file__, "--side=read", f"--path={path}"]
   children = [
       subprocess.Popen(
@@ -103,27 +108,31 @@ def pss(path: str, workers: int) -> tuple[float, list[dict]]:
       )
       for _ in range(workers)
   ]
-  timings = [json.loads(child.stdout.readline()) for child in children]
+  return children, [json.loads(child.stdout.readline()) for child in children]
+
+
+def pss(children: list) -> int:
+  """Summed PSS of processes in bytes."""
   total = 0
   for child in children:
     text = pathlib.Path(f"/proc/{child.pid}/smaps_rollup").read_text()
     total += int(re.search(r"^Pss:\s+(\d+) kB", text, re.M).group(1))
-  for child in children:
-    child.communicate("\n")
-  return total / 1024, timings
+  return 1024 * total
 
 
 def reading(path: pathlib.Path) -> dict:
   """Open and read with 1 and with 8 processes."""
   found = {}
   for workers in (1, 8):
-    without, _ = pss("", workers)
-    held, timings = pss(str(path), workers)
+    without, _ = start("", workers)
+    holding, timings = start(str(path), workers)
     found[f"{workers}_workers"] = {
-        "pss_mib": round(held - without, 1),
+        "pss_mb": round((pss(holding) - pss(without)) / 1e6, 1),
         "open_seconds": max(t["open_seconds"] for t in timings),
         "read_seconds": max(t["read_seconds"] for t in timings),
     }
+    for child in (*without, *holding):
+      child.communicate("\n")
   return found
 
 

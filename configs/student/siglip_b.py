@@ -68,6 +68,9 @@ def get_config():
       "remat": False,
       "peak": 3e-5,
       "tau": 100.0,
+      "target_tau": 1.0,
+      "loss": {"jsd": 1.0, "kl": 0.0, "hard": 0.0},
+      "decay": 1.5,
       "decay_exclude": (),
       "eval_every": 5000,
   }
@@ -95,7 +98,12 @@ def get_config():
       )
   )
   cfg.num_train_steps = 100_000
-  cfg.train_losses = {"jsd": losses.JSD(tau=cfg.ref.aux.tau)}
+  shared = dict(tau=cfg.ref.aux.tau, target_tau=cfg.ref.aux.target_tau)
+  cfg.train_losses = {
+      "jsd": losses.JSD(weight=cfg.ref.aux.loss.jsd, **shared),
+      "kl": losses.KL(weight=cfg.ref.aux.loss.kl, **shared),
+      "hard": losses.Contrastive(weight=cfg.ref.aux.loss.hard, **shared),
+  }
   cfg.train_metrics = {"synthetic_accuracy": metrics.TripletAccuracy()}
   cfg.log_metrics_every = 100
   cfg.log_summaries_every = 1_000_000
@@ -113,7 +121,7 @@ def get_config():
       **{
           "adam": optax.scale_by_adam(),
           "decay": optim.decay_to_init(
-              total=1.5,
+              total=cfg.ref.aux.decay,
               schedule=cfg.ref.schedules["learning_rate"],
               num_steps=cfg.ref.num_train_steps,
               exclude=cfg.ref.aux.decay_exclude,

@@ -50,6 +50,9 @@ def get_config():
       "batch_size": 64,
       "peak": 1e-4,
       "tau": 10_000.0,
+      "target_tau": 1.0,
+      "loss": {"jsd": 1.0, "kl": 0.0, "hard": 0.0},
+      "decay": 1.5,
       "decay_exclude": (),
       "eval_every": 50,
   }
@@ -86,7 +89,12 @@ def get_config():
 
   # Training
   cfg.num_train_steps = 300
-  cfg.train_losses = {"jsd": losses.JSD(tau=cfg.ref.aux.tau)}
+  shared = dict(tau=cfg.ref.aux.tau, target_tau=cfg.ref.aux.target_tau)
+  cfg.train_losses = {
+      "jsd": losses.JSD(weight=cfg.ref.aux.loss.jsd, **shared),
+      "kl": losses.KL(weight=cfg.ref.aux.loss.kl, **shared),
+      "hard": losses.Contrastive(weight=cfg.ref.aux.loss.hard, **shared),
+  }
   cfg.train_metrics = {"synthetic_accuracy": metrics.TripletAccuracy()}
   cfg.log_metrics_every = 50
   cfg.log_summaries_every = 1_000_000
@@ -104,7 +112,7 @@ def get_config():
       **{
           "adam": optax.scale_by_adam(),
           "decay": optim.decay_to_init(
-              total=1.5,
+              total=cfg.ref.aux.decay,
               schedule=cfg.ref.schedules["learning_rate"],
               num_steps=cfg.ref.num_train_steps,
               exclude=cfg.ref.aux.decay_exclude,

@@ -4,7 +4,7 @@ import jax
 from kauldron import konfig
 import pytest
 
-_LOSSES = {"base": {"cross_entropy"}, "student/small": {"jsd"}}
+_LOSSES = {"base": {"cross_entropy"}, "student/small": {"jsd", "kl", "hard"}}
 
 
 @pytest.mark.parametrize("name", _LOSSES)

@@ -17,6 +17,7 @@ COMMANDS = (
     "run",
     "fetch",
     "extract",
+    "cache",
     "cluster",
     "sample",
     "respond",

@@ -1,5 +1,8 @@
 """The one decoder and the one resizer of image files."""
 
+from collections.abc import Iterator
+import contextlib
+
 from alignet.errors import AlignetError
 import numpy as np
 
@@ -71,3 +74,16 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
       image.astype(np.uint16), (size, size), interpolation=cv2.INTER_CUBIC
   )
   return cv2.convertScaleAbs(resized)  # Of unsigned: 255 at most, no more.
+
+
+@contextlib.contextmanager
+def single_threaded() -> Iterator[None]:
+  """Keeps OpenCV from starting threads of its own in each of ours."""
+  import cv2  # pylint: disable=g-import-not-at-top
+
+  before = cv2.getNumThreads()
+  cv2.setNumThreads(1)
+  try:
+    yield
+  finally:
+    cv2.setNumThreads(before)

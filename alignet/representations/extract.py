@@ -7,7 +7,6 @@ several processes, on one machine or many, may share the shards among them.
 """
 
 from collections.abc import Iterator, Mapping
-import contextlib
 import functools
 import json
 import os
@@ -18,6 +17,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from alignet import files
 from alignet import parallel
 from alignet import progress
+from alignet.data import decode
 from alignet.data import records
 from alignet.data import things
 from alignet.data.labels import Labels
@@ -273,7 +273,7 @@ def _make(
   bar = progress.bar(
       desc="extract", total=sum(b - a for _, a, b in batches), unit="image"
   )
-  with bar, _single_threaded_opencv():
+  with bar, decode.single_threaded():
     for shard, stop, part in parallel.ordered_map(
         work, batches, workers=workers
     ):
@@ -407,16 +407,3 @@ def _blocks(paths: list[pathlib.Path], width: int) -> Iterator[np.ndarray]:
     yield files.check_array(
         features, f"features in {path}", shape=(None, width), kinds="f"
     )
-
-
-@contextlib.contextmanager
-def _single_threaded_opencv() -> Iterator[None]:
-  """Keeps OpenCV from starting threads of its own in each of ours."""
-  import cv2  # pylint: disable=g-import-not-at-top
-
-  before = cv2.getNumThreads()
-  cv2.setNumThreads(1)
-  try:
-    yield
-  finally:
-    cv2.setNumThreads(before)

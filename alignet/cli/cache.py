@@ -1,0 +1,70 @@
+"""`alignet cache`: a source of images, decoded and resized once."""
+
+import argparse
+import sys
+import time
+
+HELP = "decode and resize images once, for training on them"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags of `alignet cache`."""
+  parser.add_argument(
+      "--source",
+      required=True,
+      help=(
+          "tfds:NAME:SPLIT such as tfds:imagenet2012:train, or folder:PATH"
+          " (class folders or flat)"
+      ),
+  )
+  parser.add_argument("--data_dir", help="where TFDS keeps its datasets")
+  parser.add_argument(
+      "--size",
+      type=int,
+      default=224,
+      help="side of the images in pixels (default 224)",
+  )
+  parser.add_argument(
+      "--out", required=True, metavar="DIR", help="folder to write"
+  )
+  parser.add_argument(
+      "--check",
+      action="store_true",
+      help="read all pixels again and compare them with their checksums",
+  )
+  parser.add_argument(
+      "--overwrite", action="store_true", help="replace an existing output"
+  )
+  parser.add_argument(
+      "--workers", type=int, help="threads (default: all cores)"
+  )
+
+
+def run(args: argparse.Namespace) -> None:
+  """Makes what is missing of the store, and says how fast."""
+  from alignet.data import cache
+  from alignet.data import images
+  from alignet.data import sources
+
+  source = sources.open(args.source, data_dir=args.data_dir)
+  start = time.monotonic()
+  made = cache.build(
+      source,
+      args.out,
+      size=args.size,
+      workers=args.workers,
+      overwrite=args.overwrite,
+  )
+  seconds = time.monotonic() - start
+  if args.check:
+    cache.verify(args.out)
+  if made and not args.quiet:
+    print(
+        f"{made:,} images in {seconds:.1f} s: {made / seconds:.1f} images/s",
+        file=sys.stderr,
+    )
+  pixels = images.open_store(args.out).images
+  print(
+      f"{args.out}: {len(pixels):,} images, {pixels.nbytes / 1e9:.2f} GB"
+      + (", checksums hold" if args.check else "")
+  )

@@ -49,6 +49,19 @@ class Response:
   similarity: similarity_lib.Kind = "dot"
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+  """Shards to compute: what a process needs that does nothing else.
+
+  Attributes:
+    shards: where they go.
+    answer: (m, 3) row numbers -> (m, 3) similarities.
+  """
+
+  shards: Shards
+  answer: Callable[[np.ndarray], np.ndarray]
+
+
 class Job:
   """A response on its way: inputs, rows to multiply, shards."""
 
@@ -70,6 +83,7 @@ class Job:
     self._inputs = {**common, "transform": _sha256(r.transform)}
     self._how = {"version": VERSION, "similarity": r.similarity}
     self._how |= {"store": store, "device": device}
+    self.device = device
 
   def what(self) -> dict[str, Any]:
     """All that the result depends on."""
@@ -111,8 +125,9 @@ class Job:
             inputs=key,
             workers=workers,
         )
-        made[key] = answerer(z, self._how["device"], workers)
-    self.answer = made[key]
+        made[key] = z, answerer(z, self.device, workers)
+    self.rows, answer = made[key]
+    self.task = Task(shards=self.shards, answer=answer)
 
   def finish(self, source, indices, about, workers, done) -> dict[str, Any]:
     """Joins the shards, finds the temperature, writes the npz.
@@ -176,23 +191,44 @@ def compute(
   Raises:
     AlignetError: a similarity that is not finite.
   """
+  tasks = [job.task for job in jobs]
+  for number in progress.bar(
+      numbers(jobs, part), desc="responses", unit="shard"
+  ):
+    answer_shard(number, tasks, indices, order_by)
+
+
+def numbers(jobs: Sequence[Job], part: tuple[int, int] | None) -> range:
+  """The shards of a part, whether they are there or not."""
   if not jobs:
-    return
+    return range(0)
   first, step = part or (0, 1)
-  numbers = range(first, jobs[0].shards.count, step)
-  for number in progress.bar(numbers, desc="responses", unit="shard"):
-    missing = [job for job in jobs if not job.shards.has(number)]
-    if not missing:
-      continue
-    where = jobs[0].shards.where(number)
-    block = np.asarray(indices[where])
-    order = None
-    if order_by is not None:
-      order = np.argsort(order_by[block[:, 0]], kind="stable")
-    for job in missing:
-      s = _restored(job.answer, block, order)
-      _check_similarities(s, block, where.start)
-      job.shards.save(number, s)
+  return range(first, jobs[0].shards.count, step)
+
+
+def answer_shard(
+    number: int,
+    tasks: Sequence[Task],
+    indices: np.ndarray,
+    order_by: np.ndarray | None,
+) -> None:
+  """Computes one shard of each task that lacks it; arguments of `compute`.
+
+  Raises:
+    AlignetError: a similarity that is not finite.
+  """
+  missing = [task for task in tasks if not task.shards.has(number)]
+  if not missing:
+    return
+  where = missing[0].shards.where(number)
+  block = np.asarray(indices[where])
+  order = None
+  if order_by is not None:
+    order = np.argsort(order_by[block[:, 0]], kind="stable")
+  for task in missing:
+    s = _restored(task.answer, block, order)
+    _check_similarities(s, block, where.start)
+    task.shards.save(number, s)
 
 
 def _restored(

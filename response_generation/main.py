@@ -6,7 +6,7 @@ python -m response_generation.main \
       --config.transform=transform.npz --config.out=aligned/train.npz
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import sys
 from typing import Any
 
@@ -26,7 +26,7 @@ _CONFIG = config_flags.DEFINE_config_file(
 )
 
 
-def run(config: ml_collections.ConfigDict) -> dict[str, Any]:
+def run(config: ml_collections.ConfigDict, **options: Any) -> dict[str, Any]:
   """Responds as a config says; returns the meta of the npz.
 
   Every field of a config has to be set: a config of aligned responses without
@@ -34,6 +34,7 @@ def run(config: ml_collections.ConfigDict) -> dict[str, Any]:
 
   Args:
     config: fields are arguments of `respond.respond`.
+    **options: more of them.
 
   Raises:
     AlignetError: a field that is not set, and all that `respond` raises.
@@ -45,17 +46,22 @@ def run(config: ml_collections.ConfigDict) -> dict[str, Any]:
         f"the config leaves {', '.join(unset)} open; set"
         f" {' '.join(f'--config.{key}=...' for key in unset)}"
     )
-  return respond.respond(**arguments)
+  return respond.respond(**arguments, **options)
 
 
-def main(argv: Sequence[str]) -> int:
-  """Entry point; 0 when done, 2 when something given cannot be used."""
+def main(argv: Sequence[str], **options: Any) -> int:
+  """Entry point; 0 when done, 2 when something given cannot be used.
+
+  Args:
+    argv: what absl leaves of the command line.
+    **options: arguments of `respond.respond` beside those of the config.
+  """
   try:
     if len(argv) > 1:
       raise AlignetError(
           f"unexpected argument {argv[1]!r}; flags begin with --"
       )
-    meta = run(_CONFIG.value)
+    meta = run(_CONFIG.value, **options)
   except AlignetError as e:
     return _fail(e)
   print(respond.summary(_CONFIG.value.out, meta))
@@ -78,10 +84,15 @@ def _fail(error: AlignetError) -> int:
   return 2
 
 
-if __name__ == "__main__":
+def start(entry: Callable[[Sequence[str]], int]) -> None:
+  """Runs an entry point on the command line of this process."""
   flags.mark_flag_as_required("config")
   try:
     sys.argv = find_config(sys.argv)  # config_flags looks for overrides there.
   except AlignetError as e:
     sys.exit(_fail(e))
-  app.run(main)
+  app.run(entry)
+
+
+if __name__ == "__main__":
+  start(main)

@@ -19,7 +19,7 @@ triplet only; the bytes depend neither on the block size, nor on the number of
 threads or processes, nor on how often the run was interrupted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import pathlib
 import shutil
 from typing import Any, get_args
@@ -84,6 +84,7 @@ def respond_all(
     rows: int = ROWS,
     workers: int | None = None,
     overwrite: bool = False,
+    compute: Callable[..., None] | None = None,
 ) -> list[dict[str, Any]]:
   """Answers the same triplets in several ways, in one pass over the rows.
 
@@ -106,6 +107,8 @@ def respond_all(
     rows: triplets of a shard; the result does not depend on it.
     workers: threads, all available cores if None; nor on these.
     overwrite: replace existing outputs.
+    compute: what computes the shards, see `response_generation.beam`;
+      `jobs.compute` if None.
 
   Returns:
     The meta of each npz; none of them where a part was asked for.
@@ -147,7 +150,7 @@ def respond_all(
   made = {}
   for job in todo:
     job.prepare(source, len(indices), rows, workers, made)
-  jobs_lib.compute(todo, indices, order_by, part)
+  (compute or jobs_lib.compute)(todo, indices, order_by, part)
   if part is not None:
     return []
   for job in todo:

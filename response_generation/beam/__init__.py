@@ -1,0 +1,1 @@
+"""Responses by the workers of an Apache Beam pipeline (extra `beam`)."""

@@ -10,6 +10,7 @@ float32.
 import dataclasses
 
 from alignet import similarity
+import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Float
 from kauldron import kd
@@ -17,8 +18,8 @@ from kauldron import kontext
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=True)
-class _TripletLoss(kd.losses.Loss):
-  """What the losses share: the student's log choice probabilities.
+class TripletLoss(kd.losses.Loss):
+  """What the losses share: from similarities to log choice probabilities.
 
   Attributes:
     tau: temperature that divides the student's dot products (100 upstream).
@@ -33,51 +34,55 @@ class _TripletLoss(kd.losses.Loss):
   embeddings: kontext.Key = "preds.triplet_logits"
   similarities: kontext.Key = "batch.similarities"
 
-  def student(self, embeddings: Float[Array, "*b 3 d"]) -> Float[Array, "*b 3"]:
-    return similarity.log_choice_probabilities(
-        similarity.pair_similarities(embeddings) / self.tau
+  def get_values(
+      self,
+      embeddings: Float[Array, "*b 3 d"],
+      similarities: Float[Array, "*b 3"],
+  ) -> Float[Array, "*b"]:
+    return self.compare(similarities, similarity.pair_similarities(embeddings))
+
+  def compare(
+      self, teacher: Float[Array, "*b 3"], student: Float[Array, "*b 3"]
+  ) -> Float[Array, "*b"]:
+    """The loss of pair similarities, before any temperature."""
+    return self.divergence(
+        similarity.log_choice_probabilities(teacher / self.target_tau),
+        similarity.log_choice_probabilities(student / self.tau),
     )
 
-  def teacher(self, similarities: Float[Array, "*b 3"]) -> Float[Array, "*b 3"]:
-    return similarity.log_choice_probabilities(similarities / self.target_tau)
+  def divergence(
+      self, log_p: Float[Array, "*b 3"], log_q: Float[Array, "*b 3"]
+  ) -> Float[Array, "*b"]:
+    """The loss of the teacher's and student's log choice probabilities."""
+    raise NotImplementedError
 
 
-class Contrastive(_TripletLoss):
+class Contrastive(TripletLoss):
   """Hard labels: -log p(the teacher's most similar pair), in nats.
 
-  Rows must be in canonical order, as `alignet.triplet_io` writes them.
+  Of pairs that tie the first counts.
   """
 
-  def get_values(
-      self,
-      embeddings: Float[Array, "*b 3 d"],
-      similarities: Float[Array, "*b 3"],
+  def divergence(
+      self, log_p: Float[Array, "*b 3"], log_q: Float[Array, "*b 3"]
   ) -> Float[Array, "*b"]:
-    del similarities  # The most similar pair comes first.
-    return -self.student(embeddings)[..., 0]
+    best = jnp.argmax(log_p, axis=-1, keepdims=True)
+    return -jnp.take_along_axis(log_q, best, axis=-1)[..., 0]
 
 
-class KL(_TripletLoss):
+class KL(TripletLoss):
   """KL(teacher || student) in nats."""
 
-  def get_values(
-      self,
-      embeddings: Float[Array, "*b 3 d"],
-      similarities: Float[Array, "*b 3"],
+  def divergence(
+      self, log_p: Float[Array, "*b 3"], log_q: Float[Array, "*b 3"]
   ) -> Float[Array, "*b"]:
-    return similarity.kl_divergence(
-        self.teacher(similarities), self.student(embeddings)
-    )
+    return similarity.kl_divergence(log_p, log_q)
 
 
-class JSD(_TripletLoss):
+class JSD(TripletLoss):
   """Jensen-Shannon divergence of teacher and student in nats (released)."""
 
-  def get_values(
-      self,
-      embeddings: Float[Array, "*b 3 d"],
-      similarities: Float[Array, "*b 3"],
+  def divergence(
+      self, log_p: Float[Array, "*b 3"], log_q: Float[Array, "*b 3"]
   ) -> Float[Array, "*b"]:
-    return similarity.js_divergence(
-        self.teacher(similarities), self.student(embeddings)
-    )
+    return similarity.js_divergence(log_p, log_q)

@@ -1,0 +1,132 @@
+"""All triplets of a batch instead of three images a triplet.
+
+A batch holds p clusters of k images. Of every ordered pair of clusters (A, B)
+it has all rows that the rule "border" allows: two images of A, the odd one of
+B. The student's and the teacher's similarities are computed once, as matrices,
+and the loss is the mean within each ordered pair, then over the pairs (after
+batch-all of Hermans et al. 2017 and relational distillation of Park et al.
+2019).
+
+Where clusters are drawn uniformly and images uniformly within them, without
+replacement, as `alignet.representations.group_batches` does, its expectation,
+and that of its gradient, is that of the same loss on triplets sampled by
+cluster_border_* under the law "groups": there, too, each ordered pair of
+clusters, and in it each row, is as likely as any other. A mean over all rows
+would instead favour large clusters.
+"""
+
+import dataclasses
+
+from alignet import similarity
+from alignet.errors import AlignetError
+from alignet.losses import triplet
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+from jaxtyping import Bool
+from jaxtyping import Float
+from kauldron import kd
+from kauldron import kontext
+import numpy as np
+
+_ROWS = 2**20
+"""Triplets in memory at a time, but at least those of one cluster's pairs."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=True)
+class Dense(kd.losses.Loss):
+  """A triplet loss over all triplets of a batch of groups, one value a group.
+
+  The value of group A, [p], is the mean over the other groups B of the mean
+  over the triplets of (A, B); a triplet's loss is that of `of`, with its two
+  temperatures. All images of the batch meet: under several processes, each
+  with its share of the groups, JAX gathers the embeddings.
+
+  Attributes:
+    of: the loss of a triplet; its own keys and weight are not used.
+    embeddings: key of the [p, k, d] student embeddings.
+    representations: key of the [p, k, t] teacher's aligned representations.
+    present: key of [p, k] bool, false where a group has fewer than k images and
+      padding stands in; every group has at least two images.
+  """
+
+  of: triplet.TripletLoss = dataclasses.field(default_factory=triplet.JSD)
+
+  embeddings: kontext.Key = "preds.triplet_logits"
+  representations: kontext.Key = "batch.representations"
+  present: kontext.Key = "batch.present"
+
+  def get_values(
+      self,
+      embeddings: Float[Array, "p k d"],
+      representations: Float[Array, "p k t"],
+      present: Bool[Array, "p k"],
+  ) -> Float[Array, "p"]:
+    p, k = present.shape
+    if p < 2 or k < 2:
+      raise AlignetError(
+          "the dense loss needs at least 2 groups of 2 images in a batch, found"
+          f" {p} of {k}"
+      )
+    groups = (
+        *_similarities(representations),
+        *_similarities(embeddings),
+        present,
+        jnp.arange(p),
+    )
+    of_group = lambda group: self._of_group(*group, all_present=present)
+    at_once = _ROWS // (p * k * k * (k - 1) // 2)
+    if at_once >= p:
+      return jax.vmap(of_group)(groups)
+    # What the gradient needs is computed again, group by group.
+    return jax.lax.map(
+        jax.checkpoint(of_group), groups, batch_size=max(at_once, 1)
+    )
+
+  def _of_group(
+      self,
+      teacher_within: Float[Array, "k k"],
+      teacher_across: Float[Array, "k p k"],
+      student_within: Float[Array, "k k"],
+      student_across: Float[Array, "k p k"],
+      present: Bool[Array, "k"],
+      number: Array,
+      *,
+      all_present: Bool[Array, "p k"],
+  ) -> Float[Array, ""]:
+    """The mean over the ordered pairs whose first group is this one."""
+    i, j = np.triu_indices(len(present), 1)
+    values = self.of.compare(
+        _triplets(teacher_within, teacher_across, i, j),
+        _triplets(student_within, student_across, i, j),
+    )
+    allowed = (present[i] & present[j])[:, None, None] & all_present
+    total = jnp.where(allowed, values, 0).sum(axis=(0, 2))
+    means = total / jnp.maximum(allowed.sum(axis=(0, 2)), 1)
+    other = jnp.arange(len(all_present)) != number
+    return jnp.where(other, means, 0).sum() / (len(all_present) - 1)
+
+
+def _similarities(
+    z: Float[Array, "p k d"],
+) -> tuple[Float[Array, "p k k"], Float[Array, "p k p k"]]:
+  """Dot products within each group, and of each image with all."""
+  p, k, d = z.shape
+  flat = z.reshape(p * k, d)
+  # Accelerators multiply matrices in less than float32 unless told; a triplet's
+  # own three products are never rounded so.
+  with jax.default_matmul_precision("highest"):
+    across = similarity.matrix(flat).reshape(p, k, p, k)
+  return across[np.arange(p), :, np.arange(p)], across
+
+
+def _triplets(
+    within: Float[Array, "k k"],
+    across: Float[Array, "k p k"],
+    i: np.ndarray,
+    j: np.ndarray,
+) -> Float[Array, "pairs p k 3"]:
+  """[s_ij, s_il, s_jl] of the pairs (i, j) and every image l of the batch."""
+  s02, s12 = across[i], across[j]
+  s01 = jnp.broadcast_to(within[i, j][:, None, None], s02.shape)
+  return jnp.stack([s01, s02, s12], axis=-1)

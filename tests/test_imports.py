@@ -22,6 +22,7 @@ _ROWS = (
     ("alignet.release",),
     ("alignet.pipeline",),
     ("alignet.train",),
+    ("alignet.collect",),
     # These two meet in transform.npz, nowhere else.
     ("uncertainty_distillation", "response_generation"),
     ("alignet.evals", "alignet.export", "alignet.report"),

@@ -30,6 +30,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "export",
+    "collect",
     "report",
 )
 """Each is a module of `alignet.cli` with HELP, add_arguments and run."""

@@ -1,0 +1,409 @@
+"""`alignet collect`: from two models to people's answers."""
+
+import argparse
+import pathlib
+
+HELP = "ask people: mine pairs or triplets, write the page, join its answers"
+
+_PAIRS = """\
+Pairs of images of one class whose similarities, z-scored within the class,
+differ most between two models, in both directions. Writes DIR/pairs.csv (file
+names, class, both similarities and z-scores), gallery.png with --source, and
+meta.json.
+"""
+
+_TRIPLETS = """\
+Triplets whose odd one two models disagree on, by the Jensen-Shannon divergence
+of their choices, from two AligNet npz of the same triplets. Writes
+DIR/triplets.csv, gallery.png with --source, and meta.json.
+"""
+
+_PAGE = """\
+A web page that shows triplets (which one is the odd one out?) or pairs (how
+similar, 1 to 7?) in any browser, without a network, keeps each answer at once
+and saves them as a csv: DIR/index.html, and images/ with --beside, for
+participants; names.txt, items.csv and meta.json for you. See
+docs/collecting.md.
+"""
+
+_ANSWERS = """\
+Joins the files that participants saved, refuses what the page cannot have
+written, and prints how consistent each person is and how both models fare.
+"""
+
+_TEXTS = ("title", "question", "consent")
+_FILES = ("instructions", "thanks")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the subcommands."""
+  kinds = parser.add_subparsers(dest="step", required=True)
+  pairs = kinds.add_parser(
+      "pairs", help="pairs that two models disagree on", description=_PAIRS
+  )
+  for flag, text in (
+      ("representations", "of the model, as `alignet extract` writes them"),
+      ("baseline", "of another model, of the same images"),
+  ):
+    pairs.add_argument(f"--{flag}", required=True, metavar="DIR", help=text)
+  for flag in ("transform", "baseline_transform"):
+    pairs.add_argument(
+        f"--{flag}", metavar="t.npz", help="affine transform to apply first"
+    )
+  pairs.add_argument(
+      "--level",
+      default="subordinate",
+      help="labels whose classes are used (default: %(default)s)",
+  )
+  pairs.add_argument(
+      "--n",
+      type=int,
+      default=2,
+      help="pairs a class in each direction (default: %(default)s)",
+  )
+  pairs.add_argument(
+      "--max_images",
+      type=int,
+      default=2000,
+      help="of a class with more, so many at random (default: %(default)s)",
+  )
+  pairs.add_argument("--seed", type=int, default=0, help="of that draw")
+  triplets = kinds.add_parser(
+      "triplets",
+      help="triplets that two models disagree on",
+      description=_TRIPLETS,
+  )
+  for flag, text in (
+      ("responses", "of the model, as `alignet respond` writes them"),
+      ("baseline", "of another model, to the same triplets"),
+  ):
+    triplets.add_argument(f"--{flag}", required=True, metavar="NPZ", help=text)
+  triplets.add_argument(
+      "--n", type=int, default=20, help="how many (default: %(default)s)"
+  )
+  page = kinds.add_parser("page", help="the page", description=_PAGE)
+  shown = page.add_mutually_exclusive_group(required=True)
+  shown.add_argument(
+      "--triplets",
+      metavar="FILE",
+      help="AligNet npz, or csv with image1, image2, image3: file names",
+  )
+  shown.add_argument(
+      "--pairs", metavar="FILE", help="csv with image1, image2: file names"
+  )
+  for command in (pairs, triplets, page):
+    command.add_argument(
+        "--source",
+        required=command is page,
+        help="of the images: folder:PATH, images:PATH or tfds:NAME:SPLIT",
+    )
+    command.add_argument("--data_dir", help="where TFDS keeps its datasets")
+  _add_settings(page)
+  answers = kinds.add_parser(
+      "answers", help="join what was saved", description=_ANSWERS
+  )
+  answers.add_argument("files", nargs="+", metavar="answers.csv")
+  answers.add_argument(
+      "--page", required=True, metavar="DIR", help="folder of the page"
+  )
+  answers.add_argument(
+      "--summary", metavar="FILE.json", help="what is printed, as JSON"
+  )
+  for command in (pairs, triplets, page, answers):
+    command.add_argument(
+        "--out",
+        required=True,
+        metavar="FILE.csv" if command is answers else "DIR",
+    )
+    command.add_argument(
+        "--overwrite", action="store_true", help="replace what is there"
+    )
+
+
+def _add_settings(page: argparse.ArgumentParser) -> None:
+  page.add_argument(
+      "--beside",
+      action="store_true",
+      help="images in a folder beside the page, not inside it",
+  )
+  page.add_argument(
+      "--size",
+      type=int,
+      metavar="PIXELS",
+      help="longest side of the images; larger ones are shrunk",
+  )
+  page.add_argument(
+      "--name_by",
+      default="path",
+      choices=("path", "stem", "folder"),
+      help="what images are called in names.txt (default: %(default)s)",
+  )
+  page.add_argument(
+      "--repeats",
+      type=float,
+      default=0.0,
+      metavar="SHARE",
+      help="of trials shown a second time, 0 to 0.5 (default: %(default)s)",
+  )
+  page.add_argument(
+      "--trials",
+      type=int,
+      metavar="N",
+      help="so many of them, at random, for each participant (default: all)",
+  )
+  page.add_argument(
+      "--break_every",
+      type=int,
+      default=50,
+      metavar="N",
+      help="answers between two breaks; 0: none (default: %(default)s)",
+  )
+  for name in _TEXTS:
+    page.add_argument(f"--{name}", metavar="TEXT", help="instead of ours")
+  for name in _FILES:
+    page.add_argument(
+        f"--{name}", metavar="FILE.txt", help="paragraphs, instead of ours"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+  """Does the step that was asked for."""
+  from alignet import files
+
+  files.check_output(args.out, overwrite=args.overwrite)
+  steps = {
+      "pairs": _pairs,
+      "triplets": _triplets,
+      "page": _page,
+      "answers": _answers,
+  }
+  line = steps[args.step](args)
+  if not args.quiet:
+    print(line)
+
+
+def _pairs(args: argparse.Namespace) -> str:
+  # pylint: disable=g-import-not-at-top
+  from alignet.collect import figures
+  from alignet.collect import mine
+  from alignet.errors import AlignetError
+  from alignet.evals import stored
+
+  model, baseline = (
+      stored.open_model(path, transform=transform)
+      for path, transform in (
+          (args.representations, args.transform),
+          (args.baseline, args.baseline_transform),
+      )
+  )
+  if model.filenames.tolist() != baseline.filenames.tolist():
+    raise AlignetError(
+        f"{args.baseline} and {args.representations} hold different images, or"
+        " in another order; extract both from the same source"
+    )
+  if args.level not in model.labels:
+    raise AlignetError(
+        f"--level={args.level}: {args.representations} has the levels"
+        f" {', '.join(sorted(model.labels)) or 'none'}"
+    )
+  labels = model.labels[args.level]
+  found = mine.pairs(
+      model,
+      baseline,
+      labels,
+      n=args.n,
+      max_images=args.max_images,
+      seed=args.seed,
+  )
+  names = model.filenames[found.images]
+  classes = labels.names[found.classes]
+  z, s = found.z, found.similarities
+  figure = None
+  if args.source:
+    shown = _spread(found.classes, figures.MAX_SHOWN)
+    figure = figures.pair_gallery(
+        _images(args, names[shown]), z[shown], classes[shown]
+    )
+  _write(
+      args,
+      "pairs.csv",
+      {
+          "image1": names[:, 0].tolist(),
+          "image2": names[:, 1].tolist(),
+          "class": classes.tolist(),
+          "similarity_model": s[:, 0].tolist(),
+          "similarity_baseline": s[:, 1].tolist(),
+          "z_model": z[:, 0].tolist(),
+          "z_baseline": z[:, 1].tolist(),
+          "z_difference": (z[:, 0] - z[:, 1]).tolist(),
+      },
+      figure,
+      {
+          "level": args.level,
+          "n": args.n,
+          "max_images": args.max_images,
+          "seed": args.seed,
+          "similarities": [model.kind, baseline.kind],
+          "left_out": labels.names[list(found.left_out)].tolist(),
+      },
+      ("transform", "baseline_transform"),
+  )
+  return (
+      f"{args.out}: {len(found)} pairs of {len(set(found.classes.tolist()))}"
+      f" classes, {len(found.left_out)} classes left out"
+  )
+
+
+def _triplets(args: argparse.Namespace) -> str:
+  # pylint: disable=g-import-not-at-top
+  from alignet import triplet_io
+  from alignet.collect import figures
+  from alignet.collect import mine
+  from alignet.errors import AlignetError
+  import numpy as np
+
+  model, baseline = map(triplet_io.open, (args.responses, args.baseline))
+  found = mine.triplets(
+      model.indices,
+      model.similarities,
+      baseline.indices,
+      baseline.similarities,
+      n=args.n,
+  )
+  order = np.argsort(model.indices[found.rows], axis=1)
+  names = np.take_along_axis(model.filenames[found.rows], order, axis=1)
+  name_of = dict(zip(found.images.ravel().tolist(), names.ravel().tolist()))
+  theirs = dict(
+      zip(
+          baseline.indices.ravel().tolist(), baseline.filenames.ravel().tolist()
+      )
+  )
+  for image, name in name_of.items():
+    if theirs[image] != name:
+      raise AlignetError(
+          f"image {image} is {name!r} in {args.responses} and"
+          f" {theirs[image]!r} in {args.baseline}; give answers to the same"
+          " images"
+      )
+  figure = None
+  if args.source:
+    shown = slice(figures.MAX_SHOWN)
+    figure = figures.triplet_gallery(
+        _images(args, names[shown]), found.odd[shown], found.divergence[shown]
+    )
+  odd = np.take_along_axis(names, found.odd, axis=1)
+  _write(
+      args,
+      "triplets.csv",
+      {
+          **{f"image{i + 1}": names[:, i].tolist() for i in range(3)},
+          "odd_model": odd[:, 0].tolist(),
+          "odd_baseline": odd[:, 1].tolist(),
+          "divergence_nats": found.divergence.tolist(),
+      },
+      figure,
+      {"n": args.n},
+      ("responses", "baseline"),
+  )
+  return f"{args.out}: {len(found)} triplets"
+
+
+def _page(args: argparse.Namespace) -> str:
+  # pylint: disable=g-import-not-at-top
+  from alignet.collect import page
+  from alignet.collect import tables
+  from uncertainty_distillation.readers import text
+
+  kind = "triplets" if args.triplets else "pairs"
+  texts = {name: getattr(args, name) for name in _TEXTS}
+  for name in _FILES:
+    if path := getattr(args, name):
+      with text.open_text(path) as f:
+        texts[name] = f.read()
+  settings = page.Settings(
+      kind=kind,
+      repeats=args.repeats,
+      trials=args.trials,
+      break_every=args.break_every,
+      name_by=args.name_by,
+      **{name: value for name, value in texts.items() if value},
+  )
+  items = tables.read_items(args.triplets or args.pairs, settings.size)
+  page_id = page.write(
+      args.out,
+      items,
+      args.source,
+      settings,
+      size=args.size,
+      data_dir=args.data_dir,
+      embed=not args.beside,
+      overwrite=args.overwrite,
+  )
+  return (
+      f"{pathlib.Path(args.out) / page.INDEX}: {len(items)} {kind}, page"
+      f" {page_id}"
+  )
+
+
+def _answers(args: argparse.Namespace) -> str:
+  # pylint: disable=g-import-not-at-top
+  from alignet import files
+  from alignet.collect import answers as answers_lib
+
+  if args.summary:
+    files.check_output(args.summary, overwrite=args.overwrite)
+  answers = answers_lib.read(args.page, args.files)
+  found = answers_lib.summary(answers)
+  answers_lib.write(args.out, answers, overwrite=args.overwrite)
+  if args.summary:
+    files.write_json(args.summary, found, overwrite=args.overwrite)
+  return f"{answers_lib.table(found)}\n{args.out}"
+
+
+def _spread(classes, most: int):
+  """Rows of the first classes, so many rows in all and no class cut."""
+  import numpy as np
+
+  counts = np.unique(classes, return_counts=True)[1]
+  whole = np.cumsum(counts)
+  return slice(int(max(whole[whole <= most], default=most)))
+
+
+def _images(args: argparse.Namespace, names):
+  """(*names.shape, 128, 128, 3) uint8 of a gallery."""
+  # pylint: disable=g-import-not-at-top
+  from alignet.collect import stimuli
+  from alignet.data import records
+  import numpy as np
+
+  wanted = np.unique(names)
+  found = stimuli.find(args.source, wanted.tolist(), data_dir=args.data_dir)
+  pixels = {k: records.pixels(record, 128) for k, record in found.items()}
+  shown = np.stack([pixels[name] for name in names.ravel().tolist()])
+  return shown.reshape(*names.shape, *shown.shape[1:])
+
+
+def _write(args, name, columns, figure, meta, inputs) -> None:
+  """The folder of what was mined."""
+  # pylint: disable=g-import-not-at-top
+  from alignet import files
+  from alignet.collect import tables
+  from alignet.report import style
+
+  paths = {key: getattr(args, key) for key in inputs if getattr(args, key)}
+  if args.step == "pairs":
+    for key in ("representations", "baseline"):
+      paths[key] = pathlib.Path(getattr(args, key)) / "meta.json"
+  with files.atomic_directory(args.out, overwrite=args.overwrite) as folder:
+    tables.write(folder / name, columns)
+    if figure is not None:
+      with files.atomic_write(folder / "gallery.png") as f:
+        f.write(style.png(figure))
+    files.write_json(
+        folder / "meta.json",
+        {
+            **meta,
+            "sha256": {key: files.sha256(path) for key, path in paths.items()},
+            "versions": files.versions(),
+        },
+    )

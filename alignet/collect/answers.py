@@ -1,0 +1,235 @@
+"""Joins the files that a page has saved, and says how consistent people are."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+import dataclasses
+import pathlib
+import statistics
+from typing import Any
+
+from alignet import files
+from alignet.collect import page
+from alignet.collect import tables
+from alignet.errors import AlignetError
+import numpy as np
+
+_COMMON = (
+    *("subject_id", "rt_ms", "trial", "item", "repetition", "views"),
+    *("page", "answered_at"),
+)
+_RATING = 7
+
+MODELS = ("model", "baseline")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Answers:
+  """Answers of any number of people to one page.
+
+  Attributes:
+    kind: "triplets" or "pairs".
+    rows: by participant and trial; columns as the page saves them.
+    items: what the page shows, of its items.csv.
+  """
+
+  kind: str
+  rows: Sequence[tables.Row]
+  items: Sequence[tables.Row]
+
+
+def read(folder: files.Path, paths: Sequence[files.Path]) -> Answers:
+  """Reads files of answers to one page.
+
+  A participant may have saved several times: equal rows count once.
+
+  Args:
+    folder: that of the page, as `page.write` writes it.
+    paths: the files its participants saved.
+
+  Returns:
+    All answers.
+
+  Raises:
+    AlignetError: a damaged file, one of another page, an answer that the page
+      cannot have given, two different answers of one participant to one trial.
+  """
+  folder = pathlib.Path(folder)
+  meta = files.read_json(folder / page.META)
+  try:
+    page_id, kind = meta["page"], meta["settings"]["kind"]
+  except (KeyError, TypeError) as e:
+    raise AlignetError(
+        f"{folder / page.META} is not that of a page ({e!r})"
+    ) from e
+  columns = tables.IMAGES[: 3 if kind == "triplets" else 2]
+  items = tables.read(folder / page.ITEMS, columns)
+  found: dict[tuple[str, int], tables.Row] = {}
+  for path in paths:
+    answer = "choice" if kind == "triplets" else "rating"
+    rows = tables.read(path, (*_COMMON, *columns, answer))
+    for number, row in enumerate(rows):
+      if row["page"] != page_id:
+        raise AlignetError(
+            f"{path}: row {number} is of the page {row['page']!r}, but"
+            f" {folder} is {page_id!r}; give the folder it was made with"
+        )
+      _check(row, items, columns, answer, f"{path}: row {number}")
+      key = (row["subject_id"], int(row["trial"]))
+      if found.setdefault(key, row) != row:
+        raise AlignetError(
+            f"{path}: row {number} and another file hold different answers of"
+            f" {key[0]} to trial {key[1]}; two people used one ID: rename one"
+            " in its file"
+        )
+  return Answers(
+      kind=kind, rows=[row for _, row in sorted(found.items())], items=items
+  )
+
+
+def write(
+    path: files.Path, answers: Answers, *, overwrite: bool = False
+) -> None:
+  """Writes all answers as one file, in the form of those of the page."""
+  tables.write(
+      path,
+      {key: [row[key] for row in answers.rows] for key in answers.rows[0]},
+      delimiter="\t",
+      overwrite=overwrite,
+  )
+
+
+def summary(answers: Answers) -> dict[str, Any]:
+  """What the answers say about people, and about the two models.
+
+  Returns:
+    `participants`: of each the number of answers, the median response time in
+    ms, `repeated` (trials shown twice) and `consistency`: the share of them
+    with the same odd one (chance is 1/3), or for ratings the mean absolute
+    difference; None where nothing was repeated. `models`, where the items tell
+    what two models say: for triplets, the share of first answers that chose
+    each model's odd one; for pairs, Spearman's correlation of the mean rating
+    with each model's z-scored similarity, None where it is undefined. Items
+    were mined for disagreement: these numbers compare the two models, and say
+    nothing about other images.
+  """
+  people = defaultdict(list)
+  for row in answers.rows:
+    people[row["subject_id"]].append(row)
+  return {
+      "kind": answers.kind,
+      "answers": len(answers.rows),
+      "participants": {
+          name: _person(rows, answers.kind) for name, rows in people.items()
+      },
+      "models": _models(answers),
+  }
+
+
+def _person(rows: Sequence[tables.Row], kind: str) -> dict[str, Any]:
+  answers = defaultdict(dict)
+  for row in rows:
+    answers[row["item"]][row["repetition"]] = _answer(row, kind)
+  twice = [pair for pair in answers.values() if len(pair) == 2]
+  if kind == "triplets":
+    scores = [float(pair["0"] == pair["1"]) for pair in twice]
+  else:
+    scores = [float(abs(pair["0"] - pair["1"])) for pair in twice]
+  return {
+      "answers": len(rows),
+      "median_rt_ms": statistics.median(float(row["rt_ms"]) for row in rows),
+      "repeated": len(twice),
+      "consistency": statistics.fmean(scores) if scores else None,
+  }
+
+
+def _models(answers: Answers) -> Mapping[str, float | None] | None:
+  prefix = "odd_" if answers.kind == "triplets" else "z_"
+  if any(prefix + model not in answers.items[0] for model in MODELS):
+    return None
+  given = defaultdict(list)
+  for row in answers.rows:
+    if row["repetition"] == "0":
+      given[int(row["item"])].append(_answer(row, answers.kind))
+  if answers.kind == "triplets":
+    return {
+        model: statistics.fmean(
+            name == answers.items[item][prefix + model]
+            for item, names in given.items()
+            for name in names
+        )
+        for model in MODELS
+    }
+  from alignet.scores import rank_correlation
+
+  mean = np.array([statistics.fmean(ratings) for ratings in given.values()])
+  out: dict[str, float | None] = {}
+  for model in MODELS:
+    z = np.array([float(answers.items[i][prefix + model]) for i in given])
+    undefined = len(z) < 2 or np.ptp(mean) == 0 or np.ptp(z) == 0
+    out[model] = (
+        None if undefined else rank_correlation.correlate(mean, z, "spearman")
+    )
+  return out
+
+
+def _answer(row: tables.Row, kind: str) -> str | int:
+  """The file name of the odd one, or the rating."""
+  if kind == "triplets":
+    return row[f"name{row['choice']}"]
+  return int(row["rating"])
+
+
+def _check(row, items, columns, answer, where) -> None:
+  """Fails on a row that the page cannot have written."""
+  most = 3 if answer == "choice" else _RATING
+  for key, low, high in (
+      ("item", 0, len(items) - 1),
+      ("repetition", 0, 1),
+      ("trial", 1, 2 * len(items)),
+      (answer, 1, most),
+  ):
+    if not row[key].isdecimal() or not low <= int(row[key]) <= high:
+      raise AlignetError(
+          f"{where}: {key} is {row[key]!r}; expected a number from {low} to"
+          f" {high}"
+      )
+  try:
+    good = float(row["rt_ms"]) >= 0
+  except ValueError:
+    good = False
+  if not good:
+    raise AlignetError(
+        f"{where}: rt_ms is {row['rt_ms']!r}; expected milliseconds"
+    )
+  shown = sorted(row.get(f"name{i + 1}", "") for i in range(len(columns)))
+  expected = sorted(items[int(row["item"])][column] for column in columns)
+  if shown != expected:
+    raise AlignetError(
+        f"{where} shows {', '.join(shown)}; item {row['item']} of the page is"
+        f" {', '.join(expected)}: the file was changed"
+    )
+
+
+def table(found: Mapping[str, Any]) -> str:
+  """A summary as text, a line a participant."""
+  triplets = found["kind"] == "triplets"
+  what = "same again" if triplets else "points apart"
+  lines = [f"{'participant':20}{'answers':>9}{'median ms':>11}{what:>20}"]
+  for name, person in found["participants"].items():
+    again = "-"
+    if person["consistency"] is not None:
+      again = f"{person['consistency']:.2f} of {person['repeated']}"
+    lines.append(
+        f"{name:20}{person['answers']:>9}{person['median_rt_ms']:>11.0f}"
+        f"{again:>20}"
+    )
+  if found["models"]:
+    by = "share of answers" if triplets else "Spearman with the mean rating"
+    lines.append(
+        f"{by}: "
+        + ", ".join(
+            f"{model} {'undefined' if value is None else f'{value:.3f}'}"
+            for model, value in found["models"].items()
+        )
+    )
+  return "\n".join(lines)

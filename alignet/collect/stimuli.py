@@ -1,0 +1,127 @@
+"""The images of a page, as bytes that a browser shows."""
+
+from collections.abc import Sequence
+import dataclasses
+import pathlib
+
+from alignet import progress
+from alignet.data import records
+from alignet.data import sources
+from alignet.errors import AlignetError
+
+_JPEG = b"\xff\xd8\xff"
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stimulus:
+  """An image file.
+
+  Attributes:
+    media_type: such as "image/png".
+    suffix: such as ".png".
+    content: its bytes.
+  """
+
+  media_type: str
+  suffix: str
+  content: bytes
+
+
+def read(
+    source: str,
+    names: Sequence[str],
+    *,
+    size: int | None = None,
+    data_dir: str | None = None,
+) -> list[Stimulus]:
+  """Reads images by name.
+
+  JPEG and PNG files are kept as they are, unless a size is given; a note in
+  them that the camera was turned counts for nothing, as in `alignet extract`:
+  people and models see the same.
+
+  Args:
+    source: as for `alignet extract`: `folder:PATH`, `images:PATH`, or
+      `tfds:NAME:SPLIT`.
+    names: file names of the images, as the source calls them.
+    size: longest side of the images in pixels; larger ones are shrunk.
+    data_dir: where TFDS keeps its datasets.
+
+  Returns:
+    A stimulus a name.
+
+  Raises:
+    AlignetError: a source that is not there, a name that it does not have, an
+      image that cannot be decoded.
+  """
+  found = find(source, names, data_dir=data_dir)
+  return [_stimulus(found[name], size) for name in names]
+
+
+def find(
+    source: str, names: Sequence[str], *, data_dir: str | None = None
+) -> dict[str, records.Record]:
+  """The records of some images, by name."""
+  kind, _, folder = source.partition(":")
+  if kind == "folder" and folder:
+    return {name: _file(pathlib.Path(folder), name) for name in names}
+  opened = sources.open(source, data_dir=data_dir)
+  wanted, found = set(names), {}
+  seen: set[str] = set()
+  for i in progress.bar(range(len(opened)), desc="find images", unit="image"):
+    record = opened[i]
+    name = record.filename
+    if name in seen:  # As representations name a second image of one name.
+      name = records.numbered(name, i)
+    seen.add(name)
+    if name in wanted:
+      found[name] = record
+    if len(found) == len(wanted):
+      return found
+  missing = sorted(wanted - set(found))
+  raise AlignetError(
+      f"{source} has no image {missing[0]!r}, nor {len(missing) - 1} others of"
+      f" the {len(wanted)} to show; give the source that they were named by"
+  )
+
+
+def _file(folder: pathlib.Path, name: str) -> records.Record:
+  path = pathlib.PurePosixPath(name)
+  if path.is_absolute() or ".." in path.parts:
+    raise AlignetError(
+        f"image {name!r}: expected a path below the folder {folder}"
+    )
+  try:
+    content = (folder / path).read_bytes()
+  except OSError as e:
+    raise AlignetError(
+        f"image {name} in {folder} cannot be read: {e.strerror}; give the"
+        " folder that the file names are relative to"
+    ) from e
+  return records.Record(filename=name, image=content, ids={})
+
+
+def _stimulus(record: records.Record, size: int | None) -> Stimulus:
+  import cv2  # pylint: disable=g-import-not-at-top
+
+  image = records.pixels(record)  # What cannot be decoded is found now.
+  content = record.image if isinstance(record.image, bytes) else b""
+  suffix = ".jpg" if content.startswith(_JPEG) else ".png"
+  h, w = image.shape[:2]
+  scale = 1 if size is None else size / max(h, w)
+  if scale < 1:
+    image = cv2.resize(
+        image,
+        (max(round(w * scale), 1), max(round(h * scale), 1)),
+        interpolation=cv2.INTER_AREA,
+    )
+  if scale < 1 or not content.startswith((_JPEG, _PNG)):
+    quality = (cv2.IMWRITE_JPEG_QUALITY, 95) if suffix == ".jpg" else ()
+    _, encoded = cv2.imencode(suffix, image[..., ::-1], quality)
+    content = encoded.tobytes()
+  return Stimulus(
+      media_type="image/jpeg" if suffix == ".jpg" else "image/png",
+      suffix=suffix,
+      content=content,
+  )

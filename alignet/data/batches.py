@@ -4,11 +4,15 @@ A per-element pipeline costs about 90 microseconds an element, which dwarfs a
 small model's step. Each element of these sources is a whole batch, or this
 process's share of it: pass them to `kd.data.py.DataSource(batch_size=None,
 shuffle=False, shard_by_process=False)`, with `num_workers=0` where images lie
-in memory.
+in memory. Batch k depends on the fields and on k only: any number of workers
+gives the same batches, and a run that goes on at step k the same as one that
+was never stopped.
 """
 
 import dataclasses
 import functools
+import itertools
+from typing import Any
 
 from alignet import files
 from alignet import triplet_io
@@ -16,10 +20,17 @@ from alignet import triplets
 from alignet.data import augment as augment_lib
 from alignet.data import images as images_lib
 from alignet.data import sources
+from alignet.data import tfds_images
 from alignet.data.labels import UNLABELLED
 from alignet.errors import AlignetError
+from grain import experimental
 import grain.python as grain
 import numpy as np
+
+COMPUTED_ORDER = 2**20
+"""Rows from which an order is computed row by row instead of held in memory."""
+
+_SAMPLE = 100  # Triplets whose names are compared where no list of them exists.
 
 
 def this_process() -> tuple[int, int]:
@@ -47,8 +58,18 @@ def share(rows: np.ndarray, part: tuple[int, int]) -> np.ndarray:
   return np.split(rows, n)[i]
 
 
+class BatchSource(grain.RandomAccessDataSource):
+  """A source of whole batches, which reaches workers as its fields alone.
+
+  What it has opened stays behind: a memory map would be sent as its content.
+  """
+
+  def __getstate__(self) -> dict[str, Any]:
+    return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Batches(grain.RandomAccessDataSource):
+class _Batches(BatchSource):
   """Batch k of an endless walk over n rows, each epoch in a new order.
 
   Attributes:
@@ -88,18 +109,62 @@ class _Batches(grain.RandomAccessDataSource):
     rows = np.empty(self.batch_size, np.int64)
     for epoch in np.unique(epochs):
       here = epochs == epoch
-      rows[here] = self._order(int(epoch))[offsets[here]]
+      rows[here] = _shuffled(
+          self.seed, int(epoch), self.num_rows, offsets[here]
+      )
     return share(rows, self.part)
 
-  def _order(self, epoch: int) -> np.ndarray:
-    return _order(self.seed, epoch, self.num_rows)
+
+def _shuffled(
+    seed: int, epoch: int, n: int, positions: np.ndarray
+) -> np.ndarray:
+  """The rows at these positions of an epoch's order of n rows."""
+  if n < COMPUTED_ORDER:
+    return _order(seed, epoch, n)[positions]
+  # An order of ten million rows would take 80 MB in each worker. Of the four
+  # rounds that grain takes itself, neighbours come out correlated.
+  key = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+  return np.array(
+      [
+          experimental.index_shuffle(i, max_index=n - 1, seed=key, rounds=8)
+          for i in positions.tolist()
+      ]
+  )
 
 
-# Two orders are alive where a batch crosses from one epoch into the next; one
-# of ten million triplets takes 80 MB.
+# Two orders are alive where a batch crosses from one epoch into the next.
 @functools.lru_cache(maxsize=4)
 def _order(seed: int, epoch: int, n: int) -> np.ndarray:
   return np.random.default_rng([seed, epoch]).permutation(n)
+
+
+def open_images(
+    images: str | images_lib.Images, *, size: int, data_dir: str = ""
+) -> images_lib.Images:
+  """Opens what a config names as its images.
+
+  Args:
+    images: folder of an image store, `tfds:NAME:SPLIT` for images that are
+      decoded on the fly, or an object, which is given back.
+    size: side in pixels of images decoded on the fly.
+    data_dir: where TFDS keeps its datasets; "" for its default.
+
+  Raises:
+    AlignetError: another form, or a store that is not there or damaged.
+  """
+  if not isinstance(images, str):
+    return images
+  if not images.startswith("tfds:"):
+    return images_lib.open_store(images)
+  name_and_split = sources.tfds_name_and_split(images)
+  if name_and_split is None:
+    raise AlignetError(
+        f"images: expected tfds:NAME:SPLIT or a folder, found {images!r}"
+    )
+  name, split = name_and_split
+  return tfds_images.TfdsImages(
+      name=name, split=split, size=size, data_dir=data_dir
+  )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -152,7 +217,13 @@ class TripletBatches(_Batches):
   """{"images": uint8 [b, 3, h, w, 3], "similarities": float32 [b, 3]}.
 
   Rows are those of an AligNet npz, the odd one last; images are found by index
-  among the images, whose file names are checked against the npz once.
+  among the images, whose file names are checked against the npz once, and not
+  again by workers. Of images that are decoded on the fly, whose names are known
+  only when they are read, a sample is checked.
+
+  With `unique_images`, "images" is a dict of `images` uint8 [u, h, w, 3], each
+  image of the batch once, and `rows` int32 [b, 3], the numbers among them that
+  the triplets consist of: `alignet.models.VisionModel` then encodes each once.
 
   Attributes:
     path: AligNet npz.
@@ -160,60 +231,89 @@ class TripletBatches(_Batches):
       `tfds:NAME:SPLIT` for images that are decoded on the fly, or an object.
     image_size: side in pixels of images decoded on the fly.
     data_dir: where TFDS keeps its datasets; "" for its default.
+    unique_images: u, of all processes together, the same for each batch so that
+      a training step compiles once; 0 for three images a triplet. A batch of
+      fewer distinct images is padded with its first one.
   """
 
   path: str
   images: str | images_lib.Images
   image_size: int = 224
   data_dir: str = ""
+  unique_images: int = 0
+
+  _checked = False
+
+  def __getstate__(self) -> dict[str, Any]:
+    checked = self._checked or "responses" in self.__dict__
+    return super().__getstate__() | {"_checked": checked}
 
   @functools.cached_property
   def store(self) -> images_lib.Images:
-    if not isinstance(self.images, str):
-      return self.images
-    if not self.images.startswith("tfds:"):
-      return images_lib.open_store(self.images)
-    from alignet.data import tfds_images  # pylint: disable=g-import-not-at-top
-
-    name_and_split = sources.tfds_name_and_split(self.images)
-    if name_and_split is None:
-      raise AlignetError(
-          "images: expected tfds:NAME:SPLIT or a folder, found"
-          f" {self.images!r}"
-      )
-    name, split = name_and_split
-    return tfds_images.TfdsImages(
-        name=name, split=split, size=self.image_size, data_dir=self.data_dir
+    return open_images(
+        self.images, size=self.image_size, data_dir=self.data_dir
     )
 
   @functools.cached_property
   def responses(self) -> dict[str, np.ndarray]:
-    """Canonical "indices" (n, 3) int32 and "similarities" (n, 3) float32."""
+    """Indices (n, 3) int32 and similarities (n, 3) float32, as stored.
+
+    Memory maps where there are many: 24 bytes a row that all workers share.
+    """
     responses = triplet_io.open(self.path)
-    images_lib.check_filenames(
-        self.path,
-        responses.indices,
-        responses.filename_blocks(),
-        self.store.filenames,
-    )
-    files.check_finite(responses.similarities, f"similarities in {self.path}")
-    indices, similarities = responses.indices, responses.similarities
-    # Our own files are in order; others' may not be.
-    disordered = (np.diff(similarities, axis=1) > 0).any(axis=1)
-    if disordered.any():
-      indices, similarities = indices.copy(), similarities.copy()
-      indices[disordered], similarities[disordered] = triplets.canonical_order(
-          indices[disordered], similarities[disordered]
+    if not self._checked:
+      self._check(responses)
+    return {
+        "indices": responses.indices,
+        "similarities": responses.similarities,
+    }
+
+  def _check(self, responses: triplet_io.AligNetFile) -> None:
+    store, indices = self.store, responses.indices
+    images_lib.check_numbers(self.path, indices, len(store))
+    if isinstance(store, tfds_images.TfdsImages) and not store.names:
+      for block in itertools.islice(responses.filename_blocks(_SAMPLE), 1):
+        store.check_filenames(self.path, indices[: len(block)], block)
+    else:
+      images_lib.check_filenames(
+          self.path, indices, responses.filename_blocks(), store.filenames
       )
-    return {"indices": indices, "similarities": similarities}
+    files.check_finite(responses.similarities, f"similarities in {self.path}")
 
   @property
   def num_rows(self) -> int:
     return len(self.responses["indices"])
 
-  def __getitem__(self, record_key: int) -> dict[str, np.ndarray]:
+  def __getitem__(self, record_key: int) -> dict[str, Any]:
     rows = self.rows(record_key)
+    indices = self.responses["indices"][rows]
+    similarities = self.responses["similarities"][rows]
+    # Our own files are in order; others' may not be.
+    disordered = (np.diff(similarities, axis=1) > 0).any(axis=1)
+    if disordered.any():
+      indices[disordered], similarities[disordered] = triplets.canonical_order(
+          indices[disordered], similarities[disordered]
+      )
+    if self.unique_images:
+      images = self._unique(indices, record_key)
+    else:
+      images = self.store[indices]
+    return {"images": images, "similarities": similarities}
+
+  def _unique(self, indices: np.ndarray, batch: int) -> dict[str, np.ndarray]:
+    """The images of some triplets, each once, and which the triplets are."""
+    i, n = self.part
+    size, left = divmod(self.unique_images, n)
+    wanted, rows = np.unique(indices, return_inverse=True)
+    if left or len(wanted) > size:
+      raise AlignetError(
+          f"unique_images: expected a multiple of {n}, the number of processes,"
+          f" and at least {n * len(wanted)} for batch {batch}, found"
+          f" {self.unique_images}"
+      )
+    padding = np.full(size - len(wanted), wanted[0])
     return {
-        "images": self.store[self.responses["indices"][rows]],
-        "similarities": self.responses["similarities"][rows],
+        "images": self.store[np.concatenate([wanted, padding])],
+        # Of all processes' images, of which these are part i.
+        "rows": (rows.reshape(indices.shape) + i * size).astype(np.int32),
     }

@@ -93,7 +93,10 @@ def open_store(path: files.Path) -> ImageStore:
   """
   folder = pathlib.Path(path)
   images = files.load_npy(folder / "images.npy", what="images", mmap=True)
-  filenames = files.load_npy(folder / "filenames.npy", what="file names")
+  # Of 1.3 M images more than 100 MB, which processes share.
+  filenames = files.load_npy(
+      folder / "filenames.npy", what="file names", mmap=True
+  )
   labels = labels_lib.read_labels(folder / "labels.npz")
   _check(folder, images, filenames, labels)
   return ImageStore(
@@ -102,6 +105,16 @@ def open_store(path: files.Path) -> ImageStore:
       labels=labels,
       meta=files.read_json(folder / "meta.json"),
   )
+
+
+def check_numbers(path: files.Path, indices: np.ndarray, n: int) -> None:
+  """Fails where an AligNet npz refers to an image that is not among n."""
+  low, high = indices.min(initial=0), indices.max(initial=0)
+  if low < 0 or high >= n:
+    raise AlignetError(
+        f"{path} refers to image {low if low < 0 else high}, but there are"
+        f" {n} images; give the images it was made from"
+    )
 
 
 def check_filenames(
@@ -121,12 +134,8 @@ def check_filenames(
   Raises:
     AlignetError: a number without an image, or another name at a number.
   """
-  low, high = indices.min(initial=0), indices.max(initial=0)
-  if low < 0 or high >= len(image_names):
-    raise AlignetError(
-        f"{path} refers to image {low if low < 0 else high}, but there are"
-        f" {len(image_names)} images; give the images it was made from"
-    )
+  check_numbers(path, indices, len(image_names))
+  image_names = np.asarray(image_names)
   start = 0
   for block in names:
     rows = indices[start : start + len(block)]

@@ -14,6 +14,7 @@ from typing import Any
 
 from alignet import files
 from alignet import progress
+from alignet.data import decode
 from alignet.data import images as images_lib
 from alignet.data import records
 from alignet.errors import AlignetError
@@ -141,13 +142,43 @@ class TfdsImages:
     """(n,) str, name of each image."""
     if self.names:
       return files.load_npy(
-          self.names, what="file names", shape=(len(self),), kinds="U"
+          self.names,
+          what="file names",
+          shape=(len(self),),
+          kinds="U",
+          mmap=True,
       )
     bar = progress.bar(
         range(len(self)), desc=f"file names of {self.name}", unit="image"
     )
     names = [self._source[i].filename for i in bar]
     return records.distinct(names, range(len(names)))
+
+  def __getstate__(self) -> dict[str, Any]:
+    """What workers are sent: the fields, not what was opened or read."""
+    return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+  def check_filenames(
+      self, path: files.Path, indices: np.ndarray, names: np.ndarray
+  ) -> None:
+    """Reads the records of some triplets and compares their names.
+
+    Args:
+      path: the AligNet npz of the triplets, for the message.
+      indices: (n, 3) image numbers.
+      names: (n, 3) file names.
+
+    Raises:
+      AlignetError: a record of another name.
+    """
+    for i, name in zip(indices.ravel().tolist(), names.ravel().tolist()):
+      found = self._source[i].filename
+      if name not in (found, records.numbered(found, i)):
+        raise AlignetError(
+            f"{path}: image {i} is called {name!r}, but {found!r} in"
+            f" {self.name}, split {self.split}; give the images it was made"
+            " from"
+        )
 
   def __len__(self) -> int:
     return len(self._source)
@@ -164,19 +195,20 @@ class TfdsImages:
     # An image that is there twice is decoded once.
     wanted, inverse = np.unique(indices, return_inverse=True)
     images = np.empty((len(wanted), self.size, self.size, 3), np.uint8)
-    for row, i in enumerate(wanted.tolist()):
-      record = self._source[i]
-      filename = record.filename
-      if self.names and self.filenames[i] not in (
-          filename,
-          records.numbered(filename, i),
-      ):
-        raise AlignetError(
-            f"image {i} of {self.name}, split {self.split}, is called"
-            f" {filename!r}, but {str(self.filenames[i])!r} in {self.names};"
-            " give the names of this dataset and version"
-        )
-      images[row] = records.pixels(record, self.size)
+    with decode.single_threaded():
+      for row, i in enumerate(wanted.tolist()):
+        record = self._source[i]
+        filename = record.filename
+        if self.names and self.filenames[i] not in (
+            filename,
+            records.numbered(filename, i),
+        ):
+          raise AlignetError(
+              f"image {i} of {self.name}, split {self.split}, is called"
+              f" {filename!r}, but {str(self.filenames[i])!r} in {self.names};"
+              " give the names of this dataset and version"
+          )
+        images[row] = records.pixels(record, self.size)
     return images[inverse.reshape(indices.shape)]
 
 

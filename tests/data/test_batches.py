@@ -1,10 +1,14 @@
 import functools
+import pickle
 
+from absl import flags
+from alignet import files
 from alignet import triplet_io
 from alignet.data import batches
 from alignet.data import images as images_lib
 from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
+import grain.python as grain
 import numpy as np
 import pytest
 
@@ -243,3 +247,119 @@ def test_labels_that_are_not_there_are_an_error(store, tmp_path):
       path=path, level="basic", batch_size=2, num_batches=1
   )
   _refused(source, "image 9 has no label")
+
+
+def test_workers_are_sent_no_images_and_check_nothing_again(store, tmp_path):
+  source = _source("triplets", store, tmp_path)
+  wanted = source[0]
+  assert {"store", "responses"} <= source.__dict__.keys()
+  sent = pickle.dumps(source)
+  assert len(sent) < 1000
+  # What the main process has checked is not read again.
+  files.save_npy(
+      tmp_path / "store" / "filenames.npy",
+      np.array([f"other_{i}" for i in range(_N)]),
+      overwrite=True,
+  )
+  found = pickle.loads(pickle.dumps(pickle.loads(sent)))[0]
+  for key, value in wanted.items():
+    np.testing.assert_array_equal(found[key], value)
+  unchecked = _source("triplets", store, tmp_path)
+  _refused(pickle.loads(pickle.dumps(unchecked)), "row 0 names", "other_")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_workers_change_nothing_and_the_iterator_goes_on(
+    store, tmp_path, workers
+):
+  if not flags.FLAGS.is_parsed():
+    flags.FLAGS.mark_as_parsed()
+  source = _source("triplets", store, tmp_path)
+  wanted = [source[k] for k in range(8)]  # Rows 0 to 31, in epochs of 7.
+  # As Kauldron does, without its stack in each worker.
+  loader = grain.MapDataset.source(source).to_iter_dataset(
+      grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
+  )
+  if workers:
+    loader = loader.mp_prefetch(
+        grain.MultiprocessingOptions(
+            num_workers=workers, per_worker_buffer_size=1
+        )
+    )
+  iterator = iter(loader)
+  found = [next(iterator) for _ in range(3)]
+  state = iterator.get_state()  # Inside the second epoch.
+  found += [next(iterator) for _ in range(5)]
+  iterator.set_state(state)
+  found += [next(iterator) for _ in range(5)]
+  for batch, expected in zip(found, wanted + wanted[3:], strict=True):
+    for key, value in expected.items():
+      np.testing.assert_array_equal(np.asarray(batch[key]), value)
+  iterator.close()
+
+
+@pytest.mark.parametrize("n", [batches.COMPUTED_ORDER, 2**20 + 12_345])
+def test_a_computed_order_is_an_order(n):
+  positions = np.arange(0, n, 1)[: 2**15]
+  rows = batches._shuffled(0, 0, n, positions)
+  assert rows.min() >= 0 and rows.max() < n
+  assert len(np.unique(rows)) == len(rows)
+  # Uniform: halves, and neighbours that are no neighbours.
+  assert abs((rows < n // 2).mean() - 0.5) < 0.02
+  assert abs(np.corrcoef(rows[1:], rows[:-1])[0, 1]) < 0.03
+  for other in ((1, 0), (0, 1)):
+    assert (batches._shuffled(*other, n, positions) == rows).mean() < 0.001
+
+
+def test_a_computed_order_has_every_row_once(store, tmp_path, monkeypatch):
+  monkeypatch.setattr(batches, "COMPUTED_ORDER", 0)
+  source = _source("triplets", store, tmp_path, batch_size=3)
+  rows = np.concatenate([source.rows(k) for k in range(14)]).reshape(-1, 7)
+  np.testing.assert_array_equal(np.sort(rows), np.tile(np.arange(7), (6, 1)))
+  assert len({tuple(epoch) for epoch in rows}) > 4
+
+
+def test_each_image_of_a_batch_once(store, tmp_path):
+  plain = _source("triplets", store, tmp_path, batch_size=6)
+  source = _source("triplets", store, tmp_path, batch_size=6, unique_images=_N)
+  for k in range(4):
+    found, expected = source[k], plain[k]
+    images, rows = found["images"]["images"], found["images"]["rows"]
+    assert images.shape == (_N, 2, 2, 3) and images.dtype == np.uint8
+    assert rows.shape == (6, 3) and rows.dtype == np.int32
+    np.testing.assert_array_equal(images[rows], expected["images"])
+    np.testing.assert_array_equal(
+        found["similarities"], expected["similarities"]
+    )
+
+
+def test_processes_number_their_common_images(store, tmp_path):
+  options = dict(batch_size=4, unique_images=12)
+  parts = [
+      _source("triplets", store, tmp_path, part=(i, 2), **options)[1]
+      for i in range(2)
+  ]
+  whole = _source("triplets", store, tmp_path, batch_size=4, part=(0, 1))[1]
+  images, rows = (
+      np.concatenate([part["images"][key] for part in parts])
+      for key in ("images", "rows")
+  )
+  np.testing.assert_array_equal(images[rows], whole["images"])
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (
+            dict(unique_images=3, part=(0, 1)),
+            "at least .* for batch 0, found 3",
+        ),
+        (dict(unique_images=21, part=(0, 2)), "a multiple of 2"),
+    ],
+)
+def test_a_number_of_unique_images_that_cannot_be(
+    store, tmp_path, options, message
+):
+  source = _source("triplets", store, tmp_path, **options)
+  with pytest.raises(AlignetError, match=message):
+    source[0]  # pylint: disable=pointless-statement

@@ -1,4 +1,5 @@
 import dataclasses
+import pickle
 import types
 
 from alignet import files
@@ -131,6 +132,40 @@ def test_lazy_images_serve_triplet_batches(give, tmp_path):
       path=str(path), images=lazy, batch_size=2, num_batches=1, shuffle=False
   )
   np.testing.assert_array_equal(source[0]["images"], lazy[indices])
+
+
+def test_names_in_records_are_compared_with_those_of_triplets(give, tmp_path):
+  records = [{"image": _png(_picture(i)), "id": f"{i}.png"} for i in range(4)]
+  source = _Source(records)
+  give(source)
+  indices = np.array([[0, 1, 2], [2, 3, 1]])
+  path = tmp_path / "t.npz"
+  names = np.array([f"{i}.png" for i in range(4)])
+  s = np.array([[3, 2, 1], [3, 2, 1]], np.float32)
+  triplet_io.write(path, names, indices, s)
+
+  def first_batch(images):
+    return batches.TripletBatches(
+        path=str(path), images=images, batch_size=2, image_size=6
+    )[0]
+
+  assert first_batch("tfds:pets:train")["images"].shape == (2, 3, 6, 6, 3)
+  source[3]["id"] = "x.png"
+  with pytest.raises(AlignetError, match="image 3 is called '3.png', but 'x"):
+    first_batch("tfds:pets:train")
+  del source[2:]
+  with pytest.raises(AlignetError, match="refers to image 3, but there are 2"):
+    first_batch("tfds:pets:train")
+
+
+def test_workers_are_sent_no_records(give):
+  give(_Source(_records()))
+  lazy = tfds_images.TfdsImages(name="pets", split="train", size=6)
+  images = lazy[np.arange(5)]
+  assert len(lazy.filenames) == 5
+  sent = pickle.dumps(lazy)
+  assert len(sent) < 400
+  np.testing.assert_array_equal(pickle.loads(sent)[np.arange(5)], images)
 
 
 def test_given_names_are_checked_against_records(give, tmp_path):

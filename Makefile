@@ -3,6 +3,7 @@
 #   make demo     a vision model becomes more human, in an embedded world
 #   make test     all tests
 #   make parity   models against PyTorch, in an environment of its own
+#   make browser  the collection page in a real browser
 #   make lint     ruff and pyink, nothing changed
 #   make format   ruff and pyink, mending what they can
 #   make bench    the benchmarks that need no data, short (BENCH= for long)
@@ -17,7 +18,7 @@ PYTEST_ARGS ?= -q
 
 VENV := .venv/bin
 
-.PHONY: demo test parity lint format bench wheel-check environment environment-dev
+.PHONY: demo test parity browser lint format bench wheel-check environment environment-dev
 
 demo: environment
 	$(VENV)/alignet run demo --out=$(OUT)/demo
@@ -29,6 +30,9 @@ test: environment-dev
 
 parity:
 	@PYTHON=$(PYTHON) .ci/parity
+
+browser: environment-dev
+	@.ci/browser
 
 lint: environment-dev
 	$(VENV)/ruff check .

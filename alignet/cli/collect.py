@@ -184,69 +184,21 @@ def run(args: argparse.Namespace) -> None:
 
 def _pairs(args: argparse.Namespace) -> str:
   # pylint: disable=g-import-not-at-top
-  from alignet.collect import figures
-  from alignet.collect import mine
-  from alignet.errors import AlignetError
-  from alignet.evals import stored
+  from alignet.collect import mined
 
-  model, baseline = (
-      stored.open_model(path, transform=transform)
-      for path, transform in (
-          (args.representations, args.transform),
-          (args.baseline, args.baseline_transform),
-      )
-  )
-  if model.filenames.tolist() != baseline.filenames.tolist():
-    raise AlignetError(
-        f"{args.baseline} and {args.representations} hold different images, or"
-        " in another order; extract both from the same source"
-    )
-  if args.level not in model.labels:
-    raise AlignetError(
-        f"--level={args.level}: {args.representations} has the levels"
-        f" {', '.join(sorted(model.labels)) or 'none'}"
-    )
-  labels = model.labels[args.level]
-  found = mine.pairs(
-      model,
-      baseline,
-      labels,
+  found = mined.write_pairs(
+      args.out,
+      args.representations,
+      args.baseline,
+      transform=args.transform,
+      baseline_transform=args.baseline_transform,
+      level=args.level,
       n=args.n,
       max_images=args.max_images,
       seed=args.seed,
-  )
-  names = model.filenames[found.images]
-  classes = labels.names[found.classes]
-  z, s = found.z, found.similarities
-  figure = None
-  if args.source:
-    shown = _spread(found.classes, figures.MAX_SHOWN)
-    figure = figures.pair_gallery(
-        _images(args, names[shown]), z[shown], classes[shown]
-    )
-  _write(
-      args,
-      "pairs.csv",
-      {
-          "image1": names[:, 0].tolist(),
-          "image2": names[:, 1].tolist(),
-          "class": classes.tolist(),
-          "similarity_model": s[:, 0].tolist(),
-          "similarity_baseline": s[:, 1].tolist(),
-          "z_model": z[:, 0].tolist(),
-          "z_baseline": z[:, 1].tolist(),
-          "z_difference": (z[:, 0] - z[:, 1]).tolist(),
-      },
-      figure,
-      {
-          "level": args.level,
-          "n": args.n,
-          "max_images": args.max_images,
-          "seed": args.seed,
-          "similarities": [model.kind, baseline.kind],
-          "left_out": labels.names[list(found.left_out)].tolist(),
-      },
-      ("transform", "baseline_transform"),
+      source=args.source,
+      data_dir=args.data_dir,
+      overwrite=args.overwrite,
   )
   return (
       f"{args.out}: {len(found)} pairs of {len(set(found.classes.tolist()))}"
@@ -256,54 +208,16 @@ def _pairs(args: argparse.Namespace) -> str:
 
 def _triplets(args: argparse.Namespace) -> str:
   # pylint: disable=g-import-not-at-top
-  from alignet import triplet_io
-  from alignet.collect import figures
-  from alignet.collect import mine
-  from alignet.errors import AlignetError
-  import numpy as np
+  from alignet.collect import mined
 
-  model, baseline = map(triplet_io.open, (args.responses, args.baseline))
-  found = mine.triplets(
-      model.indices,
-      model.similarities,
-      baseline.indices,
-      baseline.similarities,
+  found = mined.write_triplets(
+      args.out,
+      args.responses,
+      args.baseline,
       n=args.n,
-  )
-  order = np.argsort(model.indices[found.rows], axis=1)
-  names = np.take_along_axis(model.filenames[found.rows], order, axis=1)
-  name_of = dict(zip(found.images.ravel().tolist(), names.ravel().tolist()))
-  theirs = dict(
-      zip(
-          baseline.indices.ravel().tolist(), baseline.filenames.ravel().tolist()
-      )
-  )
-  for image, name in name_of.items():
-    if theirs[image] != name:
-      raise AlignetError(
-          f"image {image} is {name!r} in {args.responses} and"
-          f" {theirs[image]!r} in {args.baseline}; give answers to the same"
-          " images"
-      )
-  figure = None
-  if args.source:
-    shown = slice(figures.MAX_SHOWN)
-    figure = figures.triplet_gallery(
-        _images(args, names[shown]), found.odd[shown], found.divergence[shown]
-    )
-  odd = np.take_along_axis(names, found.odd, axis=1)
-  _write(
-      args,
-      "triplets.csv",
-      {
-          **{f"image{i + 1}": names[:, i].tolist() for i in range(3)},
-          "odd_model": odd[:, 0].tolist(),
-          "odd_baseline": odd[:, 1].tolist(),
-          "divergence_nats": found.divergence.tolist(),
-      },
-      figure,
-      {"n": args.n},
-      ("responses", "baseline"),
+      source=args.source,
+      data_dir=args.data_dir,
+      overwrite=args.overwrite,
   )
   return f"{args.out}: {len(found)} triplets"
 
@@ -312,6 +226,7 @@ def _page(args: argparse.Namespace) -> str:
   # pylint: disable=g-import-not-at-top
   from alignet.collect import page
   from alignet.collect import tables
+  from alignet.collect.settings import Settings
   from uncertainty_distillation.readers import text
 
   kind = "triplets" if args.triplets else "pairs"
@@ -320,7 +235,7 @@ def _page(args: argparse.Namespace) -> str:
     if path := getattr(args, name):
       with text.open_text(path) as f:
         texts[name] = f.read()
-  settings = page.Settings(
+  settings = Settings(
       kind=kind,
       repeats=args.repeats,
       trials=args.trials,
@@ -358,52 +273,3 @@ def _answers(args: argparse.Namespace) -> str:
   if args.summary:
     files.write_json(args.summary, found, overwrite=args.overwrite)
   return f"{answers_lib.table(found)}\n{args.out}"
-
-
-def _spread(classes, most: int):
-  """Rows of the first classes, so many rows in all and no class cut."""
-  import numpy as np
-
-  counts = np.unique(classes, return_counts=True)[1]
-  whole = np.cumsum(counts)
-  return slice(int(max(whole[whole <= most], default=most)))
-
-
-def _images(args: argparse.Namespace, names):
-  """(*names.shape, 128, 128, 3) uint8 of a gallery."""
-  # pylint: disable=g-import-not-at-top
-  from alignet.collect import stimuli
-  from alignet.data import records
-  import numpy as np
-
-  wanted = np.unique(names)
-  found = stimuli.find(args.source, wanted.tolist(), data_dir=args.data_dir)
-  pixels = {k: records.pixels(record, 128) for k, record in found.items()}
-  shown = np.stack([pixels[name] for name in names.ravel().tolist()])
-  return shown.reshape(*names.shape, *shown.shape[1:])
-
-
-def _write(args, name, columns, figure, meta, inputs) -> None:
-  """The folder of what was mined."""
-  # pylint: disable=g-import-not-at-top
-  from alignet import files
-  from alignet.collect import tables
-  from alignet.report import style
-
-  paths = {key: getattr(args, key) for key in inputs if getattr(args, key)}
-  if args.step == "pairs":
-    for key in ("representations", "baseline"):
-      paths[key] = pathlib.Path(getattr(args, key)) / "meta.json"
-  with files.atomic_directory(args.out, overwrite=args.overwrite) as folder:
-    tables.write(folder / name, columns)
-    if figure is not None:
-      with files.atomic_write(folder / "gallery.png") as f:
-        f.write(style.png(figure))
-    files.write_json(
-        folder / "meta.json",
-        {
-            **meta,
-            "sha256": {key: files.sha256(path) for key, path in paths.items()},
-            "versions": files.versions(),
-        },
-    )

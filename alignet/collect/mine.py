@@ -43,7 +43,8 @@ class Triplets:
   """Triplets whose odd one two models disagree on, the worst first.
 
   Attributes:
-    rows: (n,) where they stand in the model's file.
+    rows: (n,) where they stand among the model's rows.
+    baseline_rows: (n,) where they stand among the baseline's.
     images: (n, 3) image numbers, ascending in each triplet.
     odd: (n, 2) position (0, 1, 2) of the odd one of the model and of the
       baseline.
@@ -52,6 +53,7 @@ class Triplets:
   """
 
   rows: np.ndarray
+  baseline_rows: np.ndarray
   images: np.ndarray
   odd: np.ndarray
   divergence: np.ndarray
@@ -192,6 +194,7 @@ def triplets(
   found = differ[np.array(kept)]
   return Triplets(
       rows=rows[found],
+      baseline_rows=others[found],
       images=images[found],
       odd=odd[found],
       divergence=divergence[kept],

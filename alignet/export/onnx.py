@@ -41,12 +41,7 @@ def write(
         f"ONNX export needs {e.name}: pip install 'alignet[export]'"
     ) from e
   serve = serving.function(model, layers=False)
-  heads = {
-      "pre_logits": True,
-      "triplet_logits": bool(model.triplet_dim),
-      "i1k_logits": bool(model.num_classes),
-  }
-  names = [name for name, present in heads.items() if present]
+  names = model.outputs
 
   def ordered(images):
     outputs = serve(params, images)

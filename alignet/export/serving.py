@@ -25,10 +25,10 @@ def function(
 ) -> Callable[[Mapping[str, Any], jax.Array], Outputs]:
   """The function of parameters and images [b, h, w, 3] in [0, 1].
 
-  Its outputs are float32: `pre_logits` [b, d]; `triplet_logits` [b, t] and
-  `i1k_logits` [b, c] of models with these heads; and, with `layers`, `layer_k`
-  [b, n, d], the output of block k's self-attention branch at the n patches, as
-  in the released models.
+  Its outputs are float32: `pre_logits` [b, d]; those of the heads that it has,
+  `triplet_logits`, `i1k_logits` and, which no released model has,
+  `class_logits`; and, with `layers`, `layer_k` [b, n, d], the output of block
+  k's self-attention branch at the n patches, as in the released models.
 
   Args:
     model: a vision model with a ViT.
@@ -43,14 +43,7 @@ def function(
         mutable=["intermediates"],
         is_training_property=False,
     )
-    heads = {
-        "pre_logits": predictions.pre_logits,
-        "triplet_logits": predictions.triplet_logits,
-        "i1k_logits": predictions.class_logits,
-    }
-    outputs = {
-        name: value for name, value in heads.items() if value is not None
-    }
+    outputs = {name: getattr(predictions, name) for name in model.outputs}
     if layers:
       found = collections["intermediates"]["backbone"]
       first = model.backbone.pool == "tok"  # The class token is no patch.

@@ -65,7 +65,7 @@ def write_huggingface(
   files.write_json(
       folder / "preprocessor_config.json", _preprocessor(model, size)
   )
-  alone = model.clone(triplet_dim=0, num_classes=0)
+  alone = model.clone(triplet_dim=0, num_classes=0, i1k_classes=0)
   expected = weights.shapes(alone)
   again = weights.read(folder, expected)
   checkpoints.check_tree(again, expected, folder)

@@ -24,10 +24,8 @@ def read(
 ) -> dict[str, np.ndarray]:
   """Flat parameters of the image encoder in an npz.
 
-  Text towers, decoders, classifiers and the optimizer's state are left out;
-  blocks that are stacked (`scan`) are taken apart; names from before 2022
-  become today's. A class token's position is added to the class token where
-  the model has no such position.
+  Text towers, decoders and the optimizer's state are left out; the rest is what
+  `to_ours` makes of it.
 
   Args:
     path: an .npz file with names such as
@@ -50,11 +48,29 @@ def read(
     found = {
         name.removeprefix(root): files.read_member(archive, name, path)
         for name in archive.files
-        if name.startswith(root)
-        and not name.startswith("opt/")
-        and not name.removeprefix(root).startswith(_UNUSED)
+        if name.startswith(root) and not name.startswith("opt/")
     }
-  found = {_today(name): value for name, value in found.items()}
+  return to_ours(found, shapes)
+
+
+def to_ours(
+    found: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, np.ndarray]:
+  """Parameters of an image encoder of big_vision, of any age -> as our ViT's.
+
+  Classifiers are left out; blocks that are stacked (`scan`) are taken apart;
+  names from before 2022 become today's. A class token's position is added to
+  the class token where the model has no such position.
+
+  Args:
+    found: flat, without what comes before `embedding`.
+    shapes: of the model's parameters.
+  """
+  found = {
+      _today(name): value
+      for name, value in found.items()
+      if not name.startswith(_UNUSED)
+  }
   found = _unstack(found)
   positions, cls = found.get("pos_embedding"), found.get("cls")
   wanted = shapes.get("pos_embedding")

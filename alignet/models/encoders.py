@@ -4,11 +4,13 @@ from collections.abc import Mapping
 import functools
 import math
 import os
+import re
 from typing import Any, Protocol
 
 from alignet import files
 from alignet.errors import AlignetError
 from alignet.models import checkpoints
+from alignet.models import foreign
 from alignet.models import pixels
 from alignet.models import weights as weights_lib
 from alignet.models import zoo
@@ -52,14 +54,14 @@ def open(  # pylint: disable=redefined-builtin
   """The encoder that a text names.
 
   Args:
-    model: `onnx:FILE`, the path of weights in alignet's safetensors, or a name
-      of `alignet.models.zoo`.
-    layer: an output of the ONNX file, or `pre_logits` (the default),
-      `triplet_logits` or `class_logits` of a model of ours.
+    model: `onnx:FILE`, `saved_model:FOLDER`, the path of weights in alignet's
+      safetensors, or a name of `alignet.models.zoo`.
+    layer: an output of the file, or of a model of ours what `FlaxEncoder` has;
+      None for `pre_logits`, or the only output of a file.
     size: side of the images in pixels; None for what the model says.
     pixel_range: see `alignet.models.pixels`; needed for ONNX, and known for a
       model of ours.
-    pool: "first" or "mean" token, for an ONNX output of one vector a token.
+    pool: "first" or "mean" token, for a layer of one vector a token.
     batch_size: images of a call; None for the encoder's own choice.
     weights: those of the model that is named, in any form that
       `alignet.models.weights` reads.
@@ -69,11 +71,10 @@ def open(  # pylint: disable=redefined-builtin
     AlignetError: no such file, layer or form, weights that do not fit, or a
       property that the model leaves open and nobody gave.
   """
-  if model.startswith("onnx:"):
-    from alignet.models import onnx_encoder
-
-    return onnx_encoder.OnnxEncoder(
-        model.removeprefix("onnx:"),
+  kind, separator, path = model.partition(":")
+  if separator and kind in ("onnx", "saved_model"):
+    return _foreign(kind)(
+        path,
         layer=layer,
         size=size,
         pixel_range=pixel_range,
@@ -83,8 +84,8 @@ def open(  # pylint: disable=redefined-builtin
   variant = zoo.ZOO.get(model)
   if variant is None and not model.endswith(".safetensors"):
     raise AlignetError(
-        "model: expected onnx:FILE, a .safetensors file or one of"
-        f" {', '.join(zoo.ZOO)}; found {model!r}"
+        "model: expected onnx:FILE, saved_model:FOLDER, a .safetensors file or"
+        f" one of {', '.join(zoo.ZOO)}; found {model!r}"
     )
   if variant is not None and weights is None:
     raise AlignetError(f"{model} needs its weights: pass --weights=FILE")
@@ -92,21 +93,33 @@ def open(  # pylint: disable=redefined-builtin
     raise AlignetError(
         f"{model} holds its weights itself; leave out --weights={weights}"
     )
-  for name, value in (("pixel_range", pixel_range), ("pool", pool)):
-    if value is not None:
-      raise AlignetError(
-          f"{name} belongs to the model in {model}; leave it out"
-      )
+  if pixel_range is not None:
+    raise AlignetError(
+        f"pixel_range belongs to the model in {model}; leave it out"
+    )
   path = model if variant is None else weights
   module, params = weights_lib.load(path, variant, allow_half=allow_half)
   return FlaxEncoder(
       module,
       params,
       layer=layer or "pre_logits",
+      pool=pool,
       size=size,
       batch_size=batch_size,
       weights=None if os.path.isdir(path) else files.sha256(path),
   )
+
+
+def _foreign(kind: str) -> Any:
+  """The encoder of files of another program, which is loaded only then."""
+  # pylint: disable=g-import-not-at-top
+  if kind == "onnx":
+    from alignet.models import onnx_encoder
+
+    return onnx_encoder.OnnxEncoder
+  from alignet.models import saved_model_encoder
+
+  return saved_model_encoder.SavedModelEncoder
 
 
 class FlaxEncoder:
@@ -115,7 +128,10 @@ class FlaxEncoder:
   Args:
     model: the module.
     params: its parameters.
-    layer: field of `Predictions`: pre_logits, triplet_logits or class_logits.
+    layer: field of `Predictions` that the model fills; or of a ViT's block,
+      which `ViT` describes, `layer_k` or `attention_k`, k from 0.
+    pool: of a block's tokens: "mean" (None too), of the patches, which a class
+      token is not one of; or "first", the class token.
     size: side of the images; None for the one its position embedding fits.
     batch_size: images on the device at a time; None for 256, or fewer where
       attention needs more memory. Smaller batches are padded, so that the model
@@ -132,6 +148,7 @@ class FlaxEncoder:
       params: Mapping[str, Any],
       *,
       layer: str = "pre_logits",
+      pool: str | None = None,
       size: int | None = None,
       batch_size: int | None = None,
       weights: str | None = None,
@@ -145,6 +162,7 @@ class FlaxEncoder:
           f"batch size: expected at least 1, found {self.batch_size}"
       )
     self._model, self._params, self._layer = model, params, layer
+    self._pool = _find_pool(model, layer, pool)
     self._weights = weights
 
   @functools.cached_property
@@ -155,26 +173,61 @@ class FlaxEncoder:
         "weights_sha256": self._weights or checkpoints.sha256(self._params),
         "layer": self._layer,
         "pixel_range": pixels.text(self._model.pixel_range),
-    }
+    } | ({"pool": self._pool} if self._pool else {})
 
   def __call__(self, images: np.ndarray) -> np.ndarray:
     n = len(images)
     padding = [(0, self.batch_size - n)] + [(0, 0)] * 3
     batch = jnp.asarray(np.pad(images, padding))
-    features = _forward(self._model, self._layer, self._params, batch)
-    if features is None:
-      raise AlignetError(
-          f"the model has no {self._layer}; expected pre_logits, or the output"
-          " of a head it has"
-      )
+    how = self._model, self._layer, self._pool
+    features = _forward(*how, self._params, batch)
     return np.asarray(features, np.float32)[:n]
 
 
 # Modules are hashed by value, so that repeated evaluations compile once.
-@functools.partial(jax.jit, static_argnames=("model", "layer"))
-def _forward(model, layer, params, batch):
-  out = model.apply({"params": params}, batch, is_training_property=False)
-  return getattr(out, layer, None)
+@functools.partial(jax.jit, static_argnames=("model", "layer", "pool"))
+def _forward(model, layer, pool, params, batch):
+  out, collections = model.apply(
+      {"params": params},
+      batch,
+      is_training_property=False,
+      mutable=["intermediates"] if pool else [],
+  )
+  if not pool:
+    return getattr(out, layer)
+  tokens = collections["intermediates"]["backbone"][layer].astype(jnp.float32)
+  if pool == "first":
+    return tokens[:, 0]
+  return tokens[:, int(model.backbone.pool == "tok") :].mean(axis=1)
+
+
+def _find_pool(model: VisionModel, layer: str, pool: str | None) -> str | None:
+  """How a layer's tokens are pooled; None for one that has none.
+
+  Raises:
+    AlignetError: the model has no such layer, or it cannot be pooled so.
+  """
+  foreign.check_pool(pool)
+  if layer in model.outputs:
+    if pool:
+      raise AlignetError(
+          f"{layer} is one vector an image; leave out --pool={pool}, which is"
+          " for layer_k and attention_k"
+      )
+    return None
+  depth = getattr(model.backbone, "depth", 0)
+  block = re.fullmatch(r"(?:layer|attention)_(0|[1-9]\d*)", layer)
+  if block is None or int(block[1]) >= depth:
+    blocks = f", or layer_k or attention_k, k below {depth}" if depth else ""
+    raise AlignetError(
+        f"the model has no {layer}; expected {', '.join(model.outputs)}{blocks}"
+    )
+  if pool == "first" and model.backbone.pool != "tok":
+    raise AlignetError(
+        "the model has no class token, which --pool=first would take; leave it"
+        " out for the mean of the patches"
+    )
+  return pool or "mean"
 
 
 def _batch_size(model: VisionModel, size: int) -> int:

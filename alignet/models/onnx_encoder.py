@@ -4,6 +4,7 @@ import os
 
 from alignet import files
 from alignet.errors import AlignetError
+from alignet.models import foreign
 from alignet.models import pixels
 import numpy as np
 
@@ -52,8 +53,9 @@ class OnnxEncoder:
     self._path = path
     self._session = session = _open(path)
     self._input, fixed_batch, fixed_size = self._find_input()
-    self._layer = self._find_output(layer, pool)
-    self._pool = pool
+    foreign.check_pool(pool)
+    names = [output.name for output in session.get_outputs()]
+    self._layer, self._pool = foreign.output(path, names, layer), pool
     if self._input.type == "tensor(uint8)":
       if pixel_range not in (None, "0,255"):
         raise AlignetError(
@@ -67,28 +69,12 @@ class OnnxEncoder:
           f" pass --pixel_range={pixels.FORMS}"
       )
     self._table = pixels.table(pixel_range)
-    self.size = size or fixed_size
-    if not self.size:
-      raise AlignetError(
-          f"{path} takes images of any size; pass --size, the side in pixels"
-          " that its network was trained on"
-      )
-    if fixed_size and self.size != fixed_size:
-      raise AlignetError(
-          f"{path} takes images of {fixed_size} pixels, found --size={size}"
-      )
+    self.size = foreign.side(path, size, fixed_size)
     self.parallel = session.get_providers() == ["CPUExecutionProvider"]
-    self.batch_size = (
-        batch_size
-        or fixed_batch
-        or (_CPU_BATCH if self.parallel else _GPU_BATCH)
-    )
     self._pad = fixed_batch
-    if self.batch_size < 1 or (fixed_batch and self.batch_size != fixed_batch):
-      raise AlignetError(
-          f"batch size: expected {fixed_batch or 'at least 1'}, found"
-          f" {self.batch_size}"
-      )
+    self.batch_size = foreign.batch_size(
+        batch_size, fixed_batch, _CPU_BATCH if self.parallel else _GPU_BATCH
+    )
     self.meta = {
         "model": f"onnx:{os.path.basename(path)}",
         "weights_sha256": files.sha256(path),
@@ -109,26 +95,12 @@ class OnnxEncoder:
           f"{self._path} cannot take images of {self.size} x {self.size}"
           f" pixels: {str(e).strip().splitlines()[0]}"
       ) from e
-    if out.ndim == 3 and self._pool:
-      out = out[:, 0] if self._pool == "first" else out.mean(axis=1)
-    out = out[:n].reshape(n, -1) if out.shape[2:] in ((1, 1),) else out[:n]
-    if out.ndim != 2:
-      raise AlignetError(
-          f"output {self._layer} of {self._path}: expected one vector an image,"
-          f" found shape {out.shape}; choose another --layer, or pass"
-          " --pool=first or --pool=mean for an output of one vector a token"
-      )
-    return np.asarray(out, np.float32)
+    what = f"output {self._layer} of {self._path}"
+    return foreign.vectors(out[:n], self._pool, what)
 
   def _convert(self, images: np.ndarray) -> np.ndarray:
     """Images in the layout, dtype and pixel range that the network takes."""
-    import cv2  # pylint: disable=g-import-not-at-top
-
-    n, h, w, _ = images.shape
-    batch = np.empty((n, 3, h, w), self._table.dtype)
-    for image, out in zip(images, batch):
-      for channel, values, plane in zip(cv2.split(image), self._table, out):
-        cv2.LUT(channel, values, plane)
+    batch = pixels.apply(images, self._table)
     batch = batch.astype(_DTYPES[self._input.type], copy=False)
     if self._input.shape[1] == 3:
       return batch
@@ -159,19 +131,6 @@ class OnnxEncoder:
       raise AlignetError(f"{self._path}: expected square images, found {sides}")
     batch = shape[0] if isinstance(shape[0], int) else None
     return found, batch, fixed[0] if fixed else None
-
-  def _find_output(self, layer: str | None, pool: str | None) -> str:
-    if pool not in (None, "first", "mean"):
-      raise AlignetError(f"pool: expected first or mean, found {pool!r}")
-    names = [output.name for output in self._session.get_outputs()]
-    if layer is None and len(names) == 1:
-      return names[0]
-    if layer not in names:
-      raise AlignetError(
-          f"{self._path} has the outputs {', '.join(names)}; expected one of"
-          f" them as --layer, found {layer!r}"
-      )
-    return layer
 
 
 def _open(path: files.Path):

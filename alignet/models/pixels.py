@@ -42,6 +42,18 @@ def table(pixel_range: str) -> np.ndarray:
   return np.tile(values, (3, 1)).astype(np.float32)
 
 
+def apply(images: np.ndarray, table: np.ndarray) -> np.ndarray:
+  """(n, h, w, 3) uint8 images -> (n, 3, h, w) float32, by a `table`."""
+  import cv2  # pylint: disable=g-import-not-at-top
+
+  n, h, w, _ = images.shape
+  batch = np.empty((n, 3, h, w), table.dtype)
+  for image, out in zip(images, batch):
+    for channel, values, plane in zip(cv2.split(image), table, out):
+      cv2.LUT(channel, values, plane)
+  return batch
+
+
 def affine(pixel_range: PixelRange) -> tuple[np.ndarray, np.ndarray]:
   """Scale and offset, (3,) or () float32, on grey values of 0 to 255.
 

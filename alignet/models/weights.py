@@ -2,8 +2,9 @@
 
 - ours: safetensors with a description of the model (`checkpoints`);
 - Hugging Face: safetensors with the names of `transformers`, or a folder with
-  model.safetensors;
+  model.safetensors, or with several files and their index;
 - big_vision: npz;
+- a SavedModel of TensorFlow, AligNet's released one or ours;
 - Orbax: the workdir of a training, or one of its checkpoints; to go on
   training from, as it does not say which model it is (`InitFromWeights`).
 
@@ -20,6 +21,9 @@ from alignet.errors import AlignetError
 from alignet.models import big_vision
 from alignet.models import checkpoints
 from alignet.models import huggingface
+from alignet.models import orbax
+from alignet.models import saved_model
+from alignet.models import shards
 from alignet.models import zoo
 from alignet.models.vision_model import VisionModel
 import flax
@@ -30,6 +34,19 @@ import numpy as np
 
 _BACKBONE = "backbone/"
 _FINAL = "weights.safetensors"
+# In a folder, the first that is there says what it is.
+_FOLDERS = {
+    _FINAL: "training",
+    saved_model.FILE: "saved_model",
+    "model.safetensors": "safetensors",
+    shards.INDEX: "shards",
+}
+# Fields of `VisionModel` that give the sizes of heads, and a parameter of each.
+_HEADS = {
+    "triplet_dim": "triplet_head/kernel",
+    "num_classes": "class_head/kernel",
+    "i1k_classes": "i1k_head/dense/kernel",
+}
 _HALF = ("float16", "bfloat16")
 # In these a file may differ from the model named: they change nothing, beyond
 # rounding, on images of the model's size.
@@ -48,7 +65,9 @@ def load(
     path: a file or folder.
     variant: the model. Weights of ours say themselves what they are: theirs is
       the model that is returned, with all its heads, and a variant of another
-      backbone or pixel range is an error.
+      backbone or pixel range is an error. To that of a SavedModel the heads
+      that it holds are added, and its pixel range is the one by which the
+      parameters give what the SavedModel does; see `saved_model.as_served`.
     allow_half: see `read`.
 
   Returns:
@@ -56,40 +75,50 @@ def load(
 
   Raises:
     AlignetError: missing or damaged; of another format, family or size; no
-      variant where one is needed; a training's folder.
+      variant where one is needed; a training's folder; a SavedModel that
+      computes something else.
   """
   path = pathlib.Path(path)
-  if path.is_dir() and not (path / "model.safetensors").exists():
+  form = _form(path)
+  if form in ("training", "orbax"):
     run = path
     for part in ("default", "ckpt_*", "checkpoints"):
       run = run.parent if run.match(part) else run
     raise AlignetError(
-        f"{path} holds no model.safetensors of transformers, and the"
-        " checkpoints of a training do not say which model they are of; pass"
+        f"{path} holds no model.safetensors of transformers and no SavedModel,"
+        " and the checkpoints of a training do not say which model they are of;"
+        " pass"
         f" {run}/weights.safetensors alone, as --model, which `alignet train`"
         " writes when it is done"
     )
-  other = path.is_dir() or path.suffix == ".npz"
-  if variant is None and other:
+  if variant is None and form != "file":
     raise AlignetError(
         f"{path} does not describe its model; name it, one of"
         f" {', '.join(zoo.ZOO)}"
     )
   if variant is None or (
-      not other and checkpoints.is_ours(checkpoints.header(path))
+      form == "file" and checkpoints.is_ours(checkpoints.header(path))
   ):
     model, params = checkpoints.load(path)
     if variant is not None:
       _check_same(model, variant, path)
     return model, params
   model = variant.model()
-  expected = shapes(model)
-  tensors = read(path, expected, allow_half=allow_half)
-  checkpoints.check_tree(
-      tensors, expected, path, may_exceed=("triplet_head", "class_head")
+  tensors = read(path, shapes(model), allow_half=allow_half)
+  model = model.clone(
+      **{
+          field: tensors[name].shape[-1]
+          for field, name in _HEADS.items()
+          if name in tensors and tensors[name].ndim
+      }
   )
+  expected = shapes(model)
+  checkpoints.check_tree(tensors, expected, path)
   tensors = {name: tensors[name] for name in expected}
-  return model, flax.traverse_util.unflatten_dict(tensors, sep="/")
+  params = flax.traverse_util.unflatten_dict(tensors, sep="/")
+  if form == "saved_model":
+    model = saved_model.as_served(path, model, params)
+  return model, params
 
 
 def read(
@@ -120,19 +149,21 @@ def read(
       for name, shape in expected.items()
       if name.startswith(_BACKBONE)
   }
-  if (path / _FINAL).is_file():
-    path = (
-        path / _FINAL
-    )  # A training's last checkpoint may lie steps before it.
-  if path.is_dir() and not (path / "model.safetensors").exists():
-    tensors = _read_orbax(path)
-  elif path.suffix == ".npz":
-    tensors = _in_backbone(big_vision.read(path, own))
-  else:
-    file = path / "model.safetensors" if path.is_dir() else path
-    tensors, header = checkpoints.read(file)
-    if not checkpoints.is_ours(header):
-      tensors = _in_backbone(huggingface.read(tensors, own))
+  match _form(path):
+    case "orbax":
+      tensors = orbax.read(path)
+    case "npz":
+      tensors = _in_backbone(big_vision.read(path, own))
+    case "saved_model":
+      tensors = saved_model.read(path, own)
+    case "shards":
+      tensors = _in_backbone(huggingface.read(shards.read(path), own))
+    case form:
+      inside = {"training": _FINAL, "safetensors": "model.safetensors"}
+      # A training's last checkpoint may lie steps before its final weights.
+      tensors, header = checkpoints.read(path / inside.get(form, ""))
+      if not checkpoints.is_ours(header):
+        tensors = _in_backbone(huggingface.read(tensors, own))
   return {
       name: _float32(value, name, path, allow_half)
       for name, value in tensors.items()
@@ -172,8 +203,8 @@ class InitFromWeights(kd.ckpts.InitTransform):
   """
 
   path: str
-  new: tuple[str, ...] = ("triplet_head",)
-  unused: tuple[str, ...] = ("class_head",)
+  new: tuple[str, ...] = ("triplet_head", "i1k_head")
+  unused: tuple[str, ...] = ("class_head", "i1k_head")
   allow_half: bool = False
 
   def transform(self, state):
@@ -195,6 +226,14 @@ class InitFromWeights(kd.ckpts.InitTransform):
     }
     params = flax.traverse_util.unflatten_dict(loaded, sep="/")
     return state.replace(params=params)
+
+
+def _form(path: pathlib.Path) -> str:
+  """What kind of weights a path holds, by its name or by what lies in it."""
+  if not path.is_dir():
+    return "npz" if path.suffix == ".npz" else "file"
+  found = (form for name, form in _FOLDERS.items() if (path / name).is_file())
+  return next(found, "orbax")
 
 
 def _check_same(
@@ -242,41 +281,3 @@ def _float32(value, name, path, allow_half) -> np.ndarray:
   if kind not in ("float32", "float64"):
     raise AlignetError(f"{name} in {path}: expected floats, found {kind}")
   return np.asarray(value, np.float32)
-
-
-def _read_orbax(path: pathlib.Path) -> dict[str, np.ndarray]:
-  """Flat parameters of a training's last checkpoint."""
-  import orbax.checkpoint as ocp  # pylint: disable=g-import-not-at-top
-
-  folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
-  steps = [
-      (int(p.name.removeprefix("ckpt_")), p)
-      for p in folder.glob("ckpt_*")
-      if p.name.removeprefix("ckpt_").isdigit()
-  ]
-  step = max(steps)[1] if steps else folder
-  if (step / "default").is_dir():
-    step = step / "default"
-  checkpointer = ocp.Checkpointer(ocp.PyTreeCheckpointHandler())
-  try:
-    metadata = checkpointer.metadata(step.absolute()).item_metadata
-    if metadata is None:
-      raise ValueError("no checkpoint")
-    # The parameters alone: the optimizer's state is twice as large.
-    wanted = {"params": metadata.tree["params"]}
-    # Without a sharding of its own each array goes to one device.
-    args = ocp.args.PyTreeRestore(
-        item=wanted,
-        restore_args=jax.tree.map(
-            lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted
-        ),
-        partial_restore=True,
-    )
-    params = checkpointer.restore(step.absolute(), args=args)["params"]
-  except (ValueError, OSError, KeyError) as e:
-    reason = (str(e).strip().splitlines() or [type(e).__name__])[0]
-    raise AlignetError(
-        f"{path} holds no checkpoint of a training: expected ckpt_N folders, a"
-        f" single one of them, or a model.safetensors ({reason})"
-    ) from e
-  return flax.traverse_util.flatten_dict(params, sep="/")

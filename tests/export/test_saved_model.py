@@ -10,7 +10,8 @@ from alignet.models.vit import ViT
 import jax
 import numpy as np
 import pytest
-import tensorflow as tf
+
+tf = pytest.importorskip("tensorflow", reason="SavedModels are TensorFlow's")
 
 
 def _model(pool="map", **fields):
@@ -23,7 +24,11 @@ def _model(pool="map", **fields):
       **{"grid": (2, 3), **fields},
   )
   return VisionModel(
-      backbone=backbone, pixel_range=(-1.0, 1.0), triplet_dim=5, num_classes=4
+      backbone=backbone,
+      pixel_range=(-1.0, 1.0),
+      triplet_dim=5,
+      num_classes=4,
+      i1k_classes=7,
   )
 
 
@@ -51,14 +56,16 @@ def test_signature_and_values(pool, tmp_path):
   assert shapes == {
       "pre_logits": (5, 12),
       "triplet_logits": (5, 5),
-      "i1k_logits": (5, 4),
+      "class_logits": (5, 4),
+      "i1k_logits": (5, 7),
       "layer_0": (5, 6, 12),
       "layer_1": (5, 6, 12),
   }
   for name, value in (
       ("pre_logits", wanted.pre_logits),
       ("triplet_logits", wanted.triplet_logits),
-      ("i1k_logits", wanted.class_logits),
+      ("class_logits", wanted.class_logits),
+      ("i1k_logits", wanted.i1k_logits),
   ):
     np.testing.assert_allclose(found[name].numpy(), value, atol=1e-4)
 
@@ -77,7 +84,7 @@ def test_other_values_are_noticed():
       AlignetError, match="gives other values of layer_1: 0.01 away"
   ):
     serving.check(model, params, worse)
-  with pytest.raises(AlignetError, match="lacks i1k_logits"):
+  with pytest.raises(AlignetError, match="lacks class_logits"):
     serving.check(
         model, params, lambda x: {"pre_logits": serve(params, x)["pre_logits"]}
     )
@@ -107,6 +114,6 @@ def test_a_folder_with_a_card(tmp_path):
   params = jax.tree.map(np.float32, _params(model, size=(16, 16)))
   folder.export(tmp_path / "out", saved_model.write, model, params, title="T")
   text = (tmp_path / "out" / "README.md").read_text()
-  assert "# T" in text and "5 outputs of two random" in text
+  assert "# T" in text and "6 outputs of two random" in text
   with pytest.raises(OutputExistsError):
     folder.export(tmp_path / "out", saved_model.write, model, params, title="T")

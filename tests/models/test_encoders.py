@@ -9,6 +9,7 @@ from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
 from alignet.models import encoders
 from alignet.models import huggingface
+from alignet.models import vit
 from alignet.models import weights
 from alignet.models import zoo
 from alignet.representations import extract
@@ -21,6 +22,7 @@ from onnx import TensorProto
 from onnx import helper
 import pytest
 import safetensors.numpy
+from tests.models import numpy_vit
 
 
 def network(
@@ -141,7 +143,7 @@ def test_no_onnx_file(tmp_path):
   (tmp_path / "m.onnx").write_bytes(b"no network")
   with pytest.raises(AlignetError, match="cannot be read as an ONNX file"):
     encoders.open(f"onnx:{tmp_path}/m.onnx", **_GOOD)
-  with pytest.raises(AlignetError, match="expected onnx:FILE, a .safeten"):
+  with pytest.raises(AlignetError, match="expected onnx:FILE, saved_model:"):
     encoders.open("vit", **_GOOD)
 
 
@@ -230,3 +232,50 @@ def test_a_model_of_ours(tmp_path):
   np.testing.assert_allclose(encoder(images), wanted, rtol=1e-4, atol=1e-5)
   with pytest.raises(AlignetError, match="belongs to the model"):
     encoders.open(str(path), pixel_range="0,1")
+
+
+@pytest.mark.parametrize("pool", ["map", "tok"])
+@pytest.mark.parametrize("scan", [False, True])
+def test_layers_of_a_model_of_ours(make_model, pool, scan):
+  model, params = make_model(pool)
+  backbone = model.backbone.clone(grid=(2, 2), scan=scan)
+  model = model.clone(backbone=backbone)
+  images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
+  params["backbone"]["pos_embedding"] = params["backbone"]["pos_embedding"][
+      :, :4
+  ]
+  _, wanted = numpy_vit.forward(
+      images[1] / 255, params, backbone.clone(scan=False)
+  )
+  if scan:
+    params["backbone"] = vit.stack_blocks(params["backbone"])
+  encode = lambda **how: encoders.FlaxEncoder(
+      model, params, batch_size=4, **how
+  )
+  patches = slice(1 if pool == "tok" else 0, None)
+  for k, (residual, attention) in enumerate(wanted):
+    for name, value in (("layer", residual), ("attention", attention)):
+      encoder = encode(layer=f"{name}_{k}")
+      found = encoder(images)
+      assert found.shape == (3, 12) and found.dtype == np.float32
+      mean = value[patches].mean(axis=0)
+      np.testing.assert_allclose(found[1], mean, rtol=1e-3, atol=1e-4)
+      assert encoder.meta["layer"] == f"{name}_{k}"
+      assert encoder.meta["pool"] == "mean"
+  if pool == "tok":
+    encoder = encode(layer="layer_0", pool="first")
+    np.testing.assert_allclose(
+        encoder(images)[1], wanted[0][0][0], rtol=1e-3, atol=1e-4
+    )
+    assert encoder.meta["pool"] == "first"
+  else:
+    with pytest.raises(AlignetError, match="has no class token"):
+      encode(layer="layer_0", pool="first")
+  assert "pool" not in encode().meta
+  for layer in ("layer_2", "layer_01", "tokens", "i1k_logits"):
+    with pytest.raises(AlignetError, match=f"no {layer}; .*k below 2"):
+      encode(layer=layer)
+  with pytest.raises(AlignetError, match="leave out --pool=mean"):
+    encode(pool="mean")
+  with pytest.raises(AlignetError, match="expected first or mean"):
+    encode(layer="layer_0", pool="max")

@@ -36,7 +36,34 @@ def test_heads_that_are_not_asked_for_are_none(make_model):
   predictions = model.apply({"params": params}, _images(1))
   assert predictions.triplet_logits is None
   assert predictions.class_logits is None
+  assert predictions.i1k_logits is None
   assert set(params) == {"backbone"}
+
+
+def test_the_readout_leaves_the_features_alone(make_model):
+  model, params = make_model("map", i1k_classes=7)
+  assert model.outputs == [
+      *("pre_logits", "triplet_logits", "class_logits", "i1k_logits")
+  ]
+  images = _images(2)
+
+  def loss(params):
+    return (model.apply({"params": params}, images).i1k_logits ** 2).sum()
+
+  gradient = jax.jit(jax.grad(loss))(params)
+  for name, tree in gradient.items():
+    largest = max(float(np.abs(x).max()) for x in jax.tree.leaves(tree))
+    assert (largest > 0.1) == (name == "i1k_head"), (name, largest)
+    assert largest == 0 or name == "i1k_head"
+  out = model.apply({"params": params}, images)
+  assert out.i1k_logits.shape == (2, 7)
+  x = np.asarray(out.pre_logits, np.float64)
+  x = x - x.mean(-1, keepdims=True)
+  x /= np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6)
+  head = params["i1k_head"]
+  x = x * head["norm"]["scale"] + head["norm"]["bias"]
+  x = x @ head["dense"]["kernel"] + head["dense"]["bias"]
+  np.testing.assert_allclose(out.i1k_logits, x, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("low, high", [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)])

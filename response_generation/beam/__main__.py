@@ -19,7 +19,13 @@ from response_generation import main as main_lib
 
 
 def main(argv: Sequence[str]) -> int:
-  """Entry point; `argv` holds Beam's flags behind the name of the program."""
+  """Entry point; `argv` holds Beam's flags behind the name of the program.
+
+  Returns:
+    0 when done, 2 when something given cannot be used.
+  """
+  if argv[1:] and not argv[1].startswith("--"):
+    return main_lib.main(argv)  # Which says what is wrong with it.
   if importlib.util.find_spec("apache_beam") is None:
     print(
         "response_generation: error: Apache Beam is not installed; pip install"

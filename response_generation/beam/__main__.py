@@ -3,12 +3,12 @@
 python -m response_generation.beam --config=response_generation/aligned \
       --config.representations=DIR --config.triplets=triplets.npz \
       --config.transform=transform.npz --config.out=aligned/train.npz \
-      -- --runner=DirectRunner
+      -- --runner=FnApiRunner
 
 What stands behind the second `--` is Beam's. This process checks the inputs,
 transforms every image and in the end joins the shards; workers answer triplets.
-They share two files with it, the representations and what lies in `OUT.shards`,
-which need to have the same paths everywhere.
+They share two folders with it, the representations and `OUT.shards`, which
+need to have the same paths everywhere.
 """
 
 from collections.abc import Sequence

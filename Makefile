@@ -4,6 +4,7 @@
 #   make test     all tests
 #   make parity   models against PyTorch, in an environment of its own
 #   make browser  the collection page in a real browser
+#   make export   SavedModel and ONNX files, in an environment of its own
 #   make lint     ruff and pyink, nothing changed
 #   make format   ruff and pyink, mending what they can
 #   make bench    the benchmarks that need no data, short (BENCH= for long)
@@ -18,7 +19,7 @@ PYTEST_ARGS ?= -q
 
 VENV := .venv/bin
 
-.PHONY: demo test parity browser lint format bench wheel-check environment environment-dev
+.PHONY: demo test parity export browser lint format bench wheel-check environment environment-dev
 
 demo: environment
 	$(VENV)/alignet run demo --out=$(OUT)/demo
@@ -30,6 +31,9 @@ test: environment-dev
 
 parity:
 	@PYTHON=$(PYTHON) .ci/parity
+
+export:
+	@PYTHON=$(PYTHON) .ci/export
 
 browser: environment-dev
 	@.ci/browser

@@ -25,7 +25,7 @@ def test_values_at_any_batch_size(fields, tmp_path):
   backbone = ViT(
       patch_size=8, width=12, depth=2, num_heads=3, grid=(2, 3), **fields
   )
-  model = VisionModel(backbone=backbone, triplet_dim=5)
+  model = VisionModel(backbone=backbone, triplet_dim=5, i1k_classes=7)
   grey = np.random.default_rng(1).integers(0, 256, (5, 16, 24, 3), np.uint8)
   params = model.init(jax.random.key(0), grey)["params"]
   written = export.write(tmp_path, model, params)
@@ -36,9 +36,10 @@ def test_values_at_any_batch_size(fields, tmp_path):
   wanted = model.apply({"params": params}, grey)
   for b in (1, 5):
     images = grey[:b] / np.float32(255)
-    found = session.run(["pre_logits", "triplet_logits"], {"images": images})
-    for a, w in zip(found, (wanted.pre_logits, wanted.triplet_logits)):
-      np.testing.assert_allclose(a, w[:b], atol=1e-4)
+    names = ["pre_logits", "triplet_logits", "i1k_logits"]
+    for name, found in zip(names, session.run(names, {"images": images})):
+      values = getattr(wanted, name)[:b]
+      np.testing.assert_allclose(found, values, atol=1e-4)
 
 
 def test_without_the_extra(tmp_path, monkeypatch):

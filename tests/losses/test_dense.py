@@ -48,24 +48,26 @@ def _sparse(loss, z, teacher, sizes):
   t = teacher[rows]
   s = jnp.stack([(t[:, a] * t[:, b]).sum(-1) for a, b in pairs], axis=-1)
 
-  def expectation(z):
+  def expectation(z, rows, s, probabilities):
     values = loss.get_values(embeddings=z[rows], similarities=s)
     return (values * probabilities).sum()
 
-  return jax.jit(jax.value_and_grad(expectation))(z)
+  # Arguments, not constants, which the compiler would take its time to fold.
+  step = jax.jit(jax.value_and_grad(expectation))
+  return step(z, rows, s, probabilities)
 
 
 def _dense(loss, z, teacher, rows, present):
   """The dense loss of the images `rows`, and its gradient by z."""
 
-  def mean(z):
+  def mean(z, teacher, rows, present):
     values = losses.Dense(of=loss).get_values(
         embeddings=z[rows], representations=teacher[rows], present=present
     )
     assert values.shape == rows.shape[:1]
     return values.mean()
 
-  return jax.jit(jax.value_and_grad(mean))(z)
+  return jax.jit(jax.value_and_grad(mean))(z, teacher, rows, present)
 
 
 def _padded(groups, k):

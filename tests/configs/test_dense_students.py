@@ -1,0 +1,129 @@
+"""The students that see all triplets of a batch: wiring, a shrunk training."""
+
+from absl import flags
+from alignet import config_files
+from alignet import files
+from alignet import models
+from alignet import transforms
+from alignet.data import images as images_lib
+from alignet.metrics import writer
+from alignet.representations import kmeans
+from alignet.representations import store as store_lib
+import jax
+from kauldron import konfig
+import numpy as np
+import pytest
+
+_NAMES = ("small_dense", "siglip_b_dense")
+_SPARSE = {"small_dense": "small", "siglip_b_dense": "siglip_b"}
+
+if not flags.FLAGS.is_parsed():
+  flags.FLAGS.mark_as_parsed()
+
+
+@pytest.fixture(scope="module")
+def teacher(tiny_world, tmp_path_factory):
+  """Clusters, representations and a transform of the tiny world's images."""
+  folder = tmp_path_factory.mktemp("teacher")
+  store = images_lib.open_store(tiny_world["images"])
+  rng = np.random.default_rng(0)
+  features = rng.normal(size=(len(store), 5)).astype(np.float32)
+  store_lib.write(folder / "representations", features, store.filenames, {}, {})
+  kmeans.save(folder / "clusters.npz", kmeans.fit(features, 6, seed=0))
+  transforms.save(folder / "transform.npz", transforms.identity(5))
+  return folder
+
+
+def _small(name, tiny_world, teacher, workdir, *overrides):
+  small = {
+      "workdir": workdir,
+      "num_train_steps": 2,
+      "log_metrics_every": 1,
+      "aux.images": tiny_world["images"],
+      "aux.clusters": teacher / "clusters.npz",
+      "aux.representations": teacher / "representations",
+      "aux.transform": teacher / "transform.npz",
+      "aux.groups": 4,
+      "aux.group_size": 3,
+      "aux.peak": 1e-3,
+      "aux.tau": 1.0,
+      "train_ds.num_workers": 0,
+      "model.triplet_dim": 6,
+      "model.backbone.patch_size": 4,
+      "model.backbone.width": 8,
+      "model.backbone.depth": 1,
+      "model.backbone.num_heads": 2,
+      "model.backbone.mlp_dim": 8,
+  }
+  if name != "small_dense":
+    small["model.backbone.grid"] = (2, 2)
+  changes = [f"{key}={value}" for key, value in small.items()]
+  cfg = config_files.load(f"student/{name}", [*changes, *overrides])
+  cfg.checkpointer = None
+  cfg.evals = {}
+  return cfg
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_all_else_is_the_sparse_students(name):
+  dense, sparse = (
+      config_files.load(f"student/{n}") for n in (name, _SPARSE[name])
+  )
+  own = {"aux", "train_ds", "train_losses", "train_metrics"}
+  assert dense.keys() == sparse.keys()
+  for key in dense.keys() - own:
+    assert repr(dense[key]) == repr(sparse[key]), key
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_a_third_of_the_images(name):
+  dense, sparse = (
+      config_files.load(f"student/{n}").aux for n in (name, _SPARSE[name])
+  )
+  of_sparse = 3 * sparse.batch_size
+  assert 3 * dense.groups * dense.group_size <= of_sparse
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_losses_are_the_sparse_ones_with_both_temperatures(name):
+  changes = ["aux.tau=7.0", "aux.target_tau=2.0", "aux.loss.kl=0.25"]
+  dense, sparse = (
+      konfig.resolve(config_files.load(f"student/{n}", changes))
+      for n in (name, _SPARSE[name])
+  )
+  assert dense.train_losses.keys() == sparse.train_losses.keys() >= {"jsd"}
+  for key, loss in dense.train_losses.items():
+    assert loss.of == sparse.train_losses[key]
+    assert loss.weight == sparse.train_losses[key].weight
+    assert (loss.of.tau, loss.of.target_tau) == (7.0, 2.0)
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_trains(name, tiny_world, teacher, tmp_path):
+  cfg = _small(name, tiny_world, teacher, tmp_path / "run")
+  model = konfig.resolve(cfg.model)
+  images = np.zeros((1, 8, 8, 3), np.uint8)
+  given = model.init(jax.random.key(7), images)["params"]
+  models.save(tmp_path / "base.safetensors", model, given)
+  cfg.aux.weights = str(tmp_path / "base.safetensors")
+  trainer = konfig.resolve(cfg)
+  assert len(trainer.train_ds.data_source) == 3  # N steps are N + 1 updates.
+  predictions = trainer.context_specs.preds
+  assert predictions.triplet_logits.shape == (4, 3, 6)
+  state, _ = trainer.train()
+  curves = writer.read_scalars(tmp_path / "run" / "scalars" / "train.jsonl")
+  assert all(0 < loss < np.log(2) for loss in curves["losses/jsd"].values())
+  moved = np.abs(
+      state.params["backbone"]["embedding"]["kernel"]
+      - given["backbone"]["embedding"]["kernel"]
+  ).max()
+  # A few steps of at most 1e-3: it began at the weights it was given.
+  assert 0 < moved < 4e-3
+
+
+def test_the_control_without_the_teacher(tiny_world, teacher, tmp_path):
+  cfg = _small("small_dense", tiny_world, teacher, tmp_path, "aux.transform=")
+  source = konfig.resolve(cfg).train_ds.data_source
+  features = files.load_npy(teacher / "representations" / "features.npy")
+  rows, _ = source.draw(0)
+  np.testing.assert_array_equal(source[0]["representations"], features[rows])

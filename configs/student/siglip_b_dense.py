@@ -14,8 +14,8 @@ instead of its answers; `aux.root` is only read for the validation triplets:
     --cfg.aux.weights=siglip/model.safetensors
 
 The public release carries no teacher: clusters, representations and transform
-are ours (`alignet extract`, `cluster`, `teach`). For the other seven models copy
-this file and name their config. The control `untransformed` is
+are ours (`alignet extract`, `cluster`, `teach`). For another of the models copy
+this file and name its config. The control `untransformed` is
 `--cfg.aux.transform=""`.
 
 Expectation: the sparse loss on triplets of cluster_border_500. Batch, rate and

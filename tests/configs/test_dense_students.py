@@ -70,8 +70,8 @@ def test_all_else_is_the_sparse_students(name):
       config_files.load(f"student/{n}") for n in (name, _SPARSE[name])
   )
   own = {"aux", "train_ds", "train_losses", "train_metrics"}
-  assert dense.keys() == sparse.keys()
-  for key in dense.keys() - own:
+  assert set(dense.keys()) == set(sparse.keys())
+  for key in set(dense.keys()) - own:
     assert repr(dense[key]) == repr(sparse[key]), key
 
 

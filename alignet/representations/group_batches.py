@@ -6,22 +6,23 @@ Each element is a whole batch, or this process's share of its groups; see
 
 import dataclasses
 import functools
+import pathlib
 
 from alignet import sampling
 from alignet import transforms
 from alignet.data import batches
 from alignet.data import images as images_lib
+from alignet.data import tfds_images
 from alignet.errors import AlignetError
 from alignet.representations import kmeans
 from alignet.representations import store as store_lib
-import grain.python as grain
 import numpy as np
 
 _STRATEGY = "class_border"  # Of cluster_border_* only the number is not known.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class GroupBatches(grain.RandomAccessDataSource):
+class GroupBatches(batches.BatchSource):
   """Clusters of images as cluster_border_* draws them, k images of each.
 
       images           uint8 [p, k, h, w, 3]
@@ -96,20 +97,21 @@ class GroupBatches(grain.RandomAccessDataSource):
   @functools.cached_property
   def store(self) -> images_lib.Images:
     """The images, which must be those of the representations."""
-    store = batches.TripletBatches(  # It knows how to open them.
-        path="",
-        images=self.images,
-        image_size=self.image_size,
-        data_dir=self.data_dir,
-        batch_size=1,
-        part=self.part,
-    ).store
+    store = batches.open_images(
+        self.images, size=self.image_size, data_dir=self.data_dir
+    )
     names = self._representations.filenames
     if len(store) != len(names):
       raise AlignetError(
           f"{self.representations} is of {len(names)} images, but there are"
           f" {len(store)} images; give those it was extracted from"
       )
+    if isinstance(store, tfds_images.TfdsImages):
+      # To list their names would read them all: each is checked when read.
+      given = store.names or str(
+          pathlib.Path(self.representations) / store_lib.FILENAMES
+      )
+      return dataclasses.replace(store, names=given)
     if (wrong := np.flatnonzero(store.filenames != names)).size:
       row = int(wrong[0])
       raise AlignetError(

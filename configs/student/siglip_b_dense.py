@@ -2,13 +2,14 @@ r"""SigLIP-B/16, with the loss over all triplets of a batch of clusters.
 
 As `student/siglip_b`, but a batch is 64 clusters of 8 images instead of 512
 triplets: 512 images, a third, and 903,168 triplets. It takes the teacher itself
-instead of its answers; `aux.root` is only read for the validation triplets:
+instead of its answers; `aux.root` and `aux.transform` only name the validation
+triplets:
 
   alignet train --cfg=student/siglip_b_dense \
     --cfg.workdir=out/siglip_b_dense \
     --cfg.aux.clusters=clusters.npz \
     --cfg.aux.representations=representations \
-    --cfg.aux.transform=transform.npz \
+    --cfg.aux.teacher=transform.npz \
     --cfg.aux.root=alignet_release \
     --cfg.aux.data_dir=$TFDS_DATA_DIR \
     --cfg.aux.weights=siglip/model.safetensors
@@ -16,7 +17,7 @@ instead of its answers; `aux.root` is only read for the validation triplets:
 The public release carries no teacher: clusters, representations and transform
 are ours (`alignet extract`, `cluster`, `teach`). For another of the models copy
 this file and name its config. The control `untransformed` is
-`--cfg.aux.transform=""`.
+`--cfg.aux.teacher=""`.
 
 Expectation: the sparse loss on triplets of cluster_border_500. Batch, rate and
 tau are untried at this size.
@@ -39,7 +40,7 @@ def get_config():
       {
           "clusters": "",
           "representations": "",
-          "transform": "",
+          "teacher": "",
           "groups": 64,
           "group_size": 8,
       }
@@ -47,7 +48,7 @@ def get_config():
   cfg.train_ds.data_source = group_batches.GroupBatches(
       clusters=cfg.ref.aux.clusters,
       representations=cfg.ref.aux.representations,
-      transform=cfg.ref.aux.transform,
+      transform=cfg.ref.aux.teacher,
       images=cfg.ref.aux.images,
       image_size=cfg.ref.aux.image_size,
       data_dir=cfg.ref.aux.data_dir,

@@ -8,7 +8,7 @@ teacher itself instead of its answers:
     --cfg.workdir=out/student_dense \
     --cfg.aux.clusters=clusters.npz \
     --cfg.aux.representations=representations \
-    --cfg.aux.transform=transform.npz \
+    --cfg.aux.teacher=transform.npz \
     --cfg.aux.images=images \
     --cfg.aux.weights=base/weights.safetensors \
     --cfg.aux.trials=trials \
@@ -16,7 +16,7 @@ teacher itself instead of its answers:
 
 Its expectation is the sparse loss on triplets of cluster_border_*. Rate and tau
 are those of `student/small`, not tuned for it. The control `untransformed` is
-`--cfg.aux.transform=""`.
+`--cfg.aux.teacher=""`.
 """
 
 from alignet import config_files
@@ -37,7 +37,7 @@ def get_config():
       {
           "clusters": "",
           "representations": "",
-          "transform": "",
+          "teacher": "",
           "groups": 16,
           "group_size": 4,
       }
@@ -45,7 +45,7 @@ def get_config():
   cfg.train_ds.data_source = group_batches.GroupBatches(
       clusters=cfg.ref.aux.clusters,
       representations=cfg.ref.aux.representations,
-      transform=cfg.ref.aux.transform,
+      transform=cfg.ref.aux.teacher,
       images=cfg.ref.aux.images,
       groups=cfg.ref.aux.groups,
       group_size=cfg.ref.aux.group_size,

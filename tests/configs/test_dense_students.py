@@ -42,7 +42,7 @@ def _small(name, tiny_world, teacher, workdir, *overrides):
       "aux.images": tiny_world["images"],
       "aux.clusters": teacher / "clusters.npz",
       "aux.representations": teacher / "representations",
-      "aux.transform": teacher / "transform.npz",
+      "aux.teacher": teacher / "transform.npz",
       "aux.groups": 4,
       "aux.group_size": 3,
       "aux.peak": 1e-3,
@@ -122,7 +122,7 @@ def test_trains(name, tiny_world, teacher, tmp_path):
 
 
 def test_the_control_without_the_teacher(tiny_world, teacher, tmp_path):
-  cfg = _small("small_dense", tiny_world, teacher, tmp_path, "aux.transform=")
+  cfg = _small("small_dense", tiny_world, teacher, tmp_path, "aux.teacher=")
   source = konfig.resolve(cfg).train_ds.data_source
   features = files.load_npy(teacher / "representations" / "features.npy")
   rows, _ = source.draw(0)

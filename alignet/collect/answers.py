@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 import dataclasses
+import math
 import pathlib
 import statistics
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 from alignet import files
 from alignet.collect import page
 from alignet.collect import tables
+from alignet.collect.settings import Settings
 from alignet.errors import AlignetError
 import numpy as np
+from uncertainty_distillation import readers
 
 _COMMON = (
     *("subject_id", "rt_ms", "trial", "item", "repetition", "views"),
@@ -53,36 +56,28 @@ def read(folder: files.Path, paths: Sequence[files.Path]) -> Answers:
     AlignetError: a damaged file, one of another page, an answer that the page
       cannot have given, two different answers of one participant to one trial.
   """
-  folder = pathlib.Path(folder)
-  meta = files.read_json(folder / page.META)
-  try:
-    page_id, kind = meta["page"], meta["settings"]["kind"]
-  except (KeyError, TypeError) as e:
-    raise AlignetError(
-        f"{folder / page.META} is not that of a page ({e!r})"
-    ) from e
-  columns = tables.IMAGES[: 3 if kind == "triplets" else 2]
-  items = tables.read(folder / page.ITEMS, columns)
+  asked = _open_page(pathlib.Path(folder))
   found: dict[tuple[str, int], tables.Row] = {}
   for path in paths:
-    answer = "choice" if kind == "triplets" else "rating"
-    rows = tables.read(path, (*_COMMON, *columns, answer))
+    rows = tables.read(path, (*_COMMON, *asked.columns))
     for number, row in enumerate(rows):
-      if row["page"] != page_id:
+      where = f"{path}: row {number}"
+      if row["page"] != asked.id:
         raise AlignetError(
-            f"{path}: row {number} is of the page {row['page']!r}, but"
-            f" {folder} is {page_id!r}; give the folder it was made with"
+            f"{where} is of the page {row['page']!r}, but {folder} is"
+            f" {asked.id!r}; give the folder it was made with"
         )
-      _check(row, items, columns, answer, f"{path}: row {number}")
+      _check(row, asked, where)
       key = (row["subject_id"], int(row["trial"]))
       if found.setdefault(key, row) != row:
         raise AlignetError(
-            f"{path}: row {number} and another file hold different answers of"
-            f" {key[0]} to trial {key[1]}; two people used one ID: rename one"
-            " in its file"
+            f"{where} and another file hold different answers of {key[0]} to"
+            f" trial {key[1]}; two people used one ID: rename one in its file"
         )
   return Answers(
-      kind=kind, rows=[row for _, row in sorted(found.items())], items=items
+      kind=asked.kind,
+      rows=[row for _, row in sorted(found.items())],
+      items=asked.items,
   )
 
 
@@ -179,14 +174,70 @@ def _answer(row: tables.Row, kind: str) -> str | int:
   return int(row["rating"])
 
 
-def _check(row, items, columns, answer, where) -> None:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Page:
+  """A page, as far as its answers depend on it.
+
+  Attributes:
+    id: what its answers carry.
+    kind: "triplets" or "pairs".
+    items: what it shows.
+    number: number of each image in its answers, by file name.
+  """
+
+  id: str
+  kind: str
+  items: Sequence[tables.Row]
+  number: Mapping[str, int]
+
+  @property
+  def answer(self) -> str:
+    return "choice" if self.kind == "triplets" else "rating"
+
+  @property
+  def images(self) -> Sequence[str]:
+    return tables.IMAGES[: 3 if self.kind == "triplets" else 2]
+
+  @property
+  def names(self) -> Sequence[str]:
+    return [f"name{i + 1}" for i in range(len(self.images))]
+
+  @property
+  def columns(self) -> Sequence[str]:
+    return [*self.images, *self.names, self.answer]
+
+
+def _open_page(folder: pathlib.Path) -> _Page:
+  meta = files.read_json(folder / page.META)
+  try:
+    settings = Settings(**meta["settings"])
+    page_id = meta["page"]
+  except (KeyError, TypeError) as e:
+    raise AlignetError(
+        f"{folder / page.META} is not that of a page ({e!r})"
+    ) from e
+  columns = tables.IMAGES[: settings.size]
+  items = tables.read(folder / page.ITEMS, columns)
+  shown = {row[column] for row in items for column in columns}
+  lines = readers.read_names(folder / page.NAMES).tolist()
+  line = {name: i + 1 for i, name in enumerate(lines)}
+  return _Page(
+      id=page_id,
+      kind=settings.kind,
+      items=items,
+      number={
+          name: line[page.image_name(name, settings.name_by)] for name in shown
+      },
+  )
+
+
+def _check(row: tables.Row, asked: _Page, where: str) -> None:
   """Fails on a row that the page cannot have written."""
-  most = 3 if answer == "choice" else _RATING
   for key, low, high in (
-      ("item", 0, len(items) - 1),
+      ("item", 0, len(asked.items) - 1),
       ("repetition", 0, 1),
-      ("trial", 1, 2 * len(items)),
-      (answer, 1, most),
+      ("trial", 1, 2 * len(asked.items)),
+      (asked.answer, 1, 3 if asked.kind == "triplets" else _RATING),
   ):
     if not row[key].isdecimal() or not low <= int(row[key]) <= high:
       raise AlignetError(
@@ -194,20 +245,28 @@ def _check(row, items, columns, answer, where) -> None:
           f" {high}"
       )
   try:
-    good = float(row["rt_ms"]) >= 0
+    good = 0 <= float(row["rt_ms"]) < math.inf
   except ValueError:
     good = False
   if not good:
     raise AlignetError(
         f"{where}: rt_ms is {row['rt_ms']!r}; expected milliseconds"
     )
-  shown = sorted(row.get(f"name{i + 1}", "") for i in range(len(columns)))
-  expected = sorted(items[int(row["item"])][column] for column in columns)
+  item = asked.items[int(row["item"])]
+  shown = sorted(row[name] for name in asked.names)
+  expected = sorted(item[image] for image in asked.images)
   if shown != expected:
     raise AlignetError(
         f"{where} shows {', '.join(shown)}; item {row['item']} of the page is"
         f" {', '.join(expected)}: the file was changed"
     )
+  for image, name in zip(asked.images, asked.names):
+    number = asked.number[row[name]]
+    if row[image] != str(number):
+      raise AlignetError(
+          f"{where}: {image} is {row[image]!r}; expected {row[name]}, number"
+          f" {number}: the file was changed"
+      )
 
 
 def table(found: Mapping[str, Any]) -> str:

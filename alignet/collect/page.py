@@ -107,7 +107,7 @@ def write(
   # With the script, on which the order of the trials depends.
   script = (_HERE / "page.js").read_text()
   page_id = hashlib.sha256(
-      json.dumps([content, texts, script], sort_keys=True).encode()
+      json.dumps([content, texts, called, script], sort_keys=True).encode()
   ).hexdigest()[:12]
   content["id"] = page_id
   if embed:

@@ -19,6 +19,7 @@ from alignet.representations import store as store_lib
 import numpy as np
 
 _STRATEGY = "class_border"  # Of cluster_border_* only the number is not known.
+_IN_MEMORY = 2**28
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,9 +36,9 @@ class GroupBatches(batches.BatchSource):
   fewer gives all it has, and its first image again as padding. Batch b depends
   on the seed and on b only.
 
-  The teacher is applied to the drawn rows: a matrix product of p x k rows costs
-  little beside the model's pass over their images, and no worker holds the
-  aligned representations of all images.
+  The teacher is applied once to all images, or, where the result would not fit
+  256 MiB, which each worker holds, to the rows that are drawn: one matrix
+  product beside decoding and encoding that many images.
 
   Attributes:
     clusters: clusters.npz.
@@ -122,10 +123,20 @@ class GroupBatches(batches.BatchSource):
     return store
 
   def _teacher(self, rows: np.ndarray) -> np.ndarray:
-    x = np.asarray(self._representations.features[rows.ravel()], np.float32)
-    if self._transform is not None:
-      x = self._transform(x)
-    return x.reshape(*rows.shape, -1)
+    z = self._aligned
+    if z is None:
+      x = np.asarray(self._representations.features[rows.ravel()])
+      return self._transform(x).reshape(*rows.shape, -1)
+    return np.asarray(z[rows], np.float32)
+
+  @functools.cached_property
+  def _aligned(self) -> np.ndarray | None:
+    """The teacher's representations of all images, None where too large."""
+    features = self._representations.features
+    if self._transform is None:
+      return features
+    size = 4 * len(features) * self._transform.weights.shape[1]
+    return self._transform(features) if size <= _IN_MEMORY else None
 
   @functools.cached_property
   def _representations(self) -> store_lib.Representations:

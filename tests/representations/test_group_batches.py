@@ -1,10 +1,13 @@
 """Groups: what is drawn, how often, and what a training gets of it."""
 
+import pickle
+
 from alignet import files
 from alignet import losses
 from alignet import sampling
 from alignet import similarity
 from alignet import transforms
+from alignet.data import batches
 from alignet.data import images as images_lib
 from alignet.errors import AlignetError
 from alignet.representations import group_batches
@@ -73,7 +76,11 @@ def _source(world, **fields):
   return group_batches.GroupBatches(**fields)
 
 
-def test_a_batch_is_groups_of_different_images_with_their_teacher(world):
+@pytest.mark.parametrize("in_memory", [2**28, 0])
+def test_a_batch_is_groups_of_different_images_with_their_teacher(
+    world, monkeypatch, in_memory
+):
+  monkeypatch.setattr(group_batches, "_IN_MEMORY", in_memory)
   source = _source(world, groups=3, group_size=4)
   batch = source[7]
   assert batch["images"].shape == (3, 4, 2, 2, 3)
@@ -114,6 +121,50 @@ def test_a_batch_depends_on_seed_and_number_only(world):
   other = _source(world, seed=1)
   assert any((other.draw(i)[0] != a.draw(i)[0]).any() for i in range(5))
   assert len(a) == 100
+
+
+def test_workers_are_sent_the_fields_alone(world):
+  source = _source(world)
+  wanted = source[2]
+  sent = pickle.dumps(source)
+  assert len(sent) < 2000
+  for key, value in pickle.loads(sent)[2].items():
+    np.testing.assert_array_equal(value, wanted[key])
+
+
+def test_images_that_are_decoded_when_drawn(test_data, tmp_path):
+  """Their names are those of the representations, checked record by record."""
+  spec = "tfds:imagenet2012:train"
+  images = batches.open_images(spec, size=8, data_dir=str(test_data / "tfds"))
+  names = images.filenames
+  features = np.random.default_rng(0).normal(size=(len(names), 3))
+  kmeans.save(
+      tmp_path / "clusters.npz",
+      kmeans.Clusters(
+          assignments=np.arange(len(names), dtype=np.int32) % 20,
+          centroids=np.zeros((20, 3), np.float32),
+          inertia=0.0,
+          meta={},
+      ),
+  )
+
+  def source(path, names):
+    store_lib.write(path, features.astype(np.float32), names, {}, {})
+    return group_batches.GroupBatches(
+        clusters=str(tmp_path / "clusters.npz"),
+        representations=str(path),
+        images=spec,
+        image_size=8,
+        data_dir=str(test_data / "tfds"),
+        groups=3,
+        group_size=2,
+        num_batches=5,
+    )
+
+  ours = source(tmp_path / "right", names)
+  np.testing.assert_array_equal(ours[1]["images"], images[ours.draw(1)[0]])
+  with pytest.raises(AlignetError):
+    source(tmp_path / "wrong", names[::-1])[1]
 
 
 def test_processes_share_the_groups(world):

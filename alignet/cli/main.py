@@ -15,6 +15,7 @@ from alignet.errors import AlignetError
 
 COMMANDS = (
     "run",
+    "sweep",
     "fetch",
     "extract",
     "cache",
@@ -35,7 +36,7 @@ COMMANDS = (
 )
 """Each is a module of `alignet.cli` with HELP, add_arguments and run."""
 
-_TAKING_OVERRIDES = ("run", "release", "train")
+_TAKING_OVERRIDES = ("run", "sweep", "release", "train")
 
 
 def make_parser() -> argparse.ArgumentParser:

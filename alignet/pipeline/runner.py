@@ -87,15 +87,38 @@ def run(
   """
   out = pathlib.Path(out).absolute()  # Orbax refuses relative paths.
   plans = plan(config)
-  with _lock(out):
-    folders = {}
-    for number, name in enumerate(plans, start=1):
-      title = f"[{number:2d}/{len(plans)}] {name}"
-      folders[name] = _run_stage(plans[name], folders, out, title, say)
+  with _lock(out / ".lock", wait=False):
+    folders = run_stages(plans, out, say=say)
     for source, target in published(config).items():
       name, _, inside = source.partition("/")
       _publish(folders[name] / inside, out / target)
   return out
+
+
+def run_stages(
+    plans: Mapping[str, Mapping[str, Any]],
+    out: files.Path,
+    *,
+    say: Callable[[str], None] = print,
+) -> dict[str, pathlib.Path]:
+  """Runs the stages that are not there yet.
+
+  Several processes may do so in one folder: each stage is run by the first that
+  comes to it, and the others wait for it.
+
+  Args:
+    plans: as `plan` gives them.
+    out: absolute path of the folder of the run.
+    say: called with a line a stage.
+
+  Returns:
+    Name to folder of each stage.
+  """
+  folders = {}
+  for number, name in enumerate(plans, start=1):
+    title = f"[{number:2d}/{len(plans)}] {name}"
+    folders[name] = _run_stage(plans[name], folders, out, title, say)
+  return folders
 
 
 def published(config: ml_collections.ConfigDict) -> dict[str, str]:
@@ -107,8 +130,15 @@ def published(config: ml_collections.ConfigDict) -> dict[str, str]:
   return dict(pairs)
 
 
-def plan(config: ml_collections.ConfigDict) -> dict[str, dict[str, Any]]:
+def plan(
+    config: ml_collections.ConfigDict, *, without_files: bool = False
+) -> dict[str, dict[str, Any]]:
   """Stages in an order in which they can run, with their fingerprints.
+
+  Args:
+    config: a pipeline config.
+    without_files: files from outside need not be there; the fingerprints are
+      then those of their paths.
 
   Returns:
     Name to {"name", "function", "inputs", "files", "params", "fingerprint"}.
@@ -122,7 +152,7 @@ def plan(config: ml_collections.ConfigDict) -> dict[str, dict[str, Any]]:
   stages = {name: stages[name].to_dict() for name in stages}
   needs = {}
   for name, fields in stages.items():
-    needs[name] = [source for _, source, _ in _inputs(fields)]
+    needs[name] = [source for _, source, _ in inputs_of(fields)]
     unknown = [source for source in needs[name] if source not in stages]
     if unknown:
       raise AlignetError(
@@ -137,15 +167,18 @@ def plan(config: ml_collections.ConfigDict) -> dict[str, dict[str, Any]]:
     ) from e
   plans = {}
   for name in order:
-    plans[name] = _plan_stage(name, stages[name], plans)
+    plans[name] = _plan_stage(name, stages[name], plans, without_files)
   return plans
 
 
-def _plan_stage(name, fields, plans) -> dict[str, Any]:
+def _plan_stage(name, fields, plans, without_files) -> dict[str, Any]:
   function = find(fields["run"])
   params = fields.get("params", {})
   outside = {}
-  for key, path in _flatten(fields.get("files", {})):
+  for key, path in flatten(fields.get("files", {})):
+    if without_files:
+      outside[key] = (path, path)
+      continue
     if not path:
       raise AlignetError(
           f"stage {name} needs the path {key!r}, which the config leaves open;"
@@ -158,7 +191,7 @@ def _plan_stage(name, fields, plans) -> dict[str, Any]:
       "params": params,
       "inputs": {
           key: [plans[source]["fingerprint"], inside]
-          for key, source, inside in _inputs(fields)
+          for key, source, inside in inputs_of(fields)
       },
       "files": {key: digest for key, (_, digest) in outside.items()},
   }
@@ -168,7 +201,7 @@ def _plan_stage(name, fields, plans) -> dict[str, Any]:
   return {
       "name": name,
       "function": function,
-      "inputs": list(_inputs(fields)),
+      "inputs": list(inputs_of(fields)),
       "files": {key: path for key, (path, _) in outside.items()},
       "params": params,
       "identity": identity,
@@ -197,11 +230,28 @@ def find(name: str) -> Callable:
   return found
 
 
+def folder_of(plan_: Mapping[str, Any], out: files.Path) -> pathlib.Path:
+  """Where a planned stage's output lies, or will."""
+  name = f"{plan_['name']}-{plan_['fingerprint']}"
+  return pathlib.Path(out) / "stages" / name
+
+
+def is_done(plan_: Mapping[str, Any], out: files.Path) -> bool:
+  """Whether a planned stage has been run to its end in this folder."""
+  return (folder_of(plan_, out) / _RECORD).is_file()
+
+
 def _run_stage(plan_, folders, out, title, say) -> pathlib.Path:
-  folder = out / "stages" / f"{plan_['name']}-{plan_['fingerprint']}"
-  if (folder / _RECORD).is_file():
-    say(f"{title}: done before")
-    return folder
+  folder = folder_of(plan_, out)
+  with _lock(out / ".locks" / folder.name, wait=True):
+    if is_done(plan_, out):
+      say(f"{title}: done before")
+    else:
+      _work(plan_, folders, folder, title, say)
+  return folder
+
+
+def _work(plan_, folders, folder, title, say) -> None:
   partial = folder.with_name(folder.name + ".partial")
   if partial.exists() and not plan_["function"].stage_resumable:
     shutil.rmtree(partial)
@@ -219,19 +269,19 @@ def _run_stage(plan_, folders, out, title, say) -> pathlib.Path:
       f"{title}: {time.monotonic() - start:.1f} s"
       f" ({time.process_time() - cpu:.1f} CPU-s)"
   )
-  return folder
 
 
 @contextlib.contextmanager
-def _lock(out: pathlib.Path) -> Iterator[None]:
-  """Keeps a second run out of the same folder; released by death, too."""
-  out.mkdir(parents=True, exist_ok=True)
-  with open(out / ".lock", "w") as f:
+def _lock(path: pathlib.Path, *, wait: bool) -> Iterator[None]:
+  """Keeps others out while it is held; released by death, too."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with open(path, "w") as f:
     try:
-      fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      fcntl.flock(f, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError as e:
       raise AlignetError(
-          f"another run is at work in {out}; wait for it or give another --out"
+          f"another run is at work in {path.parent}; wait for it or give"
+          " another --out"
       ) from e
     yield
 
@@ -242,17 +292,20 @@ def _publish(source: pathlib.Path, target: pathlib.Path) -> None:
     f.write(source.read_bytes())
 
 
-def _inputs(fields: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-  """(argument, stage, path inside its folder) of each input."""
-  for key, source in _flatten(fields.get("inputs", {})):
+def inputs_of(fields: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+  """(argument, stage, path inside its folder) of each input of a stage."""
+  for key, source in flatten(fields.get("inputs", {})):
     name, _, inside = source.partition("/")
     yield key, name, inside
 
 
-def _flatten(tree: Mapping[str, Any], prefix="") -> Iterator[tuple[str, Any]]:
+def flatten(
+    tree: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any]]:
+  """("a.b", 1) of {"a": {"b": 1}}."""
   for key, value in tree.items():
     if isinstance(value, Mapping):
-      yield from _flatten(value, f"{prefix}{key}.")
+      yield from flatten(value, f"{prefix}{key}.")
     else:
       yield prefix + key, value
 

@@ -20,6 +20,7 @@ def scores_with_intervals(
     *,
     set_names: Mapping[str, str] | None = None,
     chance: Mapping[str, float] | None = None,
+    chance_name: str = "chance",
     ceiling: Mapping[str, float] | None = None,
     label: str = "accuracy (proportion)",
 ) -> Figure:
@@ -32,6 +33,7 @@ def scores_with_intervals(
     title: title of the figure.
     set_names: set -> text on the axis, where it differs.
     chance: set -> score of a random choice, drawn as a dashed line.
+    chance_name: what the dashed line is called.
     ceiling: set -> best possible score, drawn as a dotted line.
     label: name and unit of the score.
 
@@ -79,7 +81,7 @@ def scores_with_intervals(
       for number, model in enumerate(rows)
   ]
   for values, dash, name in (
-      (chance, "--", "chance"),
+      (chance, "--", chance_name),
       (ceiling, ":", "ceiling"),
   ):
     drawn = [s for s in sets if s in (values or {})]

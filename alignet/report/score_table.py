@@ -64,7 +64,7 @@ def section(
       page.Table(
           header=["model", *(inputs.sets[s] for s in sets)],
           rows=[
-              [name, *(_cell(row.get(s)) for s in sets)]
+              [name, *(cell(row.get(s)) for s in sets)]
               for name, row in rows.items()
           ],
           caption=caption,
@@ -128,7 +128,7 @@ def _difference_table(rows, caption, sets, inputs) -> page.Table | None:
   return page.Table(
       header=["model", *(inputs.sets[s] for s in compared)],
       rows=[
-          [name, *(_cell(row.get(s), signed=True) for s in compared)]
+          [name, *(cell(row.get(s), signed=True) for s in compared)]
           for name, row in rows.items()
           if row
       ],
@@ -160,11 +160,14 @@ def _difference(value: Any) -> tuple[float, float, float] | None:
   return None if number is None else (number, *_interval(value))
 
 
-def _cell(score, *, signed: bool = False) -> str:
+def cell(score: tuple[float, ...] | None, *, signed: bool = False) -> str:
+  """Text of (value, low, high), or of (value,) alone; None is a dash."""
   if score is None:
     return _MISSING
-  value, low, high = (
+  value, *interval = (
       (f"{x:+.3f}" if signed else f"{x:.3f}").replace("-", _MINUS)
       for x in score
   )
-  return f"{value} [{low}, {high}]" if math.isfinite(score[1]) else value
+  if not interval or not math.isfinite(score[1]):
+    return value
+  return f"{value} [{', '.join(interval)}]"

@@ -40,25 +40,30 @@ def cluster(
 def sample(
     out: Path,
     *,
-    clusters: Path,
     strategy: str,
     n: int,
     seed: int,
+    clusters: Path | None = None,
     law: str = "groups",
     representations: Path | None = None,
+    group_level: str = "",
     held_out: Path | None = None,
     level: str = "concept",
 ) -> None:
-  """Triplets of images by a rule over clusters; writes triplets.npz.
+  """Triplets of images by a rule over groups; writes triplets.npz.
 
-  With `held_out` (classes,) bool, images whose class at `level` is held out are
-  in no triplet.
+  Groups are the clusters, or the labels of the representations at
+  `group_level`. With `held_out` (classes,) bool, images whose class at `level`
+  is held out are in no triplet.
   """
   # pylint: disable=g-import-not-at-top
   from alignet.representations import kmeans
   from alignet.representations import store as store_lib
 
-  labels = kmeans.load(clusters).assignments
+  if clusters is not None:
+    labels = kmeans.load(clusters).assignments
+  else:
+    labels = store_lib.open(representations).labels[group_level].ids
   exclude = None
   if held_out is not None:
     hidden = files.load_npy(held_out, what="held-out classes", shape=(None,))

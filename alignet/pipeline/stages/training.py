@@ -131,19 +131,25 @@ def teach(
     seed: int,
     per_concept: int = 0,
     shuffle: bool = False,
+    targets: str = "soft_point",
+    optimisation: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> None:
   """Uncertainty distillation on the images of the concepts not held out.
 
-  Writes transform.npz. Targets are `soft_point`: the softmax of the embedding's
-  dot products. `per_concept` limits the images of a concept (0: all). `shuffle`
-  gives each concept the vector of another: the shuffled-human control.
-  `settings` are fields of `uncertainty_distillation.config.Config`.
+  Writes transform.npz. Targets are `soft_point`, the softmax of the embedding's
+  dot products, or `hard`, a choice drawn from it for each triplet.
+  `per_concept` limits the images of a concept (0: all). `shuffle` gives each
+  concept the vector of another: the shuffled-human control. `settings` are
+  fields of `uncertainty_distillation.config.Config`, `optimisation` fields of
+  its optimisation; with alpha above 0, glocal, the images are also those whose
+  neighbourhoods are kept.
   """
   # pylint: disable=g-import-not-at-top
   from alignet.representations import store as store_lib
   from uncertainty_distillation import fit
   from uncertainty_distillation import judgments
+  from uncertainty_distillation import loop
 
   reps = store_lib.open(representations)
   vectors = files.load_npy(embedding, what="embedding", shape=(None, None))
@@ -158,12 +164,24 @@ def teach(
   vectors = vectors[kept]
   if shuffle:
     vectors = vectors[np.random.default_rng(seed).permutation(len(vectors))]
+  if targets not in ("soft_point", "hard"):
+    raise AlignetError(
+        f"targets: expected soft_point or hard, found {targets!r}"
+    )
+  judged = judgments.from_embedding(vectors, seed=seed)
+  if targets == "hard":
+    judged = judgments.sample_choices(judged, seed=seed)
+  if optimisation is not None:
+    settings["optimisation"] = loop.Optimisation(**optimisation)
+  config = fit.Config(seed=seed, **settings)
+  features = np.asarray(reps.features[rows], np.float32)
   transform, report = fit.fit(
-      np.asarray(reps.features[rows], np.float32),
+      features,
       renumbered[concepts[rows]],
-      judgments.from_embedding(vectors, seed=seed),
-      fit.Config(seed=seed, **settings),
+      judged,
+      config,
       embedding=vectors,
+      local_images=features if config.optimisation.alpha else None,
   )
   transforms.save(
       out / "transform.npz", dataclasses.replace(transform, meta=report)

@@ -1,0 +1,307 @@
+"""Runs a table of ablations: its cells times seeds, sharing what they share.
+
+Every cell is a pipeline in one folder (`ablation.complete`), so a stage that
+two cells agree on runs once, a killed sweep goes on where it was, and several
+processes may work on one folder, on any number of machines that see it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent import futures
+import dataclasses
+import multiprocessing
+import pathlib
+from typing import Any
+
+from alignet import config_files
+from alignet import files
+from alignet.data import images as images_lib
+from alignet.data import trials as trials_lib
+from alignet.errors import AlignetError
+from alignet.pipeline import ablation
+from alignet.pipeline import runner
+from alignet.scores import bootstrap
+import ml_collections
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cell:
+  """One line of a table with one seed.
+
+  Attributes:
+    name: of the line.
+    settings: what differs from the scale's settings.
+    seed: see `ablation.complete`.
+  """
+
+  name: str
+  settings: Mapping[str, Any]
+  seed: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sweep:
+  """A table at a scale.
+
+  Attributes:
+    table: name or path of a config of `configs/ablations/`.
+    scale: name of a config of `configs/scales/`, or path of one's own.
+    overrides: of the scale's config, `"paths.tfds=DIR"`.
+    seeds: a cell each.
+  """
+
+  table: str
+  scale: str
+  overrides: Sequence[str] = ()
+  seeds: Sequence[int] = (0, 1, 2)
+
+  def load(self) -> ml_collections.ConfigDict:
+    """The table's config."""
+    table = config_files.load(self.table)
+    if "cells" not in table or not table.cells:
+      raise AlignetError(
+          f"{self.table} is no table of ablations: it has no cells"
+      )
+    return table
+
+  def cells(self) -> list[Cell]:
+    """All cells that the scale has, seeds innermost; the first is the default.
+
+    A cell that names the scales it exists at is left out of the others.
+
+    Raises:
+      AlignetError: a config that is no table, or one without cells at this
+        scale.
+    """
+    lines = [
+        line
+        for line in self.load().cells
+        if self.scale in line.get("scales", (self.scale,))
+    ]
+    if not lines:
+      raise AlignetError(
+          f"the table {self.table} has no cells at the scale {self.scale}"
+      )
+    return [
+        Cell(name=line["name"], settings=line["settings"], seed=seed)
+        for line in lines
+        for seed in self.seeds
+    ]
+
+  def load_scale(self) -> ml_collections.ConfigDict:
+    """The scale's config, a new one each time."""
+    name = self.scale if self.scale.endswith(".py") else f"scales/{self.scale}"
+    return config_files.load(name, self.overrides)
+
+  def pipeline(self, cell: Cell) -> ml_collections.ConfigDict:
+    """The config of a cell."""
+    return ablation.complete(self.load_scale(), cell.settings, cell.seed)
+
+
+def run(
+    sweep: Sweep,
+    cell: Cell,
+    out: files.Path,
+    *,
+    say: Callable[[str], None] = print,
+) -> None:
+  """Runs what is missing of one cell in the folder of the sweep."""
+  out = pathlib.Path(out).absolute()
+  runner.run_stages(runner.plan(sweep.pipeline(cell)), out, say=say)
+
+
+def run_all(
+    sweep: Sweep,
+    cells: Sequence[Cell],
+    out: files.Path,
+    *,
+    processes: int = 1,
+    say: Callable[[str], None] = print,
+) -> None:
+  """Runs cells, several at a time in processes of their own.
+
+  A stage that two of them need is run by the first; the other waits.
+
+  Raises:
+    AlignetError: that of the first cell that fails; others have ended or are
+      left for the next run.
+  """
+  if processes == 1:
+    for number, cell in enumerate(cells, start=1):
+      say(f"({number}/{len(cells)}) {cell.name}, seed {cell.seed}")
+      run(sweep, cell, out, say=say)
+    return
+  # A fork would copy JAX's threads in the middle of what they do.
+  context = multiprocessing.get_context("spawn")
+  with futures.ProcessPoolExecutor(processes, mp_context=context) as pool:
+    running = {
+        pool.submit(run, sweep, cell, out, say=_silent): cell for cell in cells
+    }
+    try:
+      for number, done in enumerate(futures.as_completed(running), start=1):
+        done.result()
+        cell = running[done]
+        say(f"({number}/{len(cells)}) {cell.name}, seed {cell.seed}")
+    finally:
+      pool.shutdown(cancel_futures=True)
+
+
+def _silent(line: str) -> None:
+  del line
+
+
+def write(sweep: Sweep, out: files.Path) -> list[pathlib.Path]:
+  """Writes the finished table into its folder; the paths written."""
+  from alignet.report import ablation as page  # pylint: disable=g-import-not-at-top
+
+  name = "-".join(pathlib.Path(x).stem for x in (sweep.table, sweep.scale))
+  return page.write(pathlib.Path(out) / "tables" / name, results(sweep, out))
+
+
+def missing(sweep: Sweep, out: files.Path) -> list[Cell]:
+  """Cells that have not been run to their end in this folder."""
+  return [
+      cell
+      for cell in sweep.cells()
+      if not all(
+          runner.is_done(plan, out)
+          for plan in runner.plan(sweep.pipeline(cell)).values()
+      )
+  ]
+
+
+def results(
+    sweep: Sweep, out: files.Path, *, resamples: int = 1000
+) -> dict[str, Any]:
+  """The numbers of a table whose cells have all been run.
+
+  Differences are paired on the same trials; intervals are 95 % of a bootstrap
+  over concepts, in which the trials of all seeds are pooled. Where each seed
+  draws a world, concepts of two worlds are different concepts.
+
+  Args:
+    sweep: the table.
+    out: folder of the sweep.
+    resamples: of the bootstrap.
+
+  Returns:
+    {"title", "question", "scale", "observers", "sets", "seeds", "lines": [
+    {"name", "settings", "scores": {score: {"mean", "seeds", "base",
+    "to_base": {"mean", "low", "high", "se"}, "to_first": …}}}], "sha256"}.
+    Scores are `{set}` (cosine of pre_logits) and `{set}_head_dot`, agreement
+    with the most likely answer, and `class_accuracy` (10-NN).
+  """
+  table = sweep.load()
+  by_line = {}
+  for cell in sweep.cells():
+    by_line.setdefault(cell.name, []).append(_scores(sweep, cell, out))
+  lines, first = [], None
+  settings = {cell.name: cell.settings for cell in sweep.cells()}
+  for name, found in by_line.items():
+    scores = {}
+    for score in found[0]:
+      scores[score] = _line(
+          [rows[score] for rows in found],
+          first and [rows[score] for rows in first],
+          resamples,
+      )
+    first = first or found
+    lines.append({"name": name, "settings": settings[name], "scores": scores})
+  scale = sweep.load_scale()
+  return {
+      "title": table.title,
+      "question": table.question,
+      "paper": table.get("paper", ""),
+      "scale": pathlib.Path(sweep.scale).stem,
+      "observers": scale.observers,
+      "sets": scale.sets.to_dict(),
+      "seeds": list(sweep.seeds),
+      "lines": lines,
+      "meta": {"versions": files.versions()},
+  }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class _Rows:
+  """A score of each trial, of the student and of its base.
+
+  Attributes:
+    student: (n,) floats.
+    base: (n,) floats, on the same trials.
+    concepts: (n, 3) concepts of the trials; None for a score of images.
+  """
+
+  student: np.ndarray
+  base: np.ndarray
+  concepts: np.ndarray | None
+
+
+def _scores(sweep: Sweep, cell: Cell, out: files.Path) -> dict[str, _Rows]:
+  config = sweep.pipeline(cell)
+  plans = runner.plan(config)
+  folders = {
+      name: runner.folder_of(plan, pathlib.Path(out).absolute())
+      for name, plan in plans.items()
+  }
+  student, base = (
+      files.load_npz(folders[name] / "scores.npz", required=("knn",))
+      for name in ("evaluate", "evaluate_base")
+  )
+  store = images_lib.open_store(_find(config.roles.test, folders))
+  concepts = store.labels[config.levels.concept].ids.astype(np.int64)
+  if config.draws_world:
+    concepts = concepts + (1 + concepts.max()) * cell.seed
+  rows = {}
+  sets = trials_lib.read_folder(_find(config.roles.trials, folders))
+  for name, trials in sets.items():
+    of_trials = concepts[trials.indices]
+    for score, key in ((name, "modal"), (f"{name}_head_dot", "head_dot")):
+      rows[score] = _Rows(
+          student=student[f"{name}/{key}"],
+          base=base[f"{name}/modal"],  # The base model has no such head.
+          concepts=of_trials,
+      )
+  rows["class_accuracy"] = _Rows(
+      student=student["knn"], base=base["knn"], concepts=None
+  )
+  return rows
+
+
+def _find(role: str, folders: Mapping[str, pathlib.Path]) -> pathlib.Path:
+  """The path of a role: inside a stage's folder, or outside."""
+  name, _, inside = role.partition("/")
+  return folders[name] / inside if name in folders else pathlib.Path(role)
+
+
+def _line(
+    rows: Sequence[_Rows], first: Sequence[_Rows] | None, resamples: int
+) -> dict[str, Any]:
+  """One score of a line, seeds pooled."""
+  student = np.concatenate([r.student for r in rows]).astype(np.float64)
+  base = np.concatenate([r.base for r in rows]).astype(np.float64)
+  out = {
+      "mean": float(student.mean()),
+      "seeds": [float(r.student.mean()) for r in rows],
+      "base": float(base.mean()),
+  }
+  others = {"to_base": base}
+  if first:
+    others["to_first"] = np.concatenate([r.student for r in first])
+  for key, other in others.items():
+    out[key] = {"mean": float(student.mean() - other.mean())}
+    if rows[0].concepts is not None:
+      found = bootstrap.paired_difference(
+          student,
+          other,
+          np.concatenate([r.concepts for r in rows]),
+          rng=np.random.default_rng(0),
+          resamples=resamples,
+      )
+      out[key] |= {"low": found.low, "high": found.high, "se": found.se}
+  return out
+
+
+def stages(sweep: Sweep) -> Iterator[tuple[Cell, dict[str, Any]]]:
+  """Each cell with its plan, as if the files from outside were there."""
+  for cell in sweep.cells():
+    yield cell, runner.plan(sweep.pipeline(cell), without_files=True)

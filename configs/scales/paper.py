@@ -1,0 +1,81 @@
+"""Ablations at the paper's scale: ImageNet, SigLIP So400m, ViT-B, 10 million.
+
+Nobody ran it with this code yet: `--dry_run` says what it would cost. It takes
+what earlier commands made, by path:
+
+  --cfg.paths.images=DIR        ImageNet's training images, `alignet cache`
+  --cfg.paths.features=DIR      their representations, `alignet extract
+                                --model=so400m-siglip-webli384` (for the table
+                                of backbones also features_siglip_b, …)
+  --cfg.paths.concepts=DIR      those of THINGS' images, with the level concept,
+                                by the same model (also concepts_siglip_b, …)
+  --cfg.paths.vice=FILE         the embedding, a row a concept
+  --cfg.paths.held_out=FILE     (concepts,) bool .npy: concepts for evaluation
+  --cfg.paths.weights=FILE      of the student's base model
+  --cfg.paths.test=DIR          image store that the trials refer to
+  --cfg.paths.trials=DIR        trials, a file a set
+  --cfg.paths.train=DIR         image store with labels, for 10-NN
+  --cfg.paths.validation=DIR    responses along the training, in the layout of
+                                a release
+
+Each cell is 100,000 steps of 512 triplets, the released recipe.
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """What all cells share, and the settings they start from."""
+  config = ml_collections.ConfigDict()
+  config.seed = 0
+  config.draws_world = False
+  config.observers = "the trials that were given"
+  config.sets = dict(things="three concepts of THINGS")
+  config.levels = dict(concept="concept", classes="subordinate")
+  config.paths = {
+      name: ""
+      for name in (
+          *("images", "features", "features_siglip_b", "features_dinov2_b"),
+          *("concepts", "concepts_siglip_b", "concepts_dinov2_b", "vice"),
+          *("held_out", "weights", "test", "trials", "train", "validation"),
+      )
+  }
+  path = config.paths.get_ref
+  config.stages = {}
+  config.roles = dict(
+      train=path("train"),
+      test=path("test"),
+      trials=path("trials"),
+      base=path("weights"),
+      embedding=path("vice"),
+      held_out=path("held_out"),
+      images=path("images"),
+      validation=path("validation"),
+  )
+  config.features = dict(
+      so400m=path("features"),
+      siglip_b=path("features_siglip_b"),
+      dinov2_b=path("features_dinov2_b"),
+  )
+  config.concept_features = dict(
+      so400m=path("concepts"),
+      siglip_b=path("concepts_siglip_b"),
+      dinov2_b=path("concepts_dinov2_b"),
+  )
+  config.settings = dict(
+      teacher="aligned",
+      distil={},
+      features="so400m",
+      sampling="cluster_border",
+      k=500,
+      law="groups",
+      triplets=10_000_000,
+      student=dict(config="student/vit_b"),
+  )
+  config.students = {
+      "student/vit_b": dict(
+          aux=dict(images="images", weights="base", root="validation"),
+          train_ds=dict(data_source=dict(path="responses")),
+      ),
+  }
+  return config

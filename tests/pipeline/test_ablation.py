@@ -1,0 +1,128 @@
+"""Cells: what they are made of, and what they share."""
+
+from alignet import config_files
+from alignet.errors import AlignetError
+from alignet.pipeline import ablation
+from alignet.pipeline import runner
+from alignet.pipeline import sweep as sweep_lib
+from alignet.pipeline import sweep_cost
+import pytest
+
+_SCALES = ("shapes", "cifar", "paper")
+_TABLES = [
+    name for name in config_files.names() if name.startswith("ablations/")
+]
+_ABSENT = {("ablations/backbone", "cifar"), ("ablations/layer", "paper")}
+
+
+def _cell(settings, scale="shapes", seed=0):
+  config = config_files.load(f"scales/{scale}")
+  return runner.plan(
+      ablation.complete(config, settings, seed), without_files=True
+  )
+
+
+def _fingerprints(plans):
+  return {name: plan["fingerprint"] for name, plan in plans.items()}
+
+
+@pytest.mark.parametrize("scale", _SCALES)
+@pytest.mark.parametrize("table", _TABLES)
+def test_all_tables_resolve_at_all_scales(table, scale):
+  paths = config_files.load(f"scales/{scale}").get("paths", {})
+  sweep = sweep_lib.Sweep(
+      table=table,
+      scale=scale,
+      seeds=(0,),
+      overrides=[f"paths.{name}=/{name}" for name in paths],
+  )
+  if (table, scale) in _ABSENT:
+    with pytest.raises(AlignetError, match="has no cells at the scale"):
+      sweep.cells()
+    return
+  cells = list(sweep_lib.stages(sweep))
+  assert cells[0][0].settings == {}
+  finals = {plans["evaluate"]["fingerprint"] for _, plans in cells}
+  assert len(finals) == len(cells)  # No two lines are the same experiment.
+  assert len({cell.name for cell, _ in cells}) == len(cells)
+
+
+@pytest.mark.parametrize(
+    "settings, new",
+    [
+        ({}, set()),
+        (
+            {"student": {"aux": {"decay": 0.5}}},
+            {"student", "evaluate"},
+        ),
+        (
+            {"law": "images"},
+            {"triplets", "responses", "student", "evaluate"},
+        ),
+        (
+            {"distil": {"steps": 0}},
+            {"teacher", "responses", "student", "evaluate"},
+        ),
+        (
+            {"k": 20},
+            {"clusters", "triplets", "responses", "student", "evaluate"},
+        ),
+    ],
+)
+def test_cells_share_what_does_not_depend_on_their_settings(settings, new):
+  default, cell = _fingerprints(_cell({})), _fingerprints(_cell(settings))
+  assert {name for name in cell if cell[name] != default[name]} == new
+
+
+def test_a_seed_changes_the_world_only_where_the_scale_draws_one():
+  for scale, same in (("shapes", False), ("cifar", True)):
+    a, b = (_fingerprints(_cell({}, scale, seed)) for seed in (0, 1))
+    assert (a["base"] == b["base"]) is same
+    assert a["student"] != b["student"]
+
+
+def test_only_what_is_needed_is_run():
+  assert "teacher" not in _cell({"teacher": "untransformed"})
+  assert "clusters" not in _cell({"sampling": "class_border"})
+  assert "representations_narrower" not in _cell({})
+  matched = _cell({"teacher": "matched"})
+  sources = {s for _, s, _ in matched["responses"]["inputs"]}
+  assert "responses_aligned" in sources and "teacher" not in sources
+
+
+def test_files_from_outside_stay_outside():
+  plans = _cell({}, "paper")
+  config = config_files.load("scales/paper", ["paths.images=tfds:x:train"])
+  given = runner.plan(ablation.complete(config, {}, 0), without_files=True)
+  assert given["student"]["files"]["aux.images"] == "tfds:x:train"
+  assert plans["student"]["inputs"] == [
+      ("train_ds.data_source.path", "responses", "alignet.npz")
+  ]
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"sampler": "x"}, "unknown setting 'sampler'; expected some of"),
+        ({"teacher": "x"}, "teacher: expected one of aligned"),
+        ({"features": "x"}, "features: this scale has .*pre_logits"),
+        ({"student": {"config": "x"}}, "student.config: this scale has"),
+    ],
+)
+def test_wrong_settings(settings, message):
+  with pytest.raises(AlignetError, match=message):
+    _cell(settings)
+
+
+def test_cost():
+  """Steps, images and FLOP of the paper's student: ViT-B, 512 triplets."""
+  plan = _cell({}, "paper")["student"]
+  steps, images, flops = sweep_cost.training(plan["params"])
+  assert (steps, images) == (100_000, 1536)
+  # 17.6 GFLOP of multiply-adds, twice that in FLOP: the published figure.
+  assert flops == pytest.approx(3 * 1536 * 2 * 17.6e9, rel=0.02)
+  sweep = sweep_lib.Sweep(table="loss", scale="paper", seeds=(0, 1))
+  table = sweep_cost.table(sweep, tflops=100).splitlines()
+  assert len(table) == 1 + 3 * 2 + 1
+  hours = 100_000 * flops / 1e14 / 3600
+  assert float(table[-1].split()[3]) == pytest.approx(6 * hours, abs=0.01)

@@ -7,6 +7,7 @@ from typing import Any
 from alignet import files
 from alignet import triplet_io
 from alignet.collect import figures
+from alignet.collect import folders
 from alignet.collect import mine
 from alignet.collect import stimuli
 from alignet.collect import tables
@@ -60,10 +61,10 @@ def write_pairs(
 
   Raises:
     OutputExistsError: the folder exists.
-    AlignetError: directories of different images, no such level, and what
-      `mine.pairs` and `stimuli.find` raise.
+    AlignetError: it is something else; directories of different images, no
+      such level, and what `mine.pairs` and `stimuli.find` raise.
   """
-  files.check_output(out, overwrite=overwrite)
+  folders.check(out, PAIRS, overwrite=overwrite)
   model = stored.open_model(representations, transform=transform)
   other = stored.open_model(baseline, transform=baseline_transform)
   if model.filenames.tolist() != other.filenames.tolist():
@@ -140,10 +141,10 @@ def write_triplets(
 
   Raises:
     OutputExistsError: the folder exists.
-    AlignetError: files of different images, and what `mine.triplets` and
-      `stimuli.find` raise.
+    AlignetError: it is something else; files of different images, and what
+      `mine.triplets` and `stimuli.find` raise.
   """
-  files.check_output(out, overwrite=overwrite)
+  folders.check(out, TRIPLETS, overwrite=overwrite)
   model, other = triplet_io.open(responses), triplet_io.open(baseline)
   found = mine.triplets(
       model.indices,

@@ -20,6 +20,7 @@ import re
 from typing import Any
 
 from alignet import files
+from alignet.collect import folders
 from alignet.collect import stimuli
 from alignet.collect import tables
 from alignet.collect.settings import NameBy
@@ -65,10 +66,11 @@ def write(
 
   Raises:
     OutputExistsError: the folder exists.
-    AlignetError: an image that is not there, two images of one name in a row,
-      more trials than items, images that are too large to be inside.
+    AlignetError: it exists and is no page; an image that is not there, two
+      images of one name in a row, more trials than items, images that are too
+      large to be inside.
   """
-  files.check_output(out, overwrite=overwrite)
+  folders.check(out, INDEX, overwrite=overwrite)
   columns = tables.IMAGES[: settings.size]
   shown = [[row[column] for column in columns] for row in items]
   if (settings.trials or 0) > len(items):

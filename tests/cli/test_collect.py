@@ -242,6 +242,27 @@ def test_errors_are_one_sentence(
   assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("pairs", "--representations=student", "--baseline=base"),
+        ("triplets", "--responses=aligned.npz", "--baseline=untransformed.npz"),
+        ("page", "--triplets=aligned.npz", "--source=folder:images"),
+    ],
+)
+def test_nothing_else_is_replaced(
+    world, tmp_path, monkeypatch, capsys, arguments
+):
+  monkeypatch.chdir(world)
+  (tmp_path / "mine").mkdir()
+  (tmp_path / "mine" / "thesis.tex").touch()
+  error = _error(
+      capsys, *arguments, f"--out={tmp_path / 'mine'}", "--overwrite"
+  )
+  assert "it is not replaced" in error
+  assert (tmp_path / "mine" / "thesis.tex").exists()
+
+
 def test_texts_from_files_and_ratings_as_json(world, tmp_path):
   (tmp_path / "thanks.txt").write_text("Send it to Ada.\n\nThe end.")
   (tmp_path / "p.csv").write_text("image1,image2\nc000/000.png,c006/003.png\n")

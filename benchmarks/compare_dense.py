@@ -86,7 +86,11 @@ class HeadEvaluator(evals.TrialsEvaluator):
     self.writer.write_scalars(step=step, scalars=scores)
 
 
-@runner.stage(version=1, resumable=True)
+@runner.stage(
+    version=1,
+    resumable=True,
+    reads=lambda params: config_files.resolve(params["config"]),
+)
 def train(
     out: pathlib.Path, *, config: str, source: dict[str, Any], **fields: Any
 ) -> None:
@@ -268,10 +272,12 @@ def run_cell(args: argparse.Namespace, **cell: Any) -> dict[str, Any]:
     if not line.endswith("done before"):
       print(line, flush=True)
 
+  # Before the run: a config edited meanwhile would have another fingerprint.
+  plans = runner.plan(config)
   out = runner.run(config, args.out, say=say)
   folders = {
       key: out / "stages" / f"{key}-{plan['fingerprint']}"
-      for key, plan in runner.plan(config).items()
+      for key, plan in plans.items()
   }
   curves = {}
   for measure, collection in (("head_dot", "head"), ("cosine", "observers")):

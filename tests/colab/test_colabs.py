@@ -34,12 +34,14 @@ def _source(cell):
   return "".join(cell["source"])
 
 
-def run(name, figures):
+def run(name, figures, settings=None):
   """Executes a notebook in the current folder; returns its variables.
 
   Args:
     name: of the notebook.
     figures: folder where the figures that it displays are kept as PNG.
+    settings: what somebody with data of their own would write into the cell of
+      settings; None for the embedded world.
   """
   namespace = {"__name__": "__main__"}
   for cell in _read(name)["cells"]:
@@ -51,6 +53,9 @@ def run(name, figures):
         if "display" in namespace:
           namespace["display"] = shown.append
         exec(compile(_source(cell), where, "exec"), namespace)
+      if cell["id"] == "settings" and settings is not None:
+        assert settings.keys() <= namespace.keys()
+        namespace |= {**settings, "EMBEDDED": False}
       for number, image in enumerate(shown):
         path = figures / f"{name}-{cell['id']}-{number}.png"
         path.write_bytes(image.data)
@@ -59,13 +64,13 @@ def run(name, figures):
 
 @pytest.fixture
 def executed(tmp_path, monkeypatch):
-  """executed(name) -> variables and the names of the figures shown."""
-  figures = tmp_path / "figures"
-  figures.mkdir()
+  """executed(name, settings) -> variables, names of the figures shown."""
   monkeypatch.chdir(tmp_path)
 
-  def execute(name):
-    variables = run(name, figures)
+  def execute(name, settings=None):
+    figures = tmp_path / ("own_figures" if settings else "figures")
+    figures.mkdir()
+    variables = run(name, figures, settings)
     paths = sorted(figures.iterdir())
     # A figure with something on it does not compress to almost nothing.
     for path in paths:
@@ -147,6 +152,11 @@ def test_sampling_triplets(executed):
       "law_figure-0",
       "within-0",
   ]
+  own = {key: v[key] for key in ("IMAGES", "REPRESENTATIONS")}
+  own |= {"LEVEL": "basic", "K": 10}
+  again, figures_again = executed("sampling_triplets", own)
+  assert figures_again == figures and "world" not in again
+  assert len(again["sizes"]) == 10
 
 
 def test_clusters(executed):
@@ -165,6 +175,12 @@ def test_clusters(executed):
   saved = v["kmeans"].load(v["WORK"] / "clusters.npz")
   assert saved.meta["transformed"]
   assert len(figures) == 6
+  own = {key: v[key] for key in ("IMAGES", "REPRESENTATIONS", "TRANSFORM")}
+  again, figures_again = executed("clusters", own | {"KS": (5, 20)})
+  assert figures_again == figures and "world" not in again
+  np.testing.assert_array_equal(
+      again["aligned"].assignments, v["aligned"].assignments
+  )
 
 
 def test_comparing_responses(executed):
@@ -184,6 +200,10 @@ def test_comparing_responses(executed):
   for where in ("all concepts", "unseen concepts"):
     assert v["simulated"]["many", where] > v["simulated"]["few", where] + 0.1
   assert figures == ["divergence-0", "entropies-0"]
+  own = {key: v[key] for key in ("IMAGES", "REPRESENTATIONS", "TRANSFORMS")}
+  again, figures_again = executed("comparing_responses", own)
+  assert figures_again == figures and again["simulated"] == {}
+  np.testing.assert_array_equal(again["changed"], v["changed"])
 
 
 def test_evaluating_alignment(executed):
@@ -204,6 +224,11 @@ def test_evaluating_alignment(executed):
   assert after["per_subject"]["mean"] < after["ceiling"]["upper"]
   assert set(v["useful"]) == {"knn", "few_shot1", "few_shot5"}
   assert figures == ["ceiling-0", "map-0", "structure-0"]
+  own = ("MODEL", "BASELINE", "TRAIN", "BASELINE_TRAIN", "TRANSFORM", "TRIALS")
+  own = {key: v[key] for key in own} | {"SOURCE": "vice", "RESAMPLES": 10}
+  again, figures_again = executed("evaluating_alignment", own)
+  assert figures_again == ["ceiling-0"] and again["choices"] is None
+  assert all(name.startswith("vice/") for name in again["scores"])
 
 
 def test_using_an_aligned_model(executed):
@@ -218,3 +243,7 @@ def test_using_an_aligned_model(executed):
   assert v["largest"] == 0
   assert "one file" in v["torch_usage"]
   assert figures == ["neighbours-0", "odd-0"]
+  own = {key: v[key] for key in ("MODEL", "IMAGES")}
+  again, figures_again = executed("using_an_aligned_model", own)
+  assert figures_again == ["neighbours-0"] and again["agreement"] == {}
+  np.testing.assert_array_equal(again["features"], v["features"])

@@ -23,6 +23,7 @@ def run(args: argparse.Namespace) -> None:
   for part, arguments in (
       (_judgments, test),
       (_rdms, test),
+      (_hierarchy, test),
       (_classes, (*test, directory, train)),
   ):
     more, about = part(args, *arguments)
@@ -139,6 +140,22 @@ def _rdms(args, model, baseline) -> tuple[dict, dict]:
     )
     scores |= found
   return scores, details
+
+
+def _hierarchy(args, model, baseline) -> tuple[dict, dict]:
+  """Distances within and across levels of labels."""
+  if not args.hierarchy:
+    return {}, {}
+  from alignet.evals import hierarchy  # pylint: disable=g-import-not-at-top
+
+  scores, details = hierarchy.on_hierarchy(
+      model,
+      suite_checks.levels(args),
+      baseline=baseline,
+      seed=args.seed,
+      resamples=args.resamples,
+  )
+  return scores, {"hierarchy": details}
 
 
 def _classes(args, model, baseline, directory, train) -> tuple[dict, dict]:

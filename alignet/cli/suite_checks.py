@@ -24,12 +24,13 @@ def check(args: argparse.Namespace) -> None:
       or args.things
       or args.levels
       or args.rdm
+      or args.hierarchy
       or args.tasks
       or args.breeds
   ):
     raise AlignetError(
-        "nothing to evaluate: pass --trials, --things, --levels, --rdm, --tasks"
-        " or --breeds"
+        "nothing to evaluate: pass --trials, --things, --levels, --rdm,"
+        " --hierarchy, --tasks or --breeds"
     )
   if args.things and not args.concept_list:
     raise AlignetError(
@@ -47,6 +48,10 @@ def check(args: argparse.Namespace) -> None:
     if path and not pathlib.Path(path).exists():
       raise AlignetError(f"--{flag}: {path} does not exist")
   _check_rdms(args)
+  if args.hierarchy:
+    from alignet.evals import hierarchy  # pylint: disable=g-import-not-at-top
+
+    hierarchy.check_levels(levels(args))
   _check_classes(args)
   _check_names(args)
 
@@ -66,6 +71,11 @@ def trials(args: argparse.Namespace) -> list[tuple[str, str, str]]:
     source, _, of_set = name.partition("/")
     out.append((source, of_set, path))
   return out
+
+
+def levels(args: argparse.Namespace) -> tuple[str, ...]:
+  """Names of --hierarchy, from fine to coarse."""
+  return tuple(args.hierarchy.split(","))
 
 
 def tasks(args: argparse.Namespace) -> tuple[str, ...]:

@@ -127,6 +127,17 @@ def add_suite(parser: argparse.ArgumentParser) -> None:
       default=1000,
       help="of bootstraps, 0 for none (default: %(default)s)",
   )
+  structure = parser.add_argument_group("structure")
+  structure.add_argument(
+      "--hierarchy",
+      default="",
+      metavar="A,B",
+      help=(
+          "relative distances within these levels of labels and across, from"
+          " fine to coarse: subordinate,basic,superordinate; with --baseline"
+          " their change, and centred kernel alignment"
+      ),
+  )
   classes = parser.add_argument_group("classes (with training images)")
   classes.add_argument(
       "--tasks",

@@ -1,12 +1,13 @@
 """Evaluations: of stored representations, and along Kauldron trainings.
 
-Submodules load on first use: `levels`, `rdms`, `stored`, `usefulness` need
-neither jax nor Kauldron; `in_training` and `trials` do.
+Submodules load on first use: `hierarchy`, `levels`, `rdms`, `stored`,
+`usefulness` need neither jax nor Kauldron; `in_training` and `trials` do.
 """
 
 import importlib
 
 _SUBMODULES = (
+    "hierarchy",
     "in_training",
     "levels",
     "rdms",

@@ -78,6 +78,7 @@ _ALL = (
     "--rdm=mine=r.npy",
     "--rdm_images=mine=names.txt",
     "--categories=subordinate",
+    "--hierarchy=subordinate,concept",
     "--tasks=knn,few_shot,retrieval",
     "--resamples=20",
 )
@@ -90,9 +91,14 @@ def test_everything_at_once(world, capsys):
   scores = result["scores"]
   assert {name.rsplit("/", 1)[0] for name in scores} == {
       *("simulated/a", "synthetic/a", "human/things", "human/mine", "classes"),
+      *("hierarchy", "cka"),
       *(f"human/levels/{x}" for x in ("coarse", "fine", "boundary", "all")),
   }
+  assert scores["hierarchy/concept"]["mean"] is None  # No pair is left.
+  assert scores["hierarchy/subordinate"]["difference"]["high"] < 0
   for name, score in scores.items():
+    if name.startswith("cka/") or name == "hierarchy/concept":
+      continue
     assert {"mean", "n", "baseline", "difference"} <= set(score), name
     assert score["difference"]["mean"] == pytest.approx(
         score["mean"] - score["baseline"], abs=1e-9
@@ -189,6 +195,8 @@ def test_breeds_and_masks(world):
         ),
         (("--levels=levels.npz", "--resamples=1"), "or 2 or more, found 1"),
         (("--things=choices.npy",), "--things needs --concept_list"),
+        (("--hierarchy=family",), "found family"),
+        (("--hierarchy=basic",), "no labels of the level 'basic'"),
         (("--levels=no.npz",), "no.npz does not exist"),
         (("--rdm=mur2013=r.npy",), "order that the data card says (--rdm_im"),
         (("--rdm=hebart2020=r.npy",), "not in the order of their file names"),

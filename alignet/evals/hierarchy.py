@@ -1,0 +1,120 @@
+"""How a model arranges classes: relative distances by level, and CKA."""
+
+from collections.abc import Sequence
+import math
+from typing import Any
+
+from alignet.data import labels as labels_lib
+from alignet.errors import AlignetError
+from alignet.evals.stored import Model
+from alignet.scores import cka
+from alignet.scores import hierarchy
+import numpy as np
+
+ACROSS = "across"
+"""Pairs of images that share no class at any level."""
+
+
+def check_levels(levels: Sequence[str]) -> None:
+  """Fails where names of levels are unknown or twice there."""
+  unknown = [level for level in levels if level not in labels_lib.LEVELS]
+  if unknown or not levels or len(set(levels)) < len(levels):
+    raise AlignetError(
+        "--hierarchy: expected some of"
+        f" {', '.join(labels_lib.LEVELS)}, from fine to coarse and each once,"
+        f" found {','.join(levels) or 'none'}"
+    )
+
+
+def on_hierarchy(
+    model: Model,
+    levels: Sequence[str],
+    *,
+    baseline: Model | None = None,
+    seed: int = 0,
+    resamples: int = 1000,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+  """Relative distances at each level, and the change from a baseline.
+
+  Args:
+    model: representations with labels of all levels.
+    levels: names, from fine to coarse.
+    baseline: another model of the same images. The differences are changes,
+      model minus baseline, both in the same resamples.
+    seed: of the bootstrap over classes of the finest level.
+    resamples: 0 for no intervals.
+
+  Returns:
+    `hierarchy/{level}`, pairs that share a class of this level but of none
+    finer; `hierarchy/across`, pairs that share none; each as n (pairs), mean
+    relative distance and interval, None where there is no such pair. With a
+    baseline also `cka/biased` and `cka/unbiased`, of all images' raw features.
+    And details: levels, classes, images, left_out (images without a class at
+    one of the levels).
+
+  Raises:
+    AlignetError: unknown levels, or levels that the labels lack; fewer than two
+      classes.
+  """
+  check_levels(levels)
+  for level in levels:
+    if level not in model.labels:
+      raise AlignetError(
+          f"--hierarchy: the representations have no labels of the level"
+          f" {level!r}; found {', '.join(model.labels) or 'none'}"
+      )
+  tree = hierarchy.tree([model.labels[level].ids for level in levels])
+  weights = (
+      hierarchy.resample(
+          tree, rng=np.random.default_rng(seed), resamples=resamples
+      )
+      if resamples
+      else None
+  )
+  ours = _values(model, tree, weights)
+  theirs = None if baseline is None else _values(baseline, tree, weights)
+  scores = {}
+  for i, n in enumerate(hierarchy.pairs(tree).tolist()):
+    name = levels[i] if i < len(levels) else ACROSS
+    score = {**_score(ours[0][i], ours[1][:, i]), "n": n}
+    if theirs is not None:
+      score["baseline"] = _finite(theirs[0][i])
+      score["difference"] = _score(
+          ours[0][i] - theirs[0][i], ours[1][:, i] - theirs[1][:, i]
+      )
+    scores[f"hierarchy/{name}"] = score
+  if baseline is not None:
+    found = cka.linear(model.features, baseline.features)
+    for name, value in found._asdict().items():
+      scores[f"cka/{name}"] = {
+          "mean": _finite(value),
+          "n": len(model.features),
+      }
+  details = {
+      "levels": list(levels),
+      "classes": len(tree.shared),
+      "images": int((tree.classes >= 0).sum()),
+      "left_out": int((tree.classes < 0).sum()),
+  }
+  return scores, details
+
+
+def _values(model, tree, weights) -> tuple[np.ndarray, np.ndarray]:
+  """(L + 1,) values, and (r, L + 1) those of the resamples."""
+  once = np.ones((1, len(tree.shared)))
+  given = once if weights is None else np.concatenate([once, weights])
+  values = hierarchy.relative_distances(
+      model.features, tree, kind=model.kind, weights=given
+  )
+  return values[0], values[1:]
+
+
+def _score(mean: float, draws: np.ndarray) -> dict[str, Any]:
+  out = {"mean": _finite(mean)}
+  if found := hierarchy.interval(mean, draws):
+    out |= {"se": found.se, "low": found.low, "high": found.high}
+  return out
+
+
+def _finite(value: float) -> float | None:
+  return float(value) if math.isfinite(value) else None

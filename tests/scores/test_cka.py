@@ -1,0 +1,71 @@
+"""CKA against its kernel form, written out with n x n matrices."""
+
+from alignet.errors import AlignetError
+from alignet.scores import cka
+import numpy as np
+import pytest
+
+
+def _kernel_form(x, y):
+  n = len(x)
+  k, m = x @ x.T, y @ y.T
+  h = np.eye(n) - 1 / n
+  hsic = lambda a, b: np.trace(a @ h @ b @ h) / (n - 1) ** 2
+  off = lambda a: a - np.diag(np.diag(a))
+  one = np.ones(n)
+
+  def unbiased(a, b):
+    a, b = off(a), off(b)
+    return (
+        np.trace(a @ b)
+        + (one @ a @ one) * (one @ b @ one) / ((n - 1) * (n - 2))
+        - 2 / (n - 2) * (one @ a @ b @ one)
+    ) / (n * (n - 3))
+
+  return [f(k, m) / np.sqrt(f(k, k) * f(m, m)) for f in (hsic, unbiased)]
+
+
+@pytest.mark.parametrize("shapes", [(30, 5, 9), (12, 40, 3), (4, 2, 2)])
+def test_equals_the_kernel_form(shapes, monkeypatch):
+  monkeypatch.setattr(cka, "_ROWS", 7)
+  n, p, q = shapes
+  rng = np.random.default_rng(0)
+  x = rng.normal(size=(n, p)) + 5  # Not centred.
+  y = x[:, :2] @ rng.normal(size=(2, q)) + rng.normal(size=(n, q))
+  np.testing.assert_allclose(cka.linear(x, y), _kernel_form(x, y), rtol=1e-9)
+
+
+def test_of_itself_is_one_and_invariant():
+  rng = np.random.default_rng(1)
+  x, y = rng.normal(size=(50, 6)), rng.normal(size=(50, 6))
+  np.testing.assert_allclose(cka.linear(x, x.copy()), 1, rtol=1e-12)
+  rotation = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+  moved = 7 * y @ rotation + rng.normal(size=6)
+  np.testing.assert_allclose(cka.linear(x, moved), cka.linear(x, y), rtol=1e-9)
+  # It is no measure that is blind to every linear map.
+  stretched = y * np.array([9, 1, 1, 1, 1, 1])
+  assert abs(cka.linear(x, stretched).biased - cka.linear(x, y).biased) > 1e-3
+
+
+def test_of_independent_representations():
+  """Many dimensions, few images: only the unbiased estimate is about 0."""
+  rng = np.random.default_rng(2)
+  found = np.array(
+      [
+          cka.linear(rng.normal(size=(60, 200)), rng.normal(size=(60, 200)))
+          for _ in range(20)
+      ]
+  )
+  assert found[:, 0].min() > 0.5
+  assert abs(found[:, 1].mean()) < 0.02
+
+
+def test_of_what_does_not_vary():
+  x = np.random.default_rng(3).normal(size=(9, 4)).astype(np.float32)
+  assert np.isnan(cka.linear(np.full((9, 3), 0.1, np.float32), x)).all()
+
+
+@pytest.mark.parametrize("n, m", [(5, 6), (3, 3)])
+def test_refuses(n, m):
+  with pytest.raises(AlignetError, match="four or more"):
+    cka.linear(np.ones((n, 2)), np.ones((m, 2)))

@@ -26,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       metavar="FILE",
       help=(
           "weights of the model that --model names: safetensors of"
-          " transformers, also their folder, or npz of big_vision"
+          " transformers, also their folder, npz of big_vision, or the folder"
+          " of a SavedModel"
       ),
   )
   parser.add_argument(

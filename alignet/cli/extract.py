@@ -38,8 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       "--model",
       required=True,
       help=(
-          "onnx:FILE (needs alignet[onnx]), weights of ours (.safetensors), or"
-          " the name of a published model such as so400m-siglip-webli384"
+          "onnx:FILE (needs alignet[onnx]), saved_model:FOLDER of TensorFlow,"
+          " weights of ours (.safetensors), or the name of a published model"
+          " such as so400m-siglip-webli384"
       ),
   )
   network.add_argument(
@@ -54,20 +55,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   )
   network.add_argument(
       "--layer",
-      help="an output of the ONNX file; pre_logits (default), triplet_logits",
+      help=(
+          "pre_logits (default), triplet_logits; layer_K, what leaves block K"
+          " from 0, or attention_K; an output of the ONNX file or SavedModel"
+      ),
   )
   network.add_argument("--size", type=int, help="side of the images in pixels")
   network.add_argument(
       "--pixel_range",
       help=(
           "LOW,HIGH: what 0 and 255 become (write --pixel_range=-1,1),"
-          " imagenet or clip; needed for ONNX"
+          " imagenet or clip; needed for ONNX, 0,1 for a SavedModel"
       ),
   )
   network.add_argument(
       "--pool",
       choices=("first", "mean"),
-      help="for an output of one vector a token",
+      help=(
+          "for a layer of one vector a token; of layer_K the mean of the"
+          " patches (default) or the class token"
+      ),
   )
   network.add_argument("--batch_size", type=int, help="images of a call")
   output = parser.add_argument_group("output")

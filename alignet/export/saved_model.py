@@ -1,4 +1,7 @@
-"""Exports a TensorFlow SavedModel with the released models' signature."""
+"""Exports a TensorFlow SavedModel with the released models' signature.
+
+Needs TensorFlow (extra `export`).
+"""
 
 from collections.abc import Mapping
 import pathlib
@@ -6,7 +9,9 @@ from typing import Any
 
 from alignet.export import serving
 from alignet.export.folder import Written
+from alignet.models import saved_model as reader
 from alignet.models.vision_model import VisionModel
+import jax
 import numpy as np
 
 USAGE = (
@@ -25,11 +30,12 @@ def write(
   `serving.function`; b is free.
 
   Raises:
-    AlignetError: what was read back computes something else.
+    AlignetError: TensorFlow is not installed, or what was read back computes
+      something else.
   """
-  import jax  # pylint: disable=g-import-not-at-top
-  from jax.experimental import jax2tf  # pylint: disable=g-import-not-at-top
-  import tensorflow as tf  # pylint: disable=g-import-not-at-top
+  tf = reader.tensorflow()
+  # pylint: disable-next=g-import-not-at-top
+  from jax.experimental import jax2tf
 
   height, width = serving.size(model)
   call = jax2tf.convert(
@@ -51,13 +57,5 @@ def write(
   tf.saved_model.save(
       module, str(folder), signatures={"serving_default": module.serve}
   )
-  loaded = tf.saved_model.load(str(folder))
-  serve = loaded.signatures["serving_default"]
-
-  def again(images):
-    return {
-        name: value.numpy()
-        for name, value in serve(images=tf.constant(images)).items()
-    }
-
+  again = reader.open(folder)
   return Written(model, *serving.check(model, params, again), USAGE)

@@ -61,7 +61,7 @@ class Signature(NamedTuple):
   outputs: tuple[str, ...]
 
   def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
-    tf = _tensorflow()
+    tf = tensorflow()
     try:
       found = self.function(**{self.input: tf.constant(images)})
     except Exception as e:  # TensorFlow raises what its kernels raise.
@@ -81,7 +81,7 @@ def open(path: files.Path) -> Signature:  # pylint: disable=redefined-builtin
       function, or one of other arguments.
   """
   path = _check_folder(path)
-  tf = _tensorflow()
+  tf = tensorflow()
   try:
     loaded = tf.saved_model.load(str(path))
   except Exception as e:  # TensorFlow raises what its readers raise.
@@ -222,6 +222,19 @@ def sha256(path: files.Path) -> str:
   return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def tensorflow() -> Any:
+  """The package; an error that says how to install it where it is not there."""
+  # It says what it found of processors, on every start.
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+  try:
+    import tensorflow as tf  # pylint: disable=g-import-not-at-top
+  except ImportError as e:
+    raise AlignetError(
+        "TensorFlow is not installed; pip install 'alignet[export]'"
+    ) from e
+  return tf
+
+
 def _apply(model, params, images):
   def apply(params, images):
     return model.apply({"params": params}, images, is_training_property=False)
@@ -231,7 +244,7 @@ def _apply(model, params, images):
 
 def _variables(path: pathlib.Path):
   """(key and own name, value) of each variable of a SavedModel."""
-  tf = _tensorflow()
+  tf = tensorflow()
   # pylint: disable-next=g-import-not-at-top
   from tensorflow.core.protobuf import trackable_object_graph_pb2
 
@@ -291,15 +304,3 @@ def _damaged(path: pathlib.Path, error: Exception) -> AlignetError:
 
 def _first_line(error: Exception) -> str:
   return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def _tensorflow():
-  # It says what it found of processors, on every start.
-  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-  try:
-    import tensorflow  # pylint: disable=g-import-not-at-top
-  except ImportError as e:
-    raise AlignetError(
-        "TensorFlow is not installed; pip install 'alignet[export]'"
-    ) from e
-  return tensorflow

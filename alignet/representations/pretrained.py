@@ -79,14 +79,14 @@ def load_model(
 
   Args:
     name_or_path: weights of ours (.safetensors), a name of
-      `alignet.models.zoo`, or onnx:FILE.
-    weights: of a model named: a file of `transformers`, big_vision or ours;
+      `alignet.models.zoo`, onnx:FILE or saved_model:FOLDER.
+    weights: of a model named, in any form that `alignet.models.weights` reads;
       None downloads them from the Hugging Face hub, once.
-    layer: pre_logits (the default), triplet_logits, class_logits; an output of
-      an ONNX file.
+    layer: what `alignet.models.encoders.open` takes; None for pre_logits, or
+      the only output of a file.
     size: side of the images in pixels; None for what the model says.
-    pixel_range: of an ONNX file: see `alignet.models.pixels`.
-    pool: "first" or "mean" token, of an ONNX output of one vector a token.
+    pixel_range: of an ONNX file or SavedModel: see `alignet.models.pixels`.
+    pool: "first" or "mean" token, of a layer of one vector a token.
     transform: a transform.npz to apply to the representations.
     batch_size: images on the device at a time; None for the model's own.
     allow_half: accept weights in half precision.

@@ -117,3 +117,9 @@ def test_a_folder_with_a_card(tmp_path):
   assert "# T" in text and "6 outputs of two random" in text
   with pytest.raises(OutputExistsError):
     folder.export(tmp_path / "out", saved_model.write, model, params, title="T")
+
+
+def test_without_tensorflow(tmp_path, monkeypatch):
+  monkeypatch.setitem(__import__("sys").modules, "tensorflow", None)
+  with pytest.raises(AlignetError, match="TensorFlow .*alignet.export"):
+    saved_model.write(tmp_path, _model(), {})

@@ -18,7 +18,6 @@ import logging
 import os
 import pathlib
 import sys
-import tempfile
 import types
 from typing import Any
 
@@ -127,11 +126,11 @@ def _check_finite(params: Any, workdir: os.PathLike[str]) -> None:
 
 
 def use_compilation_cache() -> None:
-  """Keeps compiled programs on disk: the first two steps compile twice."""
+  """Keeps compiled programs on disk: the next run starts without compiling."""
   if jax.config.jax_compilation_cache_dir is None:
-    folder = os.path.join(tempfile.gettempdir(), f"alignet-jax-{os.getuid()}")
-    jax.config.update("jax_compilation_cache_dir", folder)
-  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    folder = files.cache_dir() / "jax"
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def quiet_logs() -> None:

@@ -16,6 +16,7 @@ from kauldron import konfig
 with konfig.imports():
   from alignet import metrics
   from alignet import models
+  from alignet import train_step
   from alignet.data import batches
   from kauldron import kd
   import optax
@@ -82,6 +83,7 @@ def get_config():
   cfg.log_summaries_every = 1_000_000
   cfg.writer = metrics.JsonlWriter()
   cfg.profiler = None
+  cfg.trainstep = train_step.TrainStep()
   cfg.schedules = {
       "learning_rate": optax.warmup_cosine_decay_schedule(
           init_value=0.0,

@@ -34,6 +34,7 @@ _ROWS = (
         "alignet.metrics",
         "alignet.models",
         "alignet.optim",
+        "alignet.train_step",
     ),
     # From here on neither TensorFlow, Flax nor Kauldron.
     ("alignet.triplet_verify",),

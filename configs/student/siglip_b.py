@@ -40,6 +40,7 @@ with konfig.imports():
   from alignet import metrics
   from alignet import models
   from alignet import optim
+  from alignet import train_step
   from alignet.data import batches
   from kauldron import kd
   import optax
@@ -62,6 +63,7 @@ def get_config():
       "image_size": 224,
       "weights": "",
       "batch_size": 512,
+      "unique_images": 0,
       "num_workers": 8,
       "shard_above_mb": 1_000_000,
       "dtype": "float32",
@@ -109,6 +111,7 @@ def get_config():
   cfg.log_summaries_every = 1_000_000
   cfg.writer = metrics.JsonlWriter()
   cfg.profiler = None
+  cfg.trainstep = train_step.TrainStep()
   cfg.schedules = {
       "learning_rate": optax.warmup_cosine_decay_schedule(
           init_value=0.0,
@@ -162,6 +165,7 @@ def _make_ds(cfg, split, sampling):
           image_size=cfg.ref.aux.image_size,
           data_dir=cfg.ref.aux.data_dir,
           batch_size=cfg.ref.aux.batch_size,
+          unique_images=cfg.ref.aux.unique_images if training else 0,
           num_batches=cfg.ref.num_train_steps + 1 if training else None,
           seed=cfg.ref.seed,
           shuffle=training,

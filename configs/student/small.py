@@ -29,6 +29,7 @@ with konfig.imports():
   from alignet import metrics
   from alignet import models
   from alignet import optim
+  from alignet import train_step
   from alignet.data import batches
   from kauldron import kd
   import optax
@@ -48,6 +49,7 @@ def get_config():
       "trial_images": "",
       "source": "simulated",
       "batch_size": 64,
+      "unique_images": 0,
       "peak": 1e-4,
       "tau": 10_000.0,
       "target_tau": 1.0,
@@ -63,6 +65,7 @@ def get_config():
           path=cfg.ref.aux.triplets,
           images=cfg.ref.aux.images,
           batch_size=cfg.ref.aux.batch_size,
+          unique_images=cfg.ref.aux.unique_images,
           num_batches=cfg.ref.num_train_steps + 1,
           seed=cfg.ref.seed,
       ),
@@ -100,6 +103,7 @@ def get_config():
   cfg.log_summaries_every = 1_000_000
   cfg.writer = metrics.JsonlWriter()
   cfg.profiler = None
+  cfg.trainstep = train_step.TrainStep()
   cfg.schedules = {
       "learning_rate": optax.warmup_cosine_decay_schedule(
           init_value=0.0,

@@ -1,4 +1,4 @@
-"""Two-dimensional maps of representations by principal components."""
+"""Two-dimensional maps: principal components, classical scaling."""
 
 from typing import NamedTuple
 
@@ -52,4 +52,41 @@ def pca_2d(features: np.ndarray) -> Projection:
   points[:, :k] = (u * s * sign)[:, :k]
   total = np.sum(s**2)
   explained[:k] = s[:k] ** 2 / total if total > 0 else 0
+  return Projection(points, explained)
+
+
+def mds_2d(squared: np.ndarray) -> Projection:
+  """Classical multidimensional scaling (Torgerson 1952) in two dimensions.
+
+  The eigenvectors of -J D J / 2, J = I - 1/n, scaled by the roots of their
+  eigenvalues. Of squared Euclidean distances it gives the principal components
+  of the points. The sign of each axis is fixed: its coordinate of largest
+  magnitude is positive.
+
+  Args:
+    squared: (n, n) D, squared distances; symmetric, finite.
+
+  Returns:
+    Coordinates, and each eigenvalue's share of the sum of the positive ones.
+
+  Raises:
+    AlignetError: not a square matrix of at least one object.
+  """
+  d = np.asarray(squared, np.float64)
+  if d.ndim != 2 or d.shape[0] != d.shape[1] or not d.size:
+    raise AlignetError(
+        "distances of a map: expected shape (n, n) with n >= 1, found"
+        f" {d.shape}"
+    )
+  rows = d.mean(axis=1)
+  b = -(d - rows[:, None] - rows + rows.mean()) / 2
+  values, vectors = np.linalg.eigh((b + b.T) / 2)
+  values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
+  points, explained = np.zeros((len(d), 2)), np.zeros(2)
+  k = min(2, len(d))
+  largest = np.argmax(np.abs(vectors[:, :k]), axis=0)
+  sign = np.where(vectors[largest, np.arange(k)] < 0, -1.0, 1.0)
+  points[:, :k] = vectors[:, :k] * np.sqrt(values[:k]) * sign
+  if values.sum() > 0:
+    explained[:k] = values[:k] / values.sum()
   return Projection(points, explained)

@@ -21,6 +21,7 @@ def similarity_matrices(
     subgroups: np.ndarray | None = None,
     label: str = "cosine similarity",
     shared_scale: bool = True,
+    rows_are: str = "images",
 ) -> Figure:
   """Draws similarity matrices side by side, sorted by group.
 
@@ -33,6 +34,7 @@ def similarity_matrices(
     label: what the colour shows, with its unit.
     shared_scale: one colour scale for all panels; otherwise each has its own.
       Either way it spans the 1st to the 99th percentile off the diagonal.
+    rows_are: what the rows are.
 
   Returns:
     A figure.
@@ -103,7 +105,7 @@ def similarity_matrices(
         centres, shown if first else [""] * len(centres), fontsize=8.5
     )
     if first:
-      ax.set_ylabel("images, sorted by category")
+      ax.set_ylabel(f"{rows_are}, sorted by category")
     if not shared_scale:
       bar = fig.colorbar(image, ax=ax, shrink=0.8, extend="both")
       bar.set_label(f"{label} (own scale)")

@@ -87,9 +87,8 @@ def tree(levels: Sequence[np.ndarray]) -> Tree:
 
 def pairs(of: Tree) -> np.ndarray:
   """(L + 1,) number of pairs at each level, across all levels last."""
-  counts = np.bincount(of.classes[of.classes >= 0], minlength=len(of.shared))
   ones = np.ones((1, len(of.shared)))
-  return np.rint(_by_level(_counts(counts), of, ones)[0]).astype(np.int64)
+  return np.rint(_by_level(_counts(of), of, ones)[0]).astype(np.int64)
 
 
 def relative_distances(
@@ -115,13 +114,9 @@ def relative_distances(
   Raises:
     AlignetError: not a row of features an image.
   """
-  features = files.check_array(
-      features, "features", shape=(len(of.classes), None)
-  )
   given = np.ones((1, len(of.shared))) if weights is None else weights
-  counts = np.bincount(of.classes[of.classes >= 0], minlength=len(of.shared))
-  sums = _by_level(_distances(features, of, counts, kind), of, given)
-  n = _by_level(_counts(counts), of, given)
+  sums = _by_level(_distances(features, of, kind), of, given)
+  n = _by_level(_counts(of), of, given)
   with np.errstate(invalid="ignore", divide="ignore"):
     overall = sums.sum(axis=1, keepdims=True) / n.sum(axis=1, keepdims=True)
     relative = sums / n / overall
@@ -161,25 +156,69 @@ def interval(
   )
 
 
-def _distances(features, of: Tree, counts, kind) -> np.ndarray:
+def class_distances(
+    features: np.ndarray, of: Tree, *, kind: similarity.Kind
+) -> np.ndarray:
+  """Distances between the means of classes, over their mean.
+
+  For pictures: matrices, trees and maps of classes. With cosine the mean of a
+  class is that of its unit-length vectors.
+
+  Args:
+    features: as in `relative_distances`.
+    of: as there.
+    kind: as there.
+
+  Returns:
+    (k, k) float64, symmetric, 0 on the diagonal, 1 on average off it (0 where
+    all means are alike). Either kind is a squared Euclidean distance.
+  """
+  counts, sums, _, first = _sums(features, of, kind)
+  means = sums / counts[:, None]
+  if kind == "cosine":
+    means = similarity.normalise(means + first)
+    means = means - means[0]
+  squares = np.einsum("ij,ij->i", means, means)
+  out = np.maximum(squares[:, None] + squares - 2 * means @ means.T, 0)
+  np.fill_diagonal(out, 0)
+  k = len(out)
+  mean = out.sum() / (k * (k - 1))
+  return (out + out.T) / 2 / (mean if mean > 0 else 1)
+
+
+def _distances(features, of: Tree, kind) -> np.ndarray:
   """(k, k) sums of distances over the pairs of two classes, or of one."""
-  k = len(counts)
+  counts, sums, squares, _ = _sums(features, of, kind)
+  out = np.outer(squares, counts)
+  out = out + out.T - 2 * sums @ sums.T
+  np.fill_diagonal(out, counts * squares - np.einsum("ij,ij->i", sums, sums))
+  return np.maximum(out, 0) / (2 if kind == "cosine" else 1)
+
+
+def _sums(features, of: Tree, kind):
+  """Of each class: number, sum and sum of squares; seen from one image."""
+  features = files.check_array(
+      features, "features", shape=(len(of.classes), None)
+  )
+  rows = np.flatnonzero(of.classes >= 0)
+  k = len(of.shared)
   sums = np.zeros((k, features.shape[1]))
   squares = np.zeros(k)
-  rows = np.flatnonzero(of.classes >= 0)
+  # From one of the images, so that nothing cancels where all are alike.
   first = _rows(features, rows[:1], kind)
   for start in range(0, len(rows), _ROWS):
     block = rows[start : start + _ROWS]
-    # Seen from one of the images: nothing cancels where all are alike.
     x = _rows(features, block, kind) - first
     np.add.at(sums, of.classes[block], x)
     squares += np.bincount(
         of.classes[block], weights=np.einsum("ij,ij->i", x, x), minlength=k
     )
-  out = np.outer(squares, counts)
-  out = out + out.T - 2 * sums @ sums.T
-  np.fill_diagonal(out, counts * squares - np.einsum("ij,ij->i", sums, sums))
-  return np.maximum(out, 0) / (2 if kind == "cosine" else 1)
+  return _sizes(of), sums, squares, first
+
+
+def _sizes(of: Tree) -> np.ndarray:
+  """(k,) number of images of each class."""
+  return np.bincount(of.classes[of.classes >= 0], minlength=len(of.shared))
 
 
 def _rows(features, rows, kind) -> np.ndarray:
@@ -187,9 +226,9 @@ def _rows(features, rows, kind) -> np.ndarray:
   return similarity.normalise(x) if kind == "cosine" else x
 
 
-def _counts(counts: np.ndarray) -> np.ndarray:
+def _counts(of: Tree) -> np.ndarray:
   """(k, k) number of pairs of two classes, or within one."""
-  counts = counts.astype(np.float64)
+  counts = _sizes(of).astype(np.float64)
   out = np.outer(counts, counts)
   np.fill_diagonal(out, counts * (counts - 1) / 2)
   return out

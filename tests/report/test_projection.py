@@ -4,6 +4,7 @@ from alignet.errors import AlignetError
 from alignet.report import projection
 import numpy as np
 import pytest
+from scipy.spatial import distance
 
 
 def test_pca_is_the_eigendecomposition_of_the_covariance():
@@ -49,3 +50,37 @@ def test_pca_of_zero_rows_is_zero():
 def test_pca_refuses(shape):
   with pytest.raises(AlignetError, match="features of a map"):
     projection.pca_2d(np.zeros(shape))
+
+
+def test_scaling_of_squared_distances_is_pca():
+  x = np.random.default_rng(3).normal(size=(40, 7))
+  unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+  squared = distance.squareform(distance.pdist(unit, "sqeuclidean"))
+  found, wanted = projection.mds_2d(squared), projection.pca_2d(x)
+  np.testing.assert_allclose(found.explained, wanted.explained, rtol=1e-9)
+  np.testing.assert_allclose(
+      np.abs(found.points), np.abs(wanted.points), atol=1e-9
+  )
+
+
+def test_scaling_returns_points_of_a_plane():
+  x = np.random.default_rng(4).normal(size=(20, 2)) * [3, 1]
+  squared = distance.squareform(distance.pdist(x, "sqeuclidean"))
+  points, explained = projection.mds_2d(squared)
+  np.testing.assert_allclose(
+      distance.pdist(points, "sqeuclidean"),
+      distance.squareform(squared),
+      rtol=1e-9,
+  )
+  assert explained.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_scaling_of_equal_objects_is_zero(n):
+  points, explained = projection.mds_2d(np.zeros((n, n)))
+  assert points.shape == (n, 2) and not points.any() and not explained.any()
+
+
+def test_scaling_refuses():
+  with pytest.raises(AlignetError, match="distances of a map"):
+    projection.mds_2d(np.zeros((2, 3)))

@@ -56,6 +56,23 @@ def test_levels_that_are_not_nested():
   assert hierarchy.pairs(tree).tolist() == n
 
 
+@pytest.mark.parametrize(
+    "kind, metric", [("cosine", "cosine"), ("dot", "sqeuclidean")]
+)
+def test_distances_of_class_means(kind, metric):
+  x, levels = _world(7)
+  tree = hierarchy.tree(levels)
+  unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+  z = unit if kind == "cosine" else x
+  means = [z[tree.classes == c].mean(axis=0) for c in range(8)]
+  wanted = distance.pdist(means, metric)
+  wanted = distance.squareform(wanted / wanted.mean())
+  found = hierarchy.class_distances(x, tree, kind=kind)
+  np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12)
+  flat = hierarchy.class_distances(np.full((60, 2), 0.1), tree, kind=kind)
+  assert not flat.any()
+
+
 @pytest.mark.parametrize("kind", ["cosine", "dot"])
 def test_rotation_and_scale_do_not_matter(kind):
   x, levels = _world(3)

@@ -1,0 +1,150 @@
+"""Dendrograms: which classes a model joins first."""
+
+from collections.abc import Mapping, Sequence
+
+from alignet.errors import AlignetError
+from alignet.report import style
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+import numpy as np
+from scipy.cluster import hierarchy
+from scipy.spatial import distance
+
+_STEP = 0.125  # Inches a leaf, to be read.
+_MOST_NAMED = 150
+_HEIGHT = 12.0  # Inches, where leaves have no names.
+_MIXED = "#B0B0B0"
+_LEGEND_ENTRIES = 40
+
+
+@style.styled
+def dendrograms(
+    distances: Mapping[str, np.ndarray],
+    names: Sequence[str],
+    groups: np.ndarray,
+    group_names: Sequence[str],
+    *,
+    label: str = "relative distance (mean = 1)",
+) -> Figure:
+  """Draws trees of average linkage side by side, leaves coloured by group.
+
+  A branch has its group's colour where all leaves below it are of one group,
+  and is grey where they are mixed: the more colour, the more the tree agrees
+  with the groups. Groups differ by colour and marker.
+
+  Args:
+    distances: title -> (k, k) distances of the leaves, in one order.
+    names: (k,) of the leaves, printed for up to 150 leaves.
+    groups: (k,) group number of each leaf.
+    group_names: name of each group.
+    label: what the height of a join is, with its unit.
+
+  Returns:
+    A figure; one scale for all trees.
+
+  Raises:
+    AlignetError: no matrix, one of another size, fewer than two leaves, or a
+      group without a name.
+  """
+  groups = np.asarray(groups)
+  k = len(groups)
+  if not distances or k < 2 or len(names) != k:
+    raise AlignetError(
+        "dendrograms: expected distances of two named leaves or more, found"
+        f" {len(distances)} matrices, {k} groups and {len(names)} names"
+    )
+  if groups.min() < 0 or groups.max() >= len(group_names):
+    raise AlignetError(
+        f"groups: expected numbers from 0 to {len(group_names) - 1}, found"
+        f" {groups.min()} to {groups.max()}"
+    )
+  links = {title: _linkage(title, d, k) for title, d in distances.items()}
+  colors = [_look(g)[0] for g in range(len(group_names))]
+  named = k <= _MOST_NAMED
+  step = _STEP if named else min(_STEP, _HEIGHT / k)
+  handles = _legend(groups, group_names)
+  width = max(len(links) * (4.0 if named else 3.2), 4.8)
+  longest = max(len(h.get_label()) for h in handles)
+  columns = max(1, int(width / (0.5 + 0.085 * longest)))
+  rows = -(-len(handles) // columns)
+  fig = style.figure(width, k * step + 1.0 + 0.2 * rows)
+  axes = fig.subplots(1, len(links), squeeze=False)[0]
+  highest = max(z[-1, 2] for z in links.values()) or 1.0
+  for ax, (title, z) in zip(axes, links.items()):
+    link_colors = _colors_of_links(z, groups, colors)
+    drawn = hierarchy.dendrogram(
+        z, no_plot=True, link_color_func=link_colors.__getitem__
+    )
+    for x, y, color in zip(
+        drawn["dcoord"], drawn["icoord"], drawn["color_list"]
+    ):
+      thick = 0.9 if color == _MIXED else 1.5
+      ax.plot(x, y, color=color, lw=thick, solid_joinstyle="miter")
+    places = 5 + 10 * np.arange(k)
+    for place, leaf in zip(places, drawn["leaves"]):
+      color, marker = _look(groups[leaf])
+      ax.plot(
+          *(0, place, marker), color=color, ms=min(5, 40 * step), clip_on=False
+      )
+    ax.set_title(title)
+    ax.set_xlabel(label)
+    ax.set_xlim(highest * 1.04, 0)
+    ax.set_ylim(10 * k, 0)
+    ax.spines["left"].set_visible(False)
+    ax.yaxis.tick_right()
+    ax.tick_params(axis="y", length=0, pad=6)
+    shown = [style.shorten(str(names[i]), 20) for i in drawn["leaves"]]
+    ax.set_yticks(places if named else [], shown if named else [], fontsize=7)
+    ax.grid(True, axis="x")
+  fig.legend(
+      handles=handles,
+      loc="outside lower center",
+      ncols=columns,
+      handletextpad=0.3,
+      columnspacing=1.2,
+  )
+  return fig
+
+
+def _linkage(title: str, matrix: np.ndarray, k: int) -> np.ndarray:
+  if np.shape(matrix) != (k, k):
+    raise AlignetError(
+        f"dendrogram of {title}: expected shape ({k}, {k}), one row a leaf,"
+        f" found {np.shape(matrix)}"
+    )
+  condensed = distance.squareform(np.asarray(matrix, float), checks=False)
+  return hierarchy.linkage(condensed, "average")
+
+
+def _look(group: int) -> tuple[str, str]:
+  """Colour and marker of a group."""
+  n = len(style.OKABE_ITO)
+  marker = style.MARKERS[group // n % len(style.MARKERS)]
+  return style.OKABE_ITO[group % n], marker
+
+
+def _colors_of_links(z, groups, colors) -> dict[int, str]:
+  """Colour of each join, by the number that scipy gives it."""
+  of = dict(enumerate(groups.tolist()))
+  k = len(groups)
+  out = {}
+  for number, (a, b) in enumerate(z[:, :2].astype(int).tolist(), k):
+    of[number] = of[a] if of[a] == of[b] else -1
+    out[number] = _MIXED if of[number] < 0 else colors[of[number]]
+  return out
+
+
+def _legend(groups, group_names) -> list[Line2D]:
+  used = np.unique(groups).tolist()
+  handles = []
+  for group in used[:_LEGEND_ENTRIES]:
+    color, marker = _look(group)
+    name = style.shorten(str(group_names[group]), 30)
+    handles.append(
+        Line2D([], [], ls="", marker=marker, ms=6, color=color, label=name)
+    )
+  if len(used) > _LEGEND_ENTRIES:
+    more = f"and {len(used) - _LEGEND_ENTRIES} more"
+    handles.append(Line2D([], [], ls="", label=more))
+  handles.append(Line2D([], [], color=_MIXED, lw=0.9, label="mixed"))
+  return handles

@@ -1,0 +1,85 @@
+"""Dendrograms: joins, colours, order and sizes."""
+
+import io
+
+from alignet.errors import AlignetError
+from alignet.report import style
+from alignet.report import tree
+import matplotlib
+from matplotlib.image import imread
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def _distances(positions):
+  x = np.asarray(positions, float)
+  return np.abs(x[:, None] - x)
+
+
+def test_joins_colours_and_heights():
+  """0 and 1 join at 1; 10 and 12 at 2; the pairs at their mean distance."""
+  fig = tree.dendrograms(
+      {"m": _distances([0, 1, 10, 12])},
+      list("abcd"),
+      np.array([0, 0, 1, 2]),
+      "XYZ",
+  )
+  (ax,) = fig.axes
+  joins = {
+      round(max(line.get_xdata()), 6): line.get_color()
+      for line in ax.lines
+      if len(line.get_xdata()) == 4
+  }
+  assert joins == {1: style.OKABE_ITO[0], 2: "#B0B0B0", 10.5: "#B0B0B0"}
+  shown = [t.get_text() for t in ax.get_yticklabels()]
+  assert {frozenset(shown[:2]), frozenset(shown[2:])} == {
+      *(frozenset("ab"), frozenset("cd")),
+  }
+  leaves = [line for line in ax.lines if len(line.get_xdata()) == 1]
+  of_leaf = dict(zip(shown, (line.get_color() for line in leaves)))
+  for name, group in zip("abcd", (0, 0, 1, 2)):
+    assert of_leaf[name] == style.OKABE_ITO[group]
+
+
+@pytest.mark.parametrize("k, n_groups", [(2, 1), (100, 20), (400, 60)])
+def test_draws_at_all_sizes(k, n_groups):
+  rng = np.random.default_rng(0)
+  d = {f"m{i}": _distances(rng.normal(size=k)) for i in range(2)}
+  fig = tree.dendrograms(
+      d,
+      [f"a long name of class {i}" for i in range(k)],
+      np.arange(k) % n_groups,
+      [f"group {g}" for g in range(n_groups)],
+  )
+  image = imread(io.BytesIO(style.png(fig)))
+  assert image.shape[0] < 20 * style.DPI
+  assert isinstance(fig, matplotlib.figure.Figure)
+
+
+def test_equal_classes_draw():
+  fig = tree.dendrograms(
+      {"m": np.zeros((3, 3))}, list("abc"), np.zeros(3, int), ["g"]
+  )
+  assert style.png(fig)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"distances": {}},
+        {"distances": {"m": np.zeros((2, 2))}},
+        {"names": "ab"},
+        {"groups": np.array([0, 1, 5])},
+    ],
+)
+def test_refuses(change):
+  given = {
+      "distances": {"m": np.zeros((3, 3))},
+      "names": "abc",
+      "groups": np.array([0, 0, 1]),
+      "group_names": "XY",
+  }
+  with pytest.raises(AlignetError, match="expected"):
+    tree.dendrograms(**given | change)

@@ -1,6 +1,7 @@
 """Optimizer parts that Kauldron and optax do not have."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from alignet.errors import AlignetError
 import jax
@@ -52,3 +53,52 @@ def decay_to_init(
     return {name: name not in exclude for name in params}
 
   return kd.optim.decay_to_init(total / rates, mask=mask)
+
+
+def accumulate(
+    optimizer: optax.GradientTransformation, *, steps: int
+) -> optax.GradientTransformation:
+  """One update from the mean gradient of several steps' batches.
+
+  For a batch that does not fit: half of `batch_size` with 2 `steps` gives the
+  same updates, at twice the number of training steps.
+
+  Args:
+    optimizer: what makes the updates; its schedules count updates.
+    steps: batches an update; 1 changes nothing.
+
+  Raises:
+    AlignetError: fewer than one step.
+  """
+  if steps < 1:
+    raise AlignetError(f"accumulate: expected 1 or more steps, found {steps}")
+  if steps == 1:
+    return optimizer
+  return optax.MultiSteps(optimizer, steps).gradient_transformation()
+
+
+def ema(*, decay: float) -> optax.GradientTransformation:
+  """Keeps an exponential moving average of the weights; put it last.
+
+  Args:
+    decay: such as 0.9999; 0 keeps none.
+
+  Returns:
+    A transformation that leaves the updates alone. `alignet train` writes the
+    average beside the weights, `averaged` finds it in the optimizer's state.
+
+  Raises:
+    AlignetError: a decay that is negative, or 1 and more.
+  """
+  if not 0 <= decay < 1:
+    raise AlignetError(f"ema: expected a decay from 0 to 1, found {decay}")
+  return kd.optim.ema_params(decay=decay) if decay else optax.identity()
+
+
+def averaged(opt_state: Any) -> Any | None:
+  """The average that `ema` keeps, or None where the optimizer keeps none."""
+  is_ema = lambda x: hasattr(x, "ema_params")
+  for leaf in jax.tree.leaves(opt_state, is_leaf=is_ema):
+    if is_ema(leaf):
+      return leaf.ema_params
+  return None

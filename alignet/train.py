@@ -30,6 +30,7 @@ from absl import app
 from absl import flags
 from alignet import config_files
 from alignet import files
+from alignet import optim
 from alignet import progress
 from alignet.errors import AlignetError
 import jax
@@ -40,6 +41,8 @@ import numpy as np
 import tqdm
 
 WEIGHTS = "weights.safetensors"
+AVERAGED = "weights_ema.safetensors"
+"""The moving average of the weights, where the optimizer keeps one."""
 
 
 def train(trainer: kd.train.Trainer) -> pathlib.Path | None:
@@ -68,15 +71,18 @@ def train(trainer: kd.train.Trainer) -> pathlib.Path | None:
   quiet_logs()
   state, _ = trainer.train()
   params = _whole(state.params)
+  averaged = optim.averaged(state.opt_state)
+  averaged = None if averaged is None else _whole(averaged)
   _check_finite(params, trainer.workdir)
   if not isinstance(trainer.model, VisionModel) or jax.process_index():
     return None
-  checkpoints.save(
-      weights,
-      trainer.model,
-      params,
-      meta={"steps": int(state.step), "seed": trainer.seed},
-  )
+  meta = {"steps": int(state.step), "seed": trainer.seed}
+  # The weights come last: they say that the run is complete.
+  if averaged is not None:
+    path = weights.with_name(AVERAGED)
+    path.unlink(missing_ok=True)
+    checkpoints.save(path, trainer.model, averaged, meta=meta)
+  checkpoints.save(weights, trainer.model, params, meta=meta)
   return weights
 
 

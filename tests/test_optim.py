@@ -77,3 +77,51 @@ def test_excluding_what_is_not_there_is_an_error():
 def test_a_schedule_without_a_rate_is_an_error():
   with pytest.raises(AlignetError, match="sum to 0"):
     optim.decay_to_init(total=1.5, schedule=lambda step: 0.0, num_steps=5)
+
+
+def _train(optimizer, gradients):
+  """Parameters after each gradient."""
+  params = {"w": jnp.array([1.0, -2.0])}
+  state, seen = optimizer.init(params), []
+  for gradient in gradients:
+    updates, state = optimizer.update({"w": gradient}, state, params)
+    params = optax.apply_updates(params, updates)
+    seen.append(params["w"])
+  return np.array(seen), state
+
+
+def test_two_half_batches_are_one_batch():
+  halves = jnp.array([[1.0, 2.0], [3.0, -4.0], [0.5, 0.5], [-1.0, 2.5]])
+  adam = optax.adam(optax.linear_schedule(0.1, 0.01, 2))
+  whole, _ = _train(adam, halves.reshape(2, 2, 2).mean(axis=1))
+  parts, _ = _train(optim.accumulate(adam, steps=2), halves)
+  np.testing.assert_allclose(parts[1::2], whole, rtol=1e-6)
+  np.testing.assert_array_equal(parts[0], [1.0, -2.0])
+  assert optim.accumulate(adam, steps=1) is adam
+
+
+def test_moving_average_of_the_weights():
+  gradients = jnp.ones((20, 2))
+  chain = optax.chain(optax.sgd(0.1), optim.ema(decay=0.75))
+  weights, state = _train(chain, gradients)
+  plain, _ = _train(optax.sgd(0.1), gradients)
+  np.testing.assert_array_equal(weights, plain)
+  expected = np.array([1.0, -2.0])
+  for i, row in enumerate(weights, start=1):
+    decay = min(0.75, (1 + i) / (10 + i))  # Short at first, so no bias.
+    expected = decay * expected + (1 - decay) * row
+  np.testing.assert_allclose(optim.averaged(state)["w"], expected, rtol=1e-5)
+  assert optim.averaged(_train(optim.ema(decay=0.0), gradients)[1]) is None
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: optim.ema(decay=1.0),
+        lambda: optim.ema(decay=-0.1),
+        lambda: optim.accumulate(optax.sgd(1.0), steps=0),
+    ],
+)
+def test_settings_that_cannot_be(make):
+  with pytest.raises(AlignetError, match="expected"):
+    make()

@@ -9,6 +9,7 @@ gives the same batches, and a run that goes on at step k the same as one that
 was never stopped.
 """
 
+from collections.abc import Mapping
 import dataclasses
 import functools
 import itertools
@@ -22,6 +23,7 @@ from alignet.data import images as images_lib
 from alignet.data import sources
 from alignet.data import tfds_images
 from alignet.data.labels import UNLABELLED
+from alignet.data.labels import Labels
 from alignet.errors import AlignetError
 from grain import experimental
 import grain.python as grain
@@ -184,17 +186,7 @@ class LabelledBatches(_Batches):
   @functools.cached_property
   def store(self) -> images_lib.ImageStore:
     store = images_lib.open_store(self.path)
-    if self.level not in store.labels:
-      raise AlignetError(
-          f"{self.path} has no labels of level {self.level!r}; found"
-          f" {', '.join(store.labels) or 'none'}"
-      )
-    ids = store.labels[self.level].ids
-    if (ids == UNLABELLED).any():
-      raise AlignetError(
-          f"{self.path}: image {int(np.argmin(ids))} has no label of level"
-          f" {self.level}; leave such images out of the store"
-      )
+    _complete_labels(store.labels, self.level, self.path)
     return store
 
   @property
@@ -234,6 +226,8 @@ class TripletBatches(_Batches):
     unique_images: u, of all processes together, the same for each batch so that
       a training step compiles once; 0 for three images a triplet. A batch of
       fewer distinct images is padded with its first one.
+    label_level: level of labels that the batch holds too, "label" int32
+      [b, 3, 1]; "" for none.
   """
 
   path: str
@@ -241,6 +235,7 @@ class TripletBatches(_Batches):
   image_size: int = 224
   data_dir: str = ""
   unique_images: int = 0
+  label_level: str = ""
 
   _checked = False
 
@@ -298,7 +293,15 @@ class TripletBatches(_Batches):
       images = self._unique(indices, record_key)
     else:
       images = self.store[indices]
-    return {"images": images, "similarities": similarities}
+    batch = {"images": images, "similarities": similarities}
+    if self.label_level:
+      batch["label"] = self._labels[indices, None]
+    return batch
+
+  @functools.cached_property
+  def _labels(self) -> np.ndarray:
+    labels = getattr(self.store, "labels", {})
+    return _complete_labels(labels, self.label_level, self.images)
 
   def _unique(self, indices: np.ndarray, batch: int) -> dict[str, np.ndarray]:
     """The images of some triplets, each once, and which the triplets are."""
@@ -317,3 +320,19 @@ class TripletBatches(_Batches):
         # Of all processes' images, of which these are part i.
         "rows": (rows.reshape(indices.shape) + i * size).astype(np.int32),
     }
+
+
+def _complete_labels(labels: Mapping[str, Labels], level: str, where: Any):
+  """(n,) labels at a level, where every image has one."""
+  if level not in labels:
+    raise AlignetError(
+        f"{where} has no labels of level {level!r}; found"
+        f" {', '.join(labels) or 'none'}"
+    )
+  ids = labels[level].ids
+  if (ids == UNLABELLED).any():
+    raise AlignetError(
+        f"{where}: image {int(np.argmin(ids))} has no label of level {level};"
+        " leave such images out of the store"
+    )
+  return ids

@@ -14,7 +14,6 @@ from kauldron import konfig
 # pylint: disable=g-import-not-at-top
 with konfig.imports():
   from kauldron import kd
-  import optax
 # pylint: enable=g-import-not-at-top
 
 
@@ -22,12 +21,5 @@ def get_config():
   """The experiment."""
   cfg = config_files.load("student/siglip_b")
   cfg.init_transform = kd.ckpts.NoopTransform()
-  cfg.optimizer = kd.optim.named_chain(
-      **{
-          "adam": optax.scale_by_adam(),
-          "rate": optax.scale_by_learning_rate(
-              cfg.ref.schedules["learning_rate"]
-          ),
-      }
-  )
+  cfg.aux.decay = 0.0
   return cfg

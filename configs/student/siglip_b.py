@@ -17,7 +17,8 @@ warm-up 5,000 and cosine to 0, peak 3e-5, Adam, decay to the initial weights
 (rates x decay sum to 1.5), JSD with tau 100, attention pooling, a triplet head
 of 1,024, pixels from 0 to 1 resized straight to 224 with OpenCV cubic, no
 augmentation, evaluation every 5,000 steps on the three class-based samplings.
-Not included: the readout of ImageNet's classes that the released models carry.
+The readout of ImageNet's classes that the released models carry is added by
+`student/siglip_b_readout`.
 Every 5,000 steps `synthetic_…` scores agreement with AligNet's own responses,
 which says nothing of agreement with people: that is `alignet evaluate student`.
 
@@ -28,7 +29,9 @@ parts are tested at small size, no figure of it is known to us.
 Devices share each batch. `--cfg.aux.shard_above_mb=4` spreads weights and
 moments of more megabytes over them (FSDP) instead of keeping a copy on each;
 `--cfg.aux.dtype=bfloat16` computes in bfloat16, `--cfg.aux.remat=True` trades
-time for memory.
+time for memory. Where the batch does not fit, `--cfg.aux.batch_size=128
+--cfg.aux.accumulate=4 --cfg.num_train_steps=400_000` make the same updates of
+parts of it; `--cfg.aux.ema=0.9999` also keeps a moving average of the weights.
 """
 
 from alignet.models import zoo
@@ -72,6 +75,8 @@ def get_config():
       "tau": 100.0,
       "target_tau": 1.0,
       "loss": {"jsd": 1.0, "kl": 0.0, "hard": 0.0},
+      "accumulate": 1,
+      "ema": 0.0,
       "decay": 1.5,
       "decay_exclude": (),
       "eval_every": 5000,
@@ -112,28 +117,31 @@ def get_config():
   cfg.writer = metrics.JsonlWriter()
   cfg.profiler = None
   cfg.trainstep = train_step.TrainStep()
+  updates = cfg.ref.num_train_steps // cfg.ref.aux.accumulate
   cfg.schedules = {
       "learning_rate": optax.warmup_cosine_decay_schedule(
           init_value=0.0,
           peak_value=cfg.ref.aux.peak,
-          warmup_steps=cfg.ref.num_train_steps // 20,
-          decay_steps=cfg.ref.num_train_steps,
+          warmup_steps=updates // 20,
+          decay_steps=updates,
       )
   }
-  cfg.optimizer = kd.optim.named_chain(
+  updater = kd.optim.named_chain(
       **{
           "adam": optax.scale_by_adam(),
           "decay": optim.decay_to_init(
               total=cfg.ref.aux.decay,
               schedule=cfg.ref.schedules["learning_rate"],
-              num_steps=cfg.ref.num_train_steps,
+              num_steps=updates,
               exclude=cfg.ref.aux.decay_exclude,
           ),
           "rate": optax.scale_by_learning_rate(
               cfg.ref.schedules["learning_rate"]
           ),
+          "ema": optim.ema(decay=cfg.ref.aux.ema),
       }
   )
+  cfg.optimizer = optim.accumulate(updater, steps=cfg.ref.aux.accumulate)
   cfg.checkpointer = kd.ckpts.Checkpointer(
       save_interval_steps=1000, max_to_keep=2
   )

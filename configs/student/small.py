@@ -54,6 +54,8 @@ def get_config():
       "tau": 10_000.0,
       "target_tau": 1.0,
       "loss": {"jsd": 1.0, "kl": 0.0, "hard": 0.0},
+      "accumulate": 1,
+      "ema": 0.0,
       "decay": 1.5,
       "decay_exclude": (),
       "eval_every": 50,
@@ -104,28 +106,31 @@ def get_config():
   cfg.writer = metrics.JsonlWriter()
   cfg.profiler = None
   cfg.trainstep = train_step.TrainStep()
+  updates = cfg.ref.num_train_steps // cfg.ref.aux.accumulate
   cfg.schedules = {
       "learning_rate": optax.warmup_cosine_decay_schedule(
           init_value=0.0,
           peak_value=cfg.ref.aux.peak,
-          warmup_steps=cfg.ref.num_train_steps // 20,
-          decay_steps=cfg.ref.num_train_steps,
+          warmup_steps=updates // 20,
+          decay_steps=updates,
       )
   }
-  cfg.optimizer = kd.optim.named_chain(
+  updater = kd.optim.named_chain(
       **{
           "adam": optax.scale_by_adam(),
           "decay": optim.decay_to_init(
               total=cfg.ref.aux.decay,
               schedule=cfg.ref.schedules["learning_rate"],
-              num_steps=cfg.ref.num_train_steps,
+              num_steps=updates,
               exclude=cfg.ref.aux.decay_exclude,
           ),
           "rate": optax.scale_by_learning_rate(
               cfg.ref.schedules["learning_rate"]
           ),
+          "ema": optim.ema(decay=cfg.ref.aux.ema),
       }
   )
+  cfg.optimizer = optim.accumulate(updater, steps=cfg.ref.aux.accumulate)
   cfg.checkpointer = kd.ckpts.Checkpointer(
       save_interval_steps=200, max_to_keep=1
   )

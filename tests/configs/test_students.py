@@ -110,6 +110,57 @@ def test_trains(name, tiny_world, root, tmp_path):
       assert set(accuracy) == {0, 2} and 0 < accuracy[2] < 1
 
 
+def test_a_readout_leaves_the_backbone_alone(tiny_world, root, tmp_path):
+  states = {}
+  for name, overrides in (
+      ("siglip_b", []),
+      ("siglip_b_readout", ["aux.classes=108", "aux.label_level=subordinate"]),
+  ):
+    cfg = _small(name, tiny_world, root, tmp_path / name, *overrides)
+    cfg.checkpointer, cfg.evals = None, {}
+    model = konfig.resolve(cfg.model)
+    images = np.zeros((1, 8, 8, 3), np.uint8)
+    params = model.init(jax.random.key(7), images)["params"]
+    params.pop("i1k_head", None)
+    models.save(
+        tmp_path / f"{name}.safetensors", model.clone(i1k_classes=0), params
+    )
+    cfg.aux.weights = str(tmp_path / f"{name}.safetensors")
+    states[name], _ = konfig.resolve(cfg).train()
+  plain, readout = (s.params for s in states.values())
+  moved = np.abs(readout["i1k_head"]["dense"]["kernel"]).max()
+  assert 0 < moved
+  jax.tree.map(
+      np.testing.assert_array_equal, plain["backbone"], readout["backbone"]
+  )
+  losses = writer.read_scalars(
+      tmp_path / "siglip_b_readout" / "scalars" / "train.jsonl"
+  )["losses/readout"]
+  assert losses[0] == pytest.approx(np.log(108), rel=0.5)
+
+
+def test_accumulation_and_a_moving_average_by_override(
+    tiny_world, root, tmp_path
+):
+  cfg = _small(
+      "scratch_b",
+      tiny_world,
+      root,
+      tmp_path,
+      *("aux.accumulate=2", "aux.ema=0.5", "num_train_steps=5"),
+  )
+  cfg.evals = {}
+  trainer = konfig.resolve(cfg)
+  path = train.train(trainer)
+  last, average = (
+      weights.read(p, weights.shapes(trainer.model))
+      for p in (path, path.with_name(train.AVERAGED))
+  )
+  name = "triplet_head/kernel"
+  assert last[name].shape == average[name].shape
+  assert 0 < np.abs(last[name] - average[name]).max() < 3e-3
+
+
 def test_a_control_by_one_override(tiny_world, root, tmp_path):
   cfg = _small(
       "siglip_b", tiny_world, root, tmp_path, "aux.transform=untransformed"

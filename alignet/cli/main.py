@@ -30,6 +30,7 @@ COMMANDS = (
     "budget",
     "train",
     "evaluate",
+    "compare",
     "export",
     "collect",
     "report",

@@ -86,8 +86,8 @@ def write_pairs(
   figure = None
   if source:
     shown = _first_classes(found.classes, figures.MAX_SHOWN)
-    pixels = _pixels(source, names[shown], data_dir)
-    figure = figures.pair_gallery(pixels, z[shown], classes[shown])
+    images = pixels(source, names[shown], data_dir)
+    figure = figures.pair_gallery(images, z[shown], classes[shown])
   columns = {
       "image1": names[:, 0],
       "image2": names[:, 1],
@@ -166,9 +166,9 @@ def write_triplets(
   figure = None
   if source:
     shown = slice(figures.MAX_SHOWN)
-    pixels = _pixels(source, names[shown], data_dir)
+    images = pixels(source, names[shown], data_dir)
     figure = figures.triplet_gallery(
-        pixels, found.odd[shown], found.divergence[shown]
+        images, found.odd[shown], found.divergence[shown]
     )
   odd = np.take_along_axis(names, found.odd, axis=1)
   columns = {
@@ -194,12 +194,26 @@ def _first_classes(classes: np.ndarray, most: int) -> slice:
   return slice(int(max(ends[ends <= most], default=most)))
 
 
-def _pixels(source: str, names: np.ndarray, data_dir: str | None) -> np.ndarray:
-  """(*names.shape, side, side, 3) uint8."""
+def pixels(
+    source: str, names: np.ndarray, data_dir: str | None = None
+) -> np.ndarray:
+  """Images by name, small enough for a gallery.
+
+  Args:
+    source: of the images, see `stimuli.find`.
+    names: (...) file names.
+    data_dir: where TFDS keeps its datasets.
+
+  Returns:
+    (..., side, side, 3) uint8.
+
+  Raises:
+    AlignetError: an image that is not there.
+  """
   wanted: Sequence[str] = np.unique(names).tolist()
   found = stimuli.find(source, wanted, data_dir=data_dir)
-  pixels = {k: records.pixels(one, _SHOWN_SIDE) for k, one in found.items()}
-  shown = np.stack([pixels[name] for name in names.ravel().tolist()])
+  small = {k: records.pixels(one, _SHOWN_SIDE) for k, one in found.items()}
+  shown = np.stack([small[name] for name in names.ravel().tolist()])
   return shown.reshape(*names.shape, *shown.shape[1:])
 
 

@@ -65,7 +65,7 @@ def comparison_page(
       _maps(names, inputs),
       _curves(names, inputs),
       _targets(names, inputs),
-      _provenance(results, inputs),
+      provenance(results.get("meta"), inputs.texts.get("provenance", "")),
   ]
   return page.write(
       path,
@@ -222,12 +222,21 @@ def _targets(models, inputs: ReportInputs) -> page.Section | None:
   )
 
 
-def _provenance(results, inputs: ReportInputs) -> page.Section | None:
-  meta = results.get("meta") or {}
-  text = inputs.texts.get("provenance", "")
+def provenance(
+    meta: Mapping[str, Any] | None, text: str = ""
+) -> page.Section | None:
+  """What the numbers were made with, nested entries by dotted names.
+
+  Args:
+    meta: any JSON object.
+    text: before the table.
+
+  Returns:
+    A section, or None where there is nothing to say.
+  """
   if not meta and not text:
     return None
-  rows = sorted([key, _plain(value)] for key, value in _flat(meta))
+  rows = sorted([key, _plain(value)] for key, value in _flat(meta or {}))
   table = page.Table(
       header=("entry", "value"),
       rows=rows,

@@ -1,0 +1,248 @@
+"""The page of an evaluation: scores by source, ceilings beside them.
+
+What `alignet evaluate` writes goes in; tables, as HTML and as LaTeX, come out.
+Whatever is missing is left out.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from alignet.errors import AlignetError
+from alignet.report import ceilings
+from alignet.report import page
+from alignet.report import score_dots
+from alignet.report import score_table
+
+SOURCES = {
+    "human": (
+        "Agreement with people",
+        "People's own judgments: only these scores say whether a model became"
+        " more human.",
+    ),
+    "vice": (
+        "Agreement with an embedding of people's choices",
+        "An embedding that was fitted to people's choices stands for them: a"
+        " model of people, whose mistakes count as agreement too.",
+    ),
+    "simulated": (
+        "Agreement with simulated observers",
+        "Observers that are a formula: a test of the pipeline, which says"
+        " nothing about people.",
+    ),
+    "synthetic": (
+        "Agreement with AligNet's own responses",
+        "The responses that students are trained on: how well training worked,"
+        " not whether anything became more human.",
+    ),
+    "hierarchy": (
+        "Distances in the hierarchy of classes",
+        "The mean distance of pairs of images over that of all pairs, by the"
+        " finest level at which both have one class; the last line is pairs"
+        " that share none. The difference is the change of relative distance:"
+        " negative where a model pulls together, positive where it pushes"
+        " apart.",
+    ),
+    "cka": (
+        "Centred kernel alignment",
+        "How alike the two representations are up to rotation and scale: 1 for"
+        " equal ones. The unbiased estimate does not depend on the number of"
+        " images.",
+    ),
+    "classes": (
+        "Classes",
+        "What the representations are good for: none of this is about people.",
+    ),
+    "breeds": (
+        "BREEDS",
+        "Superclasses, tested on the subclasses trained on (source) and on"
+        " others (target).",
+    ),
+}
+"""First part of a score's name -> title and what it says; in this order."""
+
+_FIRST = (
+    *score_dots.HEADLINES[:2],
+    "expected",
+    *score_dots.HEADLINES[2:],
+)
+_LEVELS = ("coarse", "fine", "boundary", "all")
+_UNITS = {"nll": "nats", "cross_entropy": "nats", "kl": "nats"}
+_LOWER = ("nll", "cross_entropy", "kl", "brier", "calibration_error")
+
+
+def sections(
+    result: Mapping[str, Any], names: tuple[str, str]
+) -> dict[str, page.Section]:
+  """A section a source: what it says, a table a set, a dot plot.
+
+  Args:
+    result: what `alignet evaluate` writes: scores, and details with ceilings.
+    names: of the model and the baseline.
+
+  Returns:
+    First part of the scores' names -> section, in the order shown.
+
+  Raises:
+    AlignetError: no scores.
+  """
+  sets = _sets(result)
+  sources = [s for s in SOURCES if any(name[0] == s for name in sets)]
+  sources += sorted({name[0] for name in sets} - set(SOURCES))
+  out = {}
+  for source in sources:
+    title, text = SOURCES.get(source, (source, ""))
+    inside = {name: s for name, s in sets.items() if name[0] == source}
+    details = result.get("details") or {}
+    if source == "hierarchy":
+      figure = score_dots.changes_of_distance(inside, names)
+    else:
+      figure = score_dots.main_scores(title, inside, details, names)
+    out[source] = page.Section(
+        title=title,
+        text=text,
+        tables=[
+            _table(name, scores, details, names)
+            for name, scores in inside.items()
+        ],
+        figures=[figure] if figure else [],
+    )
+  return out
+
+
+def summary(result: Mapping[str, Any], names: tuple[str, str]) -> str:
+  """How many scores of each source differ beyond their intervals."""
+  lines = []
+  counts = {}
+  for name, scores in _sets(result).items():
+    for key, score in scores.items():
+      change = score.get("difference") or {}
+      ends = score_dots.ends(change)
+      if name[0] in ("hierarchy", "cka") or ends is None:
+        continue
+      sign = -1 if _is_lower(key) else 1
+      better = min(sign * e for e in ends) > 0
+      worse = max(sign * e for e in ends) < 0
+      count = counts.setdefault(name[0], [0, 0, 0])
+      count[0 if better else 1 if worse else 2] += 1
+  for source in (*SOURCES, *sorted(set(counts) - set(SOURCES))):
+    if source in counts:
+      better, worse, open_ = counts[source]
+      title = SOURCES.get(source, (source,))[0]
+      lines.append(
+          f"{title}: {better} better, {worse} worse, {open_} undecided."
+      )
+  if not lines:
+    return ""
+  return (
+      f"{names[0]} against {names[1]}, counting scores by whether the 95 %"
+      " interval of the paired difference excludes zero. Scores of one set"
+      " depend on each other and are not corrected for their number.\n\n"
+      + "\n\n".join(lines)
+  )
+
+
+def note(result: Mapping[str, Any]) -> str:
+  """The caveat on top of a page without people; "" for one with them."""
+  sources = {name[0] for name in _sets(result)}
+  if "human" in sources:
+    return ""
+  return (
+      "No score on this page compares a model with people: nothing here says"
+      " that it became more human."
+  )
+
+
+def _sets(
+    result: Mapping[str, Any],
+) -> dict[tuple[str, ...], dict[str, Mapping[str, Any]]]:
+  """Parts of a set's name -> last part of a score's name -> score; sorted."""
+  scores = result.get("scores")
+  if not isinstance(scores, Mapping) or not scores:
+    raise AlignetError(
+        "expected what `alignet evaluate representations` or `student` writes,"
+        ' found no "scores"'
+    )
+  levels = ((result.get("details") or {}).get("hierarchy") or {}).get("levels")
+  out: dict[tuple[str, ...], dict[str, Any]] = {}
+  for name, score in scores.items():
+    *of_set, key = name.split("/")
+    if not isinstance(score, Mapping) or "mean" not in score or not of_set:
+      raise AlignetError(
+          f"score {name!r}: expected SET/SCORE with a mean, found {score!r}"
+      )
+    out.setdefault(tuple(of_set), {})[key] = score
+  # JSON is sorted by name; people are shown what matters first.
+  keys = {"hierarchy": (*(levels or ()), "across")}
+  return {
+      name: {
+          key: out[name][key]
+          for key in _ordered(out[name], keys.get(name[0], _FIRST))
+      }
+      for name in sorted(
+          out, key=lambda name: [_place(p, _LEVELS) for p in name]
+      )
+  }
+
+
+def _ordered(names, order):
+  return sorted(names, key=lambda name: _place(name, order))
+
+
+def _place(name: str, order) -> tuple[int, str]:
+  """Those in `order` first, the others by name."""
+  return (order.index(name) if name in order else len(order), name)
+
+
+def _table(name, scores, details, names) -> page.Table:
+  compared = any("baseline" in score for score in scores.values())
+  beside = {key: ceilings.text(name, key, details) for key in scores}
+  pair = f"{names[0]} and {names[1]}"
+  header = ["score", pair if name[0] == "cka" else names[0]]
+  if compared:
+    header += [names[1], "difference"]
+  if any(beside.values()):
+    header.append("ceiling")
+  header.append("n")
+  directed = name[0] not in ("hierarchy", "cka")
+  rows = []
+  for key, score in scores.items():
+    unit = next((u for k, u in _UNITS.items() if key.startswith(k)), "")
+    label = key + (f" ({unit})" if unit else "")
+    if directed and _is_lower(key):
+      label += ", lower is better"
+    row = [label, _cell(score)]
+    if compared:
+      change = score.get("difference") or {}
+      other = {"mean": score["baseline"]} if "baseline" in score else {}
+      row += [_cell(other), _cell(change, True)]
+    if any(beside.values()):
+      row.append(beside[key] or "–")
+    row.append(f"{score['n']:,}" if "n" in score else "–")
+    rows.append(row)
+  caption = "/".join(name) + "."
+  if any(score_dots.ends(score) for score in scores.values()):
+    caption += " In brackets: 95 % intervals"
+    if any("low" not in s and "se" in s for s in scores.values()):
+      caption += ", normal ones of the standard error over images"
+    caption += "."
+  if any(beside.values()):
+    caption += (
+        " Ceilings: of accuracy the Bayes bound, and what the others' most"
+        " frequent answer reaches; beside modal the split-half reliability,"
+        " which is no bound; of a correlation that of the mean RDM, or of a"
+        " subject."
+    )
+  return page.Table(header=header, rows=rows, caption=caption)
+
+
+def _cell(score: Mapping[str, Any], signed: bool = False) -> str:
+  if "mean" not in score:
+    return score_table.cell(None)
+  if score["mean"] is None:
+    return "undefined"
+  ends = score_dots.ends(score) or ()
+  return score_table.cell((score["mean"], *ends), signed=signed)
+
+
+def _is_lower(key: str) -> bool:
+  return key.startswith(_LOWER)

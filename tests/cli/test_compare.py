@@ -1,0 +1,178 @@
+"""`alignet compare`, through the entry point: whole, and with parts missing."""
+
+import json
+import re
+
+from alignet import triplet_io
+from alignet.cli import main as cli
+from alignet.data import images as images_lib
+from alignet.data.labels import Labels
+from alignet.representations import store
+import numpy as np
+import pytest
+
+
+@pytest.fixture(name="world")
+def _world(tmp_path, monkeypatch):
+  """Two models of 48 images of 8 classes in 2 groups, their evaluation."""
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(cli, "COMMANDS", ("evaluate", "compare"))
+  rng = np.random.default_rng(0)
+  fine = np.repeat(np.arange(8), 6)
+  names = np.array([f"{i}.png" for i in range(48)])
+  labels = {
+      "subordinate": Labels(
+          ids=fine, names=np.array([f"class{i}" for i in range(8)])
+      ),
+      "superordinate": Labels(ids=fine // 4, names=np.array(["left", "right"])),
+  }
+  centres = (
+      rng.normal(size=(8, 12)) + 2 * rng.normal(size=(2, 12))[np.arange(8) // 4]
+  )
+  for model, noise in (("good", 0.3), ("bad", 2)):
+    x = centres[fine] + noise * rng.normal(size=(48, 12))
+    store.write(model, x.astype(np.float32), names, labels, {"m": model})
+  bare = store.open("good")
+  store.write("bare", bare.features, names, {}, {})
+  images_lib.write(
+      "images",
+      images_lib.ImageStore(
+          images=rng.integers(0, 255, (48, 8, 8, 3), dtype=np.uint8),
+          filenames=names,
+          labels=labels,
+          meta={},
+      ),
+  )
+  triplets = np.stack([rng.permutation(48)[:3] for _ in range(200)])
+  triplet_io.write("t.npz", names, triplets, rng.normal(size=(200, 3)))
+  _run(
+      *("evaluate", "representations", "--representations=good"),
+      *("--baseline=bad", "--trials=human=t.npz", "--resamples=20"),
+      *("--hierarchy=subordinate,superordinate", "--out=scores.json"),
+  )
+  return tmp_path
+
+
+def _run(*args):
+  assert cli.main([*args, "--quiet"]) == 0
+
+
+_MODELS = ("--representations=good", "--baseline=bad", "--names=new,old")
+
+
+def _page(folder="out"):
+  text = open(f"{folder}/report.html", encoding="utf-8").read()
+  return re.findall(r"<h2[^>]*>(.*?)</h2>", text), text
+
+
+def test_everything(world):
+  args = ("compare", "--scores=scores.json", *_MODELS, "--source=images:images")
+  _run(*args, "--trials=people=t.npz", "--out=out")
+  titles, text = _page()
+  assert titles == [
+      "Summary",
+      "Agreement with people",
+      "Distances in the hierarchy of classes",
+      "Centred kernel alignment",
+      "Matrices, maps and trees of classes",
+      "Pairs on which the models differ most",
+      "Triplets on which the models differ most",
+      "Provenance",
+  ]
+  assert "became more human" in text and 'src="http' not in text
+  # Each picture says what it shows; one a triplet.
+  alts = re.findall(r'alt="([^"]*)"', text)
+  assert all(alts) and sum("Odd one out: people, the" in a for a in alts) == 12
+  result = json.loads((world / "out" / "comparison.json").read_text())
+  assert (
+      result["scores"]
+      == json.loads((world / "scores.json").read_text())["scores"]
+  )
+  assert result["names"] == ["new", "old"]
+  pairs = result["shown"]["pairs"]
+  assert {p["closer_to"] for p in pairs} == {"new", "old"}
+  for p in pairs:
+    sign = 1 if p["closer_to"] == "new" else -1
+    assert sign * (p["z"][0] - p["z"][1]) > 0
+  for t in result["shown"]["triplets"]:
+    assert set(t["odd"]) == {"new", "old"} and len(set(t["odd"].values())) == 2
+    assert set(t["odd"].values()) <= set(t["images"])
+  tex = (world / "out" / "tables.tex").read_text()
+  assert tex.count(r"\begin{table}") == 3 and "+" in tex
+
+
+@pytest.mark.parametrize(
+    "args, wanted",
+    [
+        ((), {"Summary", "Agreement with people"}),
+        (("--representations=good",), {"Matrices, maps and trees of classes"}),
+        (_MODELS, {"Matrices, maps and trees of classes"}),
+        (
+            (*_MODELS, "--source=images:images", "--hierarchy=superordinate"),
+            {
+                "Pairs on which the models differ most",
+                "Triplets on which the models differ most",
+            },
+        ),
+    ],
+)
+def test_what_is_missing_is_left_out(world, args, wanted):
+  del world
+  _run("compare", "--scores=scores.json", *args, "--out=out")
+  titles, _ = _page()
+  assert wanted <= set(titles)
+  assert ("Triplets on which the models differ most" in titles) == (
+      "--source=images:images" in args
+  )
+
+
+def test_without_labels_or_scores_of_people(world):
+  _run(
+      *("evaluate", "representations", "--representations=bare"),
+      *("--trials=synthetic=t.npz", "--resamples=0", "--out=bare.json"),
+  )
+  _run("compare", "--scores=bare.json", "--representations=bare", "--out=out")
+  titles, text = _page()
+  assert titles == ["Agreement with AligNet&#x27;s own responses", "Provenance"]
+  assert "nothing here says that it became more human" in text
+  del world
+
+
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        (("--representations=bad",), "computed on other representations than"),
+        (("--baseline=bad",), "needs the model's representations"),
+        (("--representations=no",), "--representations: no does not exist"),
+        (("--names=a",), "two different names"),
+        (("--names=a,a",), "two different names"),
+        (
+            ("--representations=good", "--hierarchy=basic"),
+            "no labels of the level 'basic'",
+        ),
+        (
+            (*_MODELS, "--source=images:images", "--trials=t.npz"),
+            "expected NAME=PATH",
+        ),
+    ],
+)
+def test_one_sentence(world, capsys, args, message):
+  assert cli.main(["compare", "--scores=scores.json", *args, "--out=o"]) == 2
+  error = capsys.readouterr().err
+  assert message in error and error.count("\n") == 1
+  assert not (world / "o").exists()
+
+
+def test_replaces_its_own_kind_only(world, capsys):
+  (world / "out").mkdir()
+  (world / "out" / "thesis.txt").write_text("x")
+  args = ["compare", "--scores=scores.json", "--out=out", "--overwrite"]
+  assert cli.main(args) == 2
+  assert "is no folder with comparison.json" in capsys.readouterr().err
+  assert (world / "out" / "thesis.txt").exists()
+  (world / "out" / "thesis.txt").rename("out/comparison.json")
+  pages = []
+  for _ in range(2):
+    _run(*args)
+    pages.append((world / "out" / "report.html").read_bytes())
+  assert pages[0] == pages[1]

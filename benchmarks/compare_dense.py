@@ -36,18 +36,19 @@ sys.path.insert(0, str(_ROOT))
 from absl import flags
 from alignet import config_files
 from alignet import files
+from alignet import models
 from alignet import train as train_lib
 from alignet.data import images as images_lib
 from alignet.data import trials as trials_lib
 from alignet.evals import trials as evals
 from alignet.metrics import writer
+from alignet.models import cost
 from alignet.pipeline import runner
 from alignet.pipeline import stages
 from alignet.report import style
 from alignet.representations import extract
 from alignet.representations import group_batches
 from alignet.scores import bootstrap
-from benchmarks import vit_step
 import jax
 from kauldron import kd
 import numpy as np
@@ -314,7 +315,14 @@ def tuned(args: argparse.Namespace, method: str) -> tuple[float, dict]:
 
 def summary(cells: list[dict], peaks: dict) -> dict[str, Any]:
   """What is written as JSON: every curve, and comparisons of what is done."""
-  flop = 3 * vit_step.flops(**_SIZE, batch=1)
+  backbone = models.ViT(
+      patch_size=_SIZE["patch"],
+      width=_SIZE["width"],
+      depth=_SIZE["depth"],
+      num_heads=_SIZE["heads"],
+      mlp_dim=_SIZE["mlp"],
+  )
+  flop = 3 * cost.forward_flops(backbone, _SIZE["size"])
   out = {"peaks": peaks, "flop_per_image_pass": flop, "cells": [], "pooled": {}}
   for cell in cells:
     out["cells"].append(

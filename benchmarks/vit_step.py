@@ -16,15 +16,13 @@ better. Needs alignet[parity].
 
 import argparse
 import json
-import os
 import pathlib
-import statistics
-import subprocess
 import sys
-import time
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(_ROOT))
+
+from benchmarks import _turns
 
 _SIZES = {
     "vit-ti16": dict(
@@ -35,14 +33,6 @@ _SIZES = {
     ),
 }
 _MATMUL = 1024
-
-
-def flops(width, depth, heads, mlp, patch, size, batch) -> float:
-  """FLOP of a forward pass: two a multiply-add, matrix products only."""
-  del heads
-  n = (size // patch) ** 2
-  block = 4 * width**2 + 2 * width * mlp + 2 * n * width
-  return 2.0 * batch * n * (depth * block + 3 * patch**2 * width)
 
 
 def ours(name):
@@ -106,55 +96,21 @@ def theirs(name):
   return {"forward": forward, "step": step, "matmul": lambda: a @ a}
 
 
-def work(side: str, name: str) -> None:
-  """Runs what each line of stdin names, and prints its two times."""
-  functions = {"ours": ours, "theirs": theirs}[side](name)
-  for line in sys.stdin:
-    function = functions[line.strip()]
-    cpu, wall = time.process_time(), time.perf_counter()
-    function()
-    print(time.process_time() - cpu, time.perf_counter() - wall, flush=True)
-
-
 def compare(name: str, what: tuple[str, ...], repeats: int) -> dict:
   """Both sides in turns; the median of each, and their ratio."""
-  sides = {
-      side: subprocess.Popen(
-          [sys.executable, __file__, "--work", side, name],
-          stdin=subprocess.PIPE,
-          stdout=subprocess.PIPE,
-          text=True,
-          env=os.environ | {"OMP_WAIT_POLICY": "passive"},
-      )
-      for side in ("ours", "theirs")
-  }
+  result = _turns.compare(
+      {s: [__file__, "--work", s, name] for s in ("ours", "theirs")},
+      (*what, "matmul"),
+      repeats,
+  )
+  from alignet.models import cost
+  from alignet.models import zoo
 
-  def call(side, function):
-    process = sides[side]
-    process.stdin.write(function + "\n")
-    process.stdin.flush()
-    return tuple(map(float, process.stdout.readline().split()))
-
-  result = {}
-  try:
-    for function in (*what, "matmul"):
-      times = {"ours": [], "theirs": []}
-      for i in range(repeats + 1):
-        for side in times:
-          found = call(side, function)
-          if i:  # The first call compiles.
-            times[side].append(found)
-      result[function] = {
-          side: [statistics.median(t) for t in zip(*found)]
-          for side, found in times.items()
-      }
-  finally:
-    for process in sides.values():
-      process.stdin.close()
-      process.wait()
+  size = _SIZES[name]
+  flops = size["batch"] * cost.forward_flops(zoo.find(name).vit(), size["size"])
   work_of = {
-      "forward": flops(**_SIZES[name]),
-      "step": 3 * flops(**_SIZES[name]),
+      "forward": flops,
+      "step": 3 * flops,
       "matmul": 2.0 * _MATMUL**3,
   }
   peak = {
@@ -189,7 +145,8 @@ def main(argv: list[str]) -> None:
   parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
   args = parser.parse_args(argv)
   if args.work:
-    work(*args.work)
+    side, name = args.work
+    _turns.work({"ours": ours, "theirs": theirs}[side](name))
     return
   repeats = 2 if args.quick else args.repeats
   result = {"vit-ti16": compare("vit-ti16", ("forward", "step"), repeats)}

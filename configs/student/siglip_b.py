@@ -111,7 +111,11 @@ def get_config():
       "kl": losses.KL(weight=cfg.ref.aux.loss.kl, **shared),
       "hard": losses.Contrastive(weight=cfg.ref.aux.loss.hard, **shared),
   }
-  cfg.train_metrics = {"synthetic_accuracy": metrics.TripletAccuracy()}
+  cfg.train_metrics = {
+      "synthetic_accuracy": metrics.TripletAccuracy(),
+      "synthetic_kl": metrics.TripletKL(**shared),
+      "drift": metrics.Drift(),
+  }
   cfg.log_metrics_every = 100
   cfg.log_summaries_every = 1_000_000
   cfg.writer = metrics.JsonlWriter()
@@ -151,7 +155,10 @@ def get_config():
       f"synthetic_{sampling}": kd.evals.Evaluator(
           run=kd.evals.EveryNSteps(cfg.ref.aux.eval_every),
           ds=_make_ds(cfg, "val", sampling),
-          metrics={"synthetic_accuracy": metrics.TripletAccuracy()},
+          metrics={
+              "synthetic_accuracy": metrics.TripletAccuracy(),
+              "synthetic_kl": metrics.TripletKL(**shared),
+          },
       )
       for sampling in _SAMPLINGS
   }

@@ -25,6 +25,7 @@ def get_config():
   """The experiment."""
   cfg = config_files.load("student/siglip_b")
   cfg.aux.update({"label_level": "subordinate", "classes": 1000})
+  cfg.aux.decay_exclude = ("i1k_head",)  # It has nothing to keep.
   cfg.model.i1k_classes = cfg.ref.aux.classes
   cfg.train_ds.data_source.label_level = cfg.ref.aux.label_level
   cfg.train_losses["readout"] = kd.losses.SoftmaxCrossEntropyWithIntLabels(

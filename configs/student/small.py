@@ -100,7 +100,11 @@ def get_config():
       "kl": losses.KL(weight=cfg.ref.aux.loss.kl, **shared),
       "hard": losses.Contrastive(weight=cfg.ref.aux.loss.hard, **shared),
   }
-  cfg.train_metrics = {"synthetic_accuracy": metrics.TripletAccuracy()}
+  cfg.train_metrics = {
+      "synthetic_accuracy": metrics.TripletAccuracy(),
+      "synthetic_kl": metrics.TripletKL(**shared),
+      "drift": metrics.Drift(),
+  }
   cfg.log_metrics_every = 50
   cfg.log_summaries_every = 1_000_000
   cfg.writer = metrics.JsonlWriter()

@@ -6,13 +6,18 @@ import pytest
 
 _LOSSES = {"base": {"cross_entropy"}, "student/small": {"jsd", "kl", "hard"}}
 
+_METRICS = {
+    "base": {"accuracy"},
+    "student/small": {"synthetic_accuracy", "synthetic_kl", "drift"},
+}
+
 
 @pytest.mark.parametrize("name", _LOSSES)
 def test_context_specs(name, shrunk, tmp_path):
   trainer = konfig.resolve(shrunk(name, tmp_path))
   context = trainer.context_specs
   assert set(context.loss_states) == _LOSSES[name]
-  assert len(trainer.train_metrics) == 1
+  assert set(trainer.train_metrics) == _METRICS[name]
   for metric in trainer.train_metrics.values():
     jax.eval_shape(metric.get_state_from_context, context)
   predictions, batch = context.preds, context.batch

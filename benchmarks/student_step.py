@@ -199,8 +199,8 @@ def main(argv: list[str]) -> None:
         f"{side:9} {their_cpu:.3f} CPU-s, {their_wall:.3f} s a step;"
         f" {flops / their_cpu / 1e9:.0f} GFLOP per CPU-s,"
         f" {flops / their_cpu / peak:.0%} of a matrix product; ours takes"
-        f" {cpu / their_cpu:.3f} of its CPU time, {wall / their_wall:.3f} of its"
-        " time"
+        f" {cpu / their_cpu:.3f} of its CPU time and {wall / their_wall:.3f} of"
+        " its time"
     )
   print(json.dumps(result))
 

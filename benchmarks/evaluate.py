@@ -1,7 +1,12 @@
-"""Time and memory of the evaluations that have many judgments.
+"""Time and memory of the evaluations that have much to do.
 
   python benchmarks/evaluate.py            # 1 M triplets of 50,000 x 768
   python benchmarks/evaluate.py --quick
+  python benchmarks/evaluate.py --probe TRAIN TEST --penalty 0.01
+
+The hierarchy has 1,000 classes in 50 basic ones in 10 superordinate ones. With
+--probe instead the linear probe of two representations directories with labels
+(subordinate): also its accuracy.
 
 Prints a line of JSON a task: seconds, CPU seconds, and what was allocated
 beyond the features, in MiB. Targets: scores of 1 M triplets in under 10 s on
@@ -16,8 +21,12 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from alignet import progress
+from alignet.representations import store
 from alignet.scores import bootstrap
 from alignet.scores import choice_scores
+from alignet.scores import cka
+from alignet.scores import hierarchy
+from alignet.scores import linear_probe
 from alignet.scores import pairs
 from benchmarks import _measure
 import numpy as np
@@ -27,8 +36,15 @@ def main() -> None:
   """Runs the tasks."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("--quick", action="store_true", help="a hundredth")
+  parser.add_argument(
+      "--probe", nargs=2, metavar=("TRAIN", "TEST"), help="of directories"
+  )
+  parser.add_argument("--penalty", type=float, default=0.01)
   args = parser.parse_args()
   progress.set_quiet(True)
+  if args.probe:
+    _probe(*map(store.open, args.probe), args.penalty)
+    return
   scale = 100 if args.quick else 1
   rng = np.random.default_rng(0)
   n = 50_000 // scale
@@ -55,6 +71,14 @@ def main() -> None:
         resamples=1000,
     )
 
+  def distances():
+    fine = np.arange(n) % (1000 // min(scale, 10))
+    tree = hierarchy.tree([fine, fine // 20, fine // 100])
+    weights = hierarchy.resample(
+        tree, rng=np.random.default_rng(0), resamples=1000
+    )
+    hierarchy.relative_distances(features, tree, kind="cosine", weights=weights)
+
   for name, task in (
       ("similarities", similarities),
       ("all scores of choices", scores),
@@ -63,8 +87,32 @@ def main() -> None:
           "1,000 resamples of concepts and people, five scores",
           lambda: resample(list(kept["rows"]), people),
       ),
+      ("relative distances, 1,000 resamples of classes", distances),
+      ("CKA", lambda: cka.linear(features, features[:, ::-1])),
   ):
     print(json.dumps({"task": name, **_measure.measure(task)}), flush=True)
+
+
+def _probe(train, test, penalty) -> None:
+  """The probe of one penalty: what it costs and how good it is."""
+  labels = [part.labels["subordinate"].ids for part in (train, test)]
+  kept = {}
+
+  def fit():
+    kept["probe"] = linear_probe.fit(train.features, labels[0], penalty=penalty)
+
+  measured = _measure.measure(fit)
+  correct = kept["probe"].predict(test.features) == labels[1]
+  print(
+      json.dumps(
+          {
+              "task": f"linear probe, penalty {penalty}",
+              "train": list(train.features.shape),
+              "accuracy": float(correct.mean()),
+              **measured,
+          }
+      )
+  )
 
 
 if __name__ == "__main__":

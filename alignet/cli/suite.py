@@ -2,9 +2,9 @@
 
 import argparse
 import pathlib
-from typing import Any
 
 from alignet.cli import suite_checks
+from alignet.cli import suite_text
 
 
 def run(args: argparse.Namespace) -> None:
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
   files.write_json(args.out, result, overwrite=args.overwrite)
   if not args.quiet:
     for name, score in scores.items():
-      print(f"{name:44s} {_cell(score)}")
+      print(f"{name:44s} {suite_text.cell(score)}")
     print(args.out)
 
 
@@ -299,25 +299,3 @@ def _hashes(args) -> dict[str, str]:
     for name, file in trials_lib.find(path, of_set).items():
       given[f"{source}/{name}"] = file
   return {name: files.sha256(path) for name, path in given.items() if path}
-
-
-def _cell(score: dict[str, Any]) -> str:
-  """`.523 (.510 to .536), +.021 (.009 to .034) over .502`."""
-  text = f"{_number(score['mean'])}{_interval(score)}"
-  if "difference" in score:
-    change = score["difference"]
-    text += (
-        f", {_number(change['mean'], '+')}{_interval(change)} over"
-        f" {_number(score['baseline'])}"
-    )
-  return text
-
-
-def _number(value: float | None, sign: str = "") -> str:
-  return "undefined" if value is None else f"{value:{sign}.4f}"
-
-
-def _interval(score: dict[str, float]) -> str:
-  if "low" in score:
-    return f" ({score['low']:.4f} to {score['high']:.4f})"
-  return f" (standard error {score['se']:.4f})" if "se" in score else ""

@@ -69,6 +69,17 @@ _LEVELS = ("coarse", "fine", "boundary", "all")
 _UNITS = {"nll": "nats", "cross_entropy": "nats", "kl": "nats"}
 _LOWER = ("nll", "cross_entropy", "kl", "brier", "calibration_error")
 
+_CEILINGS = {
+    "accuracy": (
+        "of accuracy the bound for any model (Bayes), and what the others' most"
+        " frequent answer reaches"
+    ),
+    "modal": "beside modal people's split-half reliability, which is no bound",
+    "spearman": "of spearman the bound that the mean RDM's reliability sets",
+    "subjects_spearman": "of subjects_spearman that of a subject",
+}
+"""Score -> what `ceilings.text` says of it."""
+
 
 def sections(
     result: Mapping[str, Any], names: tuple[str, str]
@@ -225,13 +236,9 @@ def _table(name, scores, details, names) -> page.Table:
     if any("low" not in s and "se" in s for s in scores.values()):
       caption += ", normal ones of the standard error over images"
     caption += "."
-  if any(beside.values()):
-    caption += (
-        " Ceilings: of accuracy the Bayes bound, and what the others' most"
-        " frequent answer reaches; beside modal the split-half reliability,"
-        " which is no bound; of a correlation that of the mean RDM, or of a"
-        " subject."
-    )
+  said = [what for key, what in _CEILINGS.items() if beside.get(key)]
+  if said:
+    caption += f" Ceiling: {'; '.join(said)}."
   return page.Table(header=header, rows=rows, caption=caption)
 
 

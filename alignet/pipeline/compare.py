@@ -20,6 +20,7 @@ from alignet.report import comparison
 from alignet.report import evaluation
 from alignet.report import latex
 from alignet.report import page
+import numpy as np
 
 PAGE = "report.html"
 TABLES = "tables.tex"
@@ -125,14 +126,19 @@ def write(
 def levels_of(
     labels: Mapping[str, labels_lib.Labels], wanted: Sequence[str]
 ) -> tuple[str, ...]:
-  """The levels to draw; () where none are asked for and none are there.
+  """The levels to draw; () where none are asked for and none are of use.
 
   Raises:
     AlignetError: unknown ones, or such as the labels lack.
   """
   if not wanted:
     found = [x for x in labels_lib.LEVELS if x in labels and x != "concept"]
-    return tuple(found or [x for x in ("concept",) if x in labels])
+    found = found or [x for x in ("concept",) if x in labels]
+    if not found:
+      return ()
+    known = np.all([labels[x].ids >= 0 for x in found], axis=0)
+    several = len(np.unique(labels[found[0]].ids[known])) > 1
+    return tuple(found) if several else ()
   hierarchy_evals.check_levels(wanted)
   for level in wanted:
     if level not in labels:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from alignet.errors import AlignetError
 from alignet.report import style
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 import numpy as np
@@ -71,20 +72,22 @@ def dendrograms(
   axes = fig.subplots(1, len(links), squeeze=False)[0]
   highest = max(z[-1, 2] for z in links.values()) or 1.0
   for ax, (title, z) in zip(axes, links.items()):
-    link_colors = _colors_of_links(z, groups, colors)
-    drawn = hierarchy.dendrogram(
-        z, no_plot=True, link_color_func=link_colors.__getitem__
+    order = hierarchy.leaves_list(z)
+    joins, join_colors = _joins(z, order, groups, colors)
+    thick = [0.9 if color == _MIXED else 1.5 for color in join_colors]
+    ax.add_collection(
+        LineCollection(joins, colors=join_colors, linewidths=thick)
     )
-    for x, y, color in zip(
-        drawn["dcoord"], drawn["icoord"], drawn["color_list"]
-    ):
-      thick = 0.9 if color == _MIXED else 1.5
-      ax.plot(x, y, color=color, lw=thick, solid_joinstyle="miter")
-    places = 5 + 10 * np.arange(k)
-    for place, leaf in zip(places, drawn["leaves"]):
-      color, marker = _look(groups[leaf])
+    for group in np.unique(groups).tolist():
+      color, marker = _look(group)
+      places = 5 + 10 * np.flatnonzero(groups[order] == group)
       ax.plot(
-          *(0, place, marker), color=color, ms=min(5, 40 * step), clip_on=False
+          np.zeros(len(places)),
+          places,
+          marker,
+          color=color,
+          ms=min(5, 40 * step),
+          clip_on=False,
       )
     ax.set_title(title)
     ax.set_xlabel(label)
@@ -93,8 +96,11 @@ def dendrograms(
     ax.spines["left"].set_visible(False)
     ax.yaxis.tick_right()
     ax.tick_params(axis="y", length=0, pad=6)
-    shown = [style.shorten(str(names[i]), 20) for i in drawn["leaves"]]
-    ax.set_yticks(places if named else [], shown if named else [], fontsize=7)
+    if named:
+      shown = [style.shorten(str(names[i]), 20) for i in order]
+      ax.set_yticks(5 + 10 * np.arange(k), shown, fontsize=7)
+    else:
+      ax.set_yticks([])
     ax.grid(True, axis="x")
   fig.legend(
       handles=handles,
@@ -123,15 +129,28 @@ def _look(group: int) -> tuple[str, str]:
   return style.OKABE_ITO[group % n], marker
 
 
-def _colors_of_links(z, groups, colors) -> dict[int, str]:
-  """Colour of each join, by the number that scipy gives it."""
-  of = dict(enumerate(groups.tolist()))
+def _joins(z, order, groups, colors) -> tuple[list, list[str]]:
+  """(4, 2) points and the colour of each join; no recursion, however deep."""
   k = len(groups)
-  out = {}
-  for number, (a, b) in enumerate(z[:, :2].astype(int).tolist(), k):
-    of[number] = of[a] if of[a] == of[b] else -1
-    out[number] = _MIXED if of[number] < 0 else colors[of[number]]
-  return out
+  place = np.empty(2 * k - 1)
+  place[order] = 5 + 10 * np.arange(k)
+  height = np.zeros(2 * k - 1)
+  of = groups.tolist()
+  points, found = [], []
+  for node, (a, b, top) in enumerate(z[:, :3].tolist(), k):
+    a, b = int(a), int(b)
+    place[node], height[node] = (place[a] + place[b]) / 2, top
+    of.append(of[a] if of[a] == of[b] else -1)
+    points.append(
+        [
+            (height[a], place[a]),
+            (top, place[a]),
+            (top, place[b]),
+            (height[b], place[b]),
+        ]
+    )
+    found.append(_MIXED if of[node] < 0 else colors[of[node]])
+  return points, found
 
 
 def _legend(groups, group_names) -> list[Line2D]:

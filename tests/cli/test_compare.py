@@ -33,7 +33,9 @@ def _world(tmp_path, monkeypatch):
     x = centres[fine] + noise * rng.normal(size=(48, 12))
     store.write(model, x.astype(np.float32), names, labels, {"m": model})
   bare = store.open("good")
+  one = Labels(ids=np.zeros(48, np.int32), names=np.array(["all"]))
   store.write("bare", bare.features, names, {}, {})
+  store.write("one", bare.features, names, {"basic": one}, {})
   images_lib.write(
       "images",
       images_lib.ImageStore(
@@ -126,12 +128,16 @@ def test_what_is_missing_is_left_out(world, args, wanted):
   )
 
 
-def test_without_labels_or_scores_of_people(world):
+@pytest.mark.parametrize("which", ["bare", "one"])
+def test_without_classes_or_scores_of_people(world, which):
   _run(
-      *("evaluate", "representations", "--representations=bare"),
+      *("evaluate", "representations", f"--representations={which}"),
       *("--trials=synthetic=t.npz", "--resamples=0", "--out=bare.json"),
   )
-  _run("compare", "--scores=bare.json", "--representations=bare", "--out=out")
+  _run(
+      *("compare", "--scores=bare.json", f"--representations={which}"),
+      "--out=out",
+  )
   titles, text = _page()
   assert titles == ["Agreement with AligNet&#x27;s own responses", "Provenance"]
   assert "nothing here says that it became more human" in text

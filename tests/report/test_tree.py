@@ -27,20 +27,41 @@ def test_joins_colours_and_heights():
       "XYZ",
   )
   (ax,) = fig.axes
+  (drawn,) = ax.collections
   joins = {
-      round(max(line.get_xdata()), 6): line.get_color()
-      for line in ax.lines
-      if len(line.get_xdata()) == 4
+      round(max(path.vertices[:, 0]), 6): matplotlib.colors.to_hex(color)
+      for path, color in zip(drawn.get_paths(), drawn.get_colors())
   }
-  assert joins == {1: style.OKABE_ITO[0], 2: "#B0B0B0", 10.5: "#B0B0B0"}
-  shown = [t.get_text() for t in ax.get_yticklabels()]
-  assert {frozenset(shown[:2]), frozenset(shown[2:])} == {
+  assert joins == {
+      1: style.OKABE_ITO[0].lower(),
+      2: "#b0b0b0",
+      10.5: "#b0b0b0",
+  }
+  names = [t.get_text() for t in ax.get_yticklabels()]
+  assert {frozenset(names[:2]), frozenset(names[2:])} == {
       *(frozenset("ab"), frozenset("cd")),
   }
-  leaves = [line for line in ax.lines if len(line.get_xdata()) == 1]
-  of_leaf = dict(zip(shown, (line.get_color() for line in leaves)))
-  for name, group in zip("abcd", (0, 0, 1, 2)):
-    assert of_leaf[name] == style.OKABE_ITO[group]
+  # Each marker lies at the name of a leaf of its group.
+  places = dict(zip(ax.get_yticks(), names))
+  found = {
+      places[y]: line.get_color() for line in ax.lines for y in line.get_ydata()
+  }
+  assert found == {
+      name: style.OKABE_ITO[group] for name, group in zip("abcd", (0, 0, 1, 2))
+  }
+  # The lowest join goes from leaf to leaf.
+  lowest = min(drawn.get_paths(), key=lambda path: path.vertices[:, 0].max())
+  assert {places[y] for y in lowest.vertices[:, 1]} == {"a", "b"}
+
+
+def test_a_chain_deeper_than_the_interpreter_s_stack():
+  fig = tree.dendrograms(
+      {"m": _distances(1.01 ** np.arange(1500))},
+      [""] * 1500,
+      np.zeros(1500, int),
+      ["g"],
+  )
+  assert len(fig.axes[0].collections[0].get_paths()) == 1499
 
 
 @pytest.mark.parametrize("k, n_groups", [(2, 1), (100, 20), (400, 60)])

@@ -35,7 +35,8 @@ def dendrograms(
 
   Args:
     distances: title -> (k, k) distances of the leaves, in one order.
-    names: (k,) of the leaves, printed for up to 150 leaves.
+    names: (k,) of the leaves, printed for up to 150 leaves; of more, the groups
+      of longer runs are.
     groups: (k,) group number of each leaf.
     group_names: name of each group.
     label: what the height of a join is, with its unit.
@@ -74,7 +75,10 @@ def dendrograms(
   for ax, (title, z) in zip(axes, links.items()):
     order = hierarchy.leaves_list(z)
     joins, join_colors = _joins(z, order, groups, colors)
-    thick = [0.9 if color == _MIXED else 1.5 for color in join_colors]
+    thin = min(1.0, 4 * step / _STEP)
+    thick = [
+        0.9 * max(thin, 0.6) if c == _MIXED else 1.5 * thin for c in join_colors
+    ]
     ax.add_collection(
         LineCollection(joins, colors=join_colors, linewidths=thick)
     )
@@ -97,10 +101,12 @@ def dendrograms(
     ax.yaxis.tick_right()
     ax.tick_params(axis="y", length=0, pad=6)
     if named:
-      shown = [style.shorten(str(names[i]), 20) for i in order]
-      ax.set_yticks(5 + 10 * np.arange(k), shown, fontsize=7)
+      places = 5 + 10 * np.arange(k)
+      shown = [str(names[i]) for i in order]
     else:
-      ax.set_yticks([])
+      places, shown = _runs(groups[order], group_names, _STEP / step)
+    shown = [style.shorten(text, 20) for text in shown]
+    ax.set_yticks(places, shown, fontsize=7)
     ax.grid(True, axis="x")
   fig.legend(
       handles=handles,
@@ -151,6 +157,17 @@ def _joins(z, order, groups, colors) -> tuple[list, list[str]]:
     )
     found.append(_MIXED if of[node] < 0 else colors[of[node]])
   return points, found
+
+
+def _runs(groups, group_names, shortest) -> tuple[list[float], list[str]]:
+  """Middle and group of the runs of leaves of one group, of long ones."""
+  edges = np.flatnonzero(np.diff(groups, prepend=-1, append=-1))
+  places, shown = [], []
+  for first, last in zip(edges[:-1], edges[1:]):
+    if last - first >= shortest:
+      places.append(5.0 * (first + last))
+      shown.append(str(group_names[groups[first]]))
+  return places, shown
 
 
 def _legend(groups, group_names) -> list[Line2D]:

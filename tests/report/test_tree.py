@@ -64,6 +64,27 @@ def test_a_chain_deeper_than_the_interpreter_s_stack():
   assert len(fig.axes[0].collections[0].get_paths()) == 1499
 
 
+def test_of_many_leaves_the_groups_are_named():
+  """Two far clouds of 100 leaves, and a lone leaf between without a name."""
+  positions = np.concatenate(
+      [np.arange(100) / 100, [50], 99 + np.arange(100) / 100]
+  )
+  groups = np.repeat([0, 1, 2], [100, 1, 100])
+  fig = tree.dendrograms(
+      {"m": _distances(positions)},
+      [""] * 201,
+      groups,
+      ["left", "lone", "right"],
+  )
+  (ax,) = fig.axes
+  names = [t.get_text() for t in ax.get_yticklabels()]
+  assert set(names) == {"left", "right"}
+  for place, name in zip(ax.get_yticks(), names):
+    color = style.OKABE_ITO[0 if name == "left" else 2]
+    of_group = [x for x in ax.lines if x.get_color() == color]
+    assert np.mean(of_group[0].get_ydata()) == place
+
+
 @pytest.mark.parametrize("k, n_groups", [(2, 1), (100, 20), (400, 60)])
 def test_draws_at_all_sizes(k, n_groups):
   rng = np.random.default_rng(0)

@@ -2,7 +2,7 @@
 
 Modules: `figures` (charts), `gallery` (triplets), `structure` (similarity
 matrices and maps), `tree` (dendrograms), `projection` (PCA, classical scaling),
-`page` (HTML), `latex` (tables), `inputs` (what a report is drawn from, on disk),
-`comparison` (the page that sets models side by side) and `evaluation` (what
-`alignet evaluate` found, by source).
+`page` (HTML), `latex` (tables), `inputs` (what a report is drawn from, on
+disk), `comparison` (the page that sets models side by side) and `evaluation`
+(what `alignet evaluate` found, by source).
 """

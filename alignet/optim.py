@@ -102,3 +102,15 @@ def averaged(opt_state: Any) -> Any | None:
     if is_ema(leaf):
       return leaf.ema_params
   return None
+
+
+def initial(opt_state: Any) -> Any | None:
+  """The initial weights that `decay_to_init` keeps, or None where none are.
+
+  Modules that it excludes have no leaves.
+  """
+  is_anchor = lambda x: hasattr(x, "init_params")
+  for leaf in jax.tree.leaves(opt_state, is_leaf=is_anchor):
+    if is_anchor(leaf):
+      return leaf.init_params
+  return None

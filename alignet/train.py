@@ -10,6 +10,9 @@ training: start the command once a process, on any number of machines that share
 the work folder, with JAX_COORDINATOR_ADDRESS=HOST:PORT (of the first),
 JAX_NUM_PROCESSES and JAX_PROCESS_ID (0, 1, …) in the environment; the last two
 may be left out where JAX knows the cluster (Slurm, Open MPI, Cloud TPU).
+
+`--dry_run` trains nothing: it prints shapes, parameters, memory and cost, and
+draws the first batch, see `alignet.dry_run`.
 """
 
 from collections.abc import Sequence
@@ -32,6 +35,7 @@ from alignet import config_files
 from alignet import files
 from alignet import optim
 from alignet import progress
+from alignet import train_step
 from alignet.errors import AlignetError
 import jax
 from jax.experimental import multihost_utils
@@ -69,7 +73,12 @@ def train(trainer: kd.train.Trainer) -> pathlib.Path | None:
     return weights
   use_compilation_cache()
   quiet_logs()
-  state, _ = trainer.train()
+  try:
+    state, _ = trainer.train()
+    if isinstance(trainer.trainstep, train_step.TrainStep):
+      trainer.trainstep.check()  # Of the last step.
+  finally:
+    trainer.checkpointer.wait_until_finished()
   params = _whole(state.params)
   averaged = optim.averaged(state.opt_state)
   averaged = None if averaged is None else _whole(averaged)
@@ -151,10 +160,15 @@ def quiet_logs() -> None:
   kauldron_utils.tqdm = types.SimpleNamespace(tqdm=bar)
 
 
-def main(argv: Sequence[str]) -> int:
-  """Runs `--cfg`; returns the exit code."""
+def main(argv: Sequence[str], *, dry: str | None = None) -> int:
+  """Runs `--cfg`, or describes it with the effort `dry`; the exit code."""
   del argv
   try:
+    if dry is not None:
+      from alignet import dry_run
+
+      print(dry_run.dry_run(_trainer(), dry))
+      return 0
     weights = train(_trainer())
   except (AlignetError, OSError) as e:
     return _fail(e)
@@ -190,12 +204,14 @@ def run(argv: Sequence[str]) -> int:
   """Entry point of `alignet train` and `python -m alignet.train`.
 
   Args:
-    argv: `--cfg=NAME` and overrides `--cfg.a.b=VALUE`.
+    argv: `--cfg=NAME` and overrides `--cfg.a.b=VALUE`; `--dry_run` or
+      `--dry_run=compile` for a description instead of a training.
 
   Returns:
     The exit code: 0 done, 2 something given cannot be used.
   """
   try:
+    argv, dry = _without_dry_run(argv)
     argv = _with_path(argv)
     join_processes()
   except AlignetError as e:
@@ -205,7 +221,7 @@ def run(argv: Sequence[str]) -> int:
   before = sys.argv
   sys.argv = argv  # Where ml_collections looks for overrides.
   try:
-    app.run(main, argv=argv, flags_parser=_parse)
+    app.run(functools.partial(main, dry=dry), argv=argv, flags_parser=_parse)
   except SystemExit as e:
     return e.code if isinstance(e.code, int) else int(e.code is not None)
   finally:
@@ -229,6 +245,18 @@ def _fail(error: Exception) -> int:
   message = " ".join(str(error).split())
   print(f"alignet train: error: {message}", file=sys.stderr)
   return 2
+
+
+def _without_dry_run(argv: Sequence[str]) -> tuple[list[str], str | None]:
+  """The other arguments, and the effort of a dry run if one is asked for."""
+  rest = [a for a in argv if a.partition("=")[0] != "--dry_run"]
+  efforts = [a.partition("=")[2] or "shapes" for a in argv if a not in rest]
+  if wrong := set(efforts) - {"shapes", "compile"}:
+    raise AlignetError(
+        "expected --dry_run, --dry_run=shapes or --dry_run=compile, found"
+        f" --dry_run={wrong.pop()}"
+    )
+  return rest, efforts[-1] if efforts else None
 
 
 def _with_path(argv: Sequence[str]) -> list[str]:

@@ -1,6 +1,8 @@
 """Metrics and writers for Kauldron trainers."""
 
+from alignet.metrics.drift import Drift
 from alignet.metrics.triplet import TripletAccuracy
+from alignet.metrics.triplet import TripletKL
 from alignet.metrics.writer import JsonlWriter
 
-__all__ = ["JsonlWriter", "TripletAccuracy"]
+__all__ = ["Drift", "JsonlWriter", "TripletAccuracy", "TripletKL"]

@@ -49,3 +49,40 @@ class TripletAccuracy(kd.metrics.Metric):
     correct = (s[..., 0] == top[..., 0]) / jnp.sum(s == top, axis=-1)
     correct = jnp.where(jnp.isfinite(s).all(axis=-1), correct, jnp.nan)
     return self.State.from_values(values=correct)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=True)
+class TripletKL(kd.metrics.Metric):
+  """KL(teacher || student) of the choice probabilities, in nats.
+
+  What the student would add, a triplet, to the code length of the teacher's
+  answers; whatever loss is trained on.
+
+  Attributes:
+    tau: temperature that divides the student's dot products.
+    target_tau: temperature that divides the teacher's similarities.
+    embeddings: key of the [*b, 3, d] embeddings, the odd one last.
+    similarities: key of the [*b, 3] teacher similarities [s01, s02, s12].
+  """
+
+  tau: float = 100.0
+  target_tau: float = 1.0
+
+  embeddings: kontext.Key = "preds.triplet_logits"
+  similarities: kontext.Key = "batch.similarities"
+
+  @flax.struct.dataclass
+  class State(kd.metrics.AverageState):
+    """Mean over triplets."""
+
+  def get_state(
+      self,
+      embeddings: Float[Array, "*b 3 d"],
+      similarities: Float[Array, "*b 3"],
+  ) -> State:
+    student = similarity.pair_similarities(embeddings)
+    values = similarity.kl_divergence(
+        similarity.log_choice_probabilities(similarities / self.target_tau),
+        similarity.log_choice_probabilities(student / self.tau),
+    )
+    return self.State.from_values(values=values)

@@ -3,6 +3,8 @@ from alignet.errors import AlignetError
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import special
+from scipy import stats
 
 
 def _accuracy(z, kind="dot"):
@@ -60,3 +62,19 @@ def test_what_is_not_finite_is_an_error_when_computed(bad):
   state = metrics.TripletAccuracy().get_state(embeddings=jnp.asarray(z))
   with pytest.raises(AlignetError, match="learning rate"):
     state.finalize().compute()
+
+
+@pytest.mark.parametrize("tau, target_tau", [(1.0, 1.0), (7.0, 0.5)])
+def test_kl_in_nats(tau, target_tau):
+  rng = np.random.default_rng(0)
+  z, s = rng.normal(size=(20, 3, 4)), rng.normal(size=(20, 3))
+  ours = np.stack(
+      [(z[:, a] * z[:, b]).sum(-1) for a, b in ((0, 1), (0, 2), (1, 2))], 1
+  )
+  p = special.softmax(s / target_tau, axis=1)
+  q = special.softmax(ours / tau, axis=1)
+  wanted = stats.entropy(p, q, axis=1).mean()
+  state = metrics.TripletKL(tau=tau, target_tau=target_tau).get_state(
+      embeddings=jnp.asarray(z), similarities=jnp.asarray(s)
+  )
+  assert float(state.finalize().compute()) == pytest.approx(wanted, rel=1e-5)

@@ -22,10 +22,11 @@ _ROWS = (
     ("alignet.release",),
     ("alignet.pipeline",),
     ("alignet.train",),
+    ("alignet.dry_run",),
     ("alignet.collect",),
     # These two meet in transform.npz, nowhere else.
     ("uncertainty_distillation", "response_generation"),
-    ("alignet.evals", "alignet.export", "alignet.report"),
+    ("alignet.doctor", "alignet.evals", "alignet.export", "alignet.report"),
     ("alignet.representations",),
     ("alignet.testing",),
     (
@@ -33,9 +34,9 @@ _ROWS = (
         "alignet.losses",
         "alignet.metrics",
         "alignet.models",
-        "alignet.optim",
         "alignet.train_step",
     ),
+    ("alignet.optim",),
     # From here on neither TensorFlow, Flax nor Kauldron.
     ("alignet.triplet_verify",),
     (

@@ -6,12 +6,22 @@ HELP = "train a model from a Kauldron config (--cfg=NAME --cfg.workdir=DIR)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Nothing: everything after the command goes to the config."""
-  del parser
+  """Adds the one flag; all else after the command goes to the config."""
+  parser.add_argument(
+      "--dry_run",
+      nargs="?",
+      const="shapes",
+      metavar="EFFORT",
+      help=(
+          "train nothing: print shapes, parameters, memory and cost, draw the"
+          " first batch into the workdir; EFFORT=compile compiles a large model"
+      ),
+  )
 
 
 def run(args: argparse.Namespace) -> int:
   """Hands over to `alignet.train`."""
   from alignet import train  # pylint: disable=g-import-not-at-top
 
-  return train.run(args.overrides)
+  dry_run = [f"--dry_run={args.dry_run}"] * (args.dry_run is not None)
+  return train.run([*args.overrides, *dry_run])

@@ -1,12 +1,14 @@
 """Evaluations: of stored representations, and along Kauldron trainings.
 
 Submodules load on first use: `hierarchy`, `levels`, `rdms`, `stored`,
-`usefulness` need neither jax nor Kauldron; `in_training` and `trials` do.
+`usefulness` need neither jax nor Kauldron; `change`, `in_training` and `trials`
+do.
 """
 
 import importlib
 
 _SUBMODULES = (
+    "change",
     "hierarchy",
     "in_training",
     "levels",
@@ -16,6 +18,7 @@ _SUBMODULES = (
     "usefulness",
 )
 _NAMES = {
+    "ChangeEvaluator": "change",
     "ClassesEvaluator": "in_training",
     "LevelsEvaluator": "in_training",
     "RdmEvaluator": "in_training",

@@ -1,7 +1,7 @@
 """Entry point of the console script: picks the subcommand, reports errors.
 
-Exit codes: 0 done, 1 a check did not hold (`verify`, `run`), 2 something given
-cannot be used (one sentence on stderr), 130 interrupted.
+Exit codes: 0 done, 1 a check did not hold (`verify`, `run`, `doctor`), 2
+something given cannot be used (one sentence on stderr), 130 interrupted.
 """
 
 import argparse
@@ -29,6 +29,7 @@ COMMANDS = (
     "teach",
     "budget",
     "train",
+    "doctor",
     "evaluate",
     "compare",
     "export",

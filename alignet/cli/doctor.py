@@ -1,0 +1,102 @@
+"""`alignet doctor`: does an installation, or a port, train as it should?"""
+
+import argparse
+import pathlib
+import sys
+
+HELP = (
+    "compare the training of this installation, or of a port, with reference"
+    " curves and name the likely mistake"
+)
+
+_FILES = ("weights.safetensors", "data.npz", "reference.json")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags of `alignet doctor`."""
+  group = parser.add_mutually_exclusive_group()
+  group.add_argument(
+      "--check",
+      metavar="CURVE",
+      help=(
+          "a port's numbers: JSON with `losses` and `gradient_norms` of the ten"
+          " steps, and `overfit`, the mean loss of each pass, if there is one"
+      ),
+  )
+  group.add_argument(
+      "--write",
+      metavar="DIR",
+      help="write weights, data and reference for a port into a new folder",
+  )
+  group.add_argument(
+      "--make",
+      metavar="DIR",
+      help="compute weights, data, reference and all mistakes' curves anew",
+  )
+
+
+def run(args: argparse.Namespace) -> int:
+  """Prints what was found; 1 where a curve differs."""
+  if args.write or args.make:
+    _write(pathlib.Path(args.write or args.make), make=bool(args.make))
+    return 0
+  from alignet import doctor
+  from alignet.errors import AlignetError
+
+  if args.check:
+    curves = _read(args.check)
+  else:
+    curves = doctor.curves.run() | {"overfit": doctor.curves.overfit()}
+  verdicts = {}
+  try:
+    if "losses" in curves:
+      verdicts["ten steps"] = doctor.check(
+          curves["losses"], curves.get("gradient_norms")
+      )
+    if "overfit" in curves:
+      verdicts["1,000 triplets"] = doctor.check_overfit(curves["overfit"])
+  except ValueError as e:  # It needs nothing of alignet, not even its error.
+    raise AlignetError(f"{args.check}: {e}") from e
+  for name, verdict in verdicts.items():
+    print(f"{name}: {verdict.text}")
+  return int(not all(v.agrees for v in verdicts.values()))
+
+
+def _write(out: pathlib.Path, *, make: bool) -> None:
+  from alignet import files
+
+  with files.atomic_directory(out) as folder:
+    if make:
+      from alignet.doctor import making
+
+      making.make(folder)
+    else:
+      from alignet import doctor
+
+      for name in _FILES:
+        with files.atomic_write(folder / name) as f:
+          f.write((doctor.FOLDER / name).read_bytes())
+  print(f"{out} written", file=sys.stderr)
+
+
+def _read(path: str) -> dict[str, list[float]]:
+  """A port's curves.
+
+  Raises:
+    AlignetError: not such a file.
+  """
+  from alignet import files
+  from alignet.errors import AlignetError
+
+  curves = files.read_json(path)
+  known = ("losses", "gradient_norms", "overfit")
+  expected = (
+      f"{path}: expected a JSON object with the lists losses (and"
+      " gradient_norms) of the ten steps, overfit, or both"
+  )
+  if not isinstance(curves, dict) or not {"losses", "overfit"} & set(curves):
+    raise AlignetError(expected)
+  try:
+    return {k: [float(x) for x in curves[k]] for k in known if k in curves}
+  except (TypeError, ValueError) as e:
+    raise AlignetError(f"{expected}; {e}") from e

@@ -1,0 +1,57 @@
+"""Writes the files that the doctor compares with."""
+
+import pathlib
+
+from alignet import files
+from alignet.doctor import curves
+from alignet.doctor import fixture
+from alignet.doctor import mistakes
+from alignet.doctor.checking import FOLDER
+from alignet.models import checkpoints
+
+TOLERANCE = {"losses": 1e-3, "gradient_norms": 5e-3, "overfit": 0.15}
+"""Relative. In float64, and in PyTorch, the ten losses come out within a tenth
+of it; of TF32, bfloat16 and a wrong epsilon no such thing can be said."""
+
+
+def make(folder: files.Path = FOLDER) -> None:
+  """Writes weights.safetensors, data.npz and reference.json, replacing them."""
+  folder = pathlib.Path(folder)
+  folder.mkdir(parents=True, exist_ok=True)
+  checkpoints.save(
+      folder / "weights.safetensors",
+      fixture.model(),
+      fixture.draw_weights(),
+      overwrite=True,
+  )
+  files.save_npz(
+      folder / "data.npz", fixture.draw_data(), overwrite=True, compress=True
+  )
+  files.write_json(folder / "reference.json", measure(), overwrite=True)
+
+
+def measure() -> dict:
+  """All curves, of this installation and the shipped weights and data."""
+  return {
+      "recipe": {
+          "loss": "jsd",
+          "tau": curves.TAU,
+          "target_tau": 1.0,
+          "batch_size": fixture.BATCH,
+          "learning_rates": list(curves.RATES),
+          "adam": {"b1": 0.9, "b2": 0.999, "epsilon": 1e-8},
+          "decay_to_init": curves.DECAY / sum(curves.RATES),
+      },
+      "tolerance": TOLERANCE,
+      "curve": curves.run(),
+      "mistakes": {
+          name: {"sentence": sentence, **curves.run(port)}
+          for name, (sentence, port) in mistakes.MISTAKES.items()
+      },
+      "overfit": {
+          "learning_rate": curves.OVERFIT_RATE,
+          "batch_size": curves.OVERFIT_BATCH,
+          "passes": curves.OVERFIT_EPOCHS,
+          "losses": curves.overfit(),
+      },
+  }

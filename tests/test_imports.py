@@ -48,7 +48,7 @@ _ROWS = (
     ("alignet.similarity",),
     ("alignet.triplets",),
     ("alignet.npz_cache",),
-    ("alignet.config_files", "alignet.npz_stream"),
+    ("alignet.config_files", "alignet.folders", "alignet.npz_stream"),
     ("alignet.files", "alignet.kernels"),
     ("alignet.errors", "alignet.parallel", "alignet.progress"),
     ("alignet.zip_writer",),

@@ -5,9 +5,9 @@ import pathlib
 from typing import Any
 
 from alignet import files
+from alignet import folders
 from alignet import triplet_io
 from alignet.collect import figures
-from alignet.collect import folders
 from alignet.collect import mine
 from alignet.collect import stimuli
 from alignet.collect import tables
@@ -64,7 +64,7 @@ def write_pairs(
     AlignetError: it is something else; directories of different images, no
       such level, and what `mine.pairs` and `stimuli.find` raise.
   """
-  folders.check(out, PAIRS, overwrite=overwrite)
+  _check(out, PAIRS, overwrite)
   model = stored.open_model(representations, transform=transform)
   other = stored.open_model(baseline, transform=baseline_transform)
   if model.filenames.tolist() != other.filenames.tolist():
@@ -144,7 +144,7 @@ def write_triplets(
     AlignetError: it is something else; files of different images, and what
       `mine.triplets` and `stimuli.find` raise.
   """
-  folders.check(out, TRIPLETS, overwrite=overwrite)
+  _check(out, TRIPLETS, overwrite)
   model, other = triplet_io.open(responses), triplet_io.open(baseline)
   found = mine.triplets(
       model.indices,
@@ -215,6 +215,10 @@ def pixels(
   small = {k: records.pixels(one, _SHOWN_SIDE) for k, one in found.items()}
   shown = np.stack([small[name] for name in names.ravel().tolist()])
   return shown.reshape(*names.shape, *shown.shape[1:])
+
+
+def _check(out: files.Path, name: str, overwrite: bool) -> None:
+  folders.check(out, META, '"sha256": ', (name, GALLERY), overwrite=overwrite)
 
 
 def _write(

@@ -20,7 +20,7 @@ import re
 from typing import Any
 
 from alignet import files
-from alignet.collect import folders
+from alignet import folders
 from alignet.collect import stimuli
 from alignet.collect import tables
 from alignet.collect.settings import NameBy
@@ -31,6 +31,8 @@ INDEX = "index.html"
 NAMES = "names.txt"
 ITEMS = "items.csv"
 META = "meta.json"
+
+_OTHERS = (INDEX, NAMES, ITEMS, f"images/{'?' * 20}.???")
 
 MAX_EMBEDDED = 100 * 2**20
 """Bytes of images that a page carries inside; more are slow to open."""
@@ -66,11 +68,11 @@ def write(
 
   Raises:
     OutputExistsError: the folder exists.
-    AlignetError: it exists and is no page; an image that is not there, two
-      images of one name in a row, more trials than items, images that are too
-      large to be inside.
+    AlignetError: it exists and is no page, or holds other files; an image that
+      is not there, two images of one name in a row, more trials than items,
+      images that are too large to be inside.
   """
-  folders.check(out, INDEX, overwrite=overwrite)
+  folders.check(out, META, '"page": ', _OTHERS, overwrite=overwrite)
   columns = tables.IMAGES[: settings.size]
   shown = [[row[column] for column in columns] for row in items]
   if (settings.trials or 0) > len(items):

@@ -6,6 +6,9 @@ from typing import Any
 
 UNKNOWN = "not given"
 
+PARITY = "- Parity: "
+"""How its line begins that no other README has."""
+
 
 def card(
     *,
@@ -39,7 +42,7 @@ def card(
           f"- Base model: {base}",
           f"- Data: {data}",
           f"- Licence: {licence}",
-          f"- Parity: {parity}",
+          f"{PARITY}{parity}",
           "",
           "## Use",
           "",

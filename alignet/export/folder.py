@@ -5,10 +5,20 @@ import pathlib
 from typing import Any, NamedTuple
 
 from alignet import files
+from alignet import folders
 from alignet.export import card as card_lib
 from alignet.export import serving
 from alignet.models import checkpoints
 from alignet.models.vision_model import VisionModel
+
+_CARD = "README.md"
+
+_OTHERS = (
+    *("*.safetensors", "config.json", "preprocessor_config.json"),
+    *("saved_model.pb", "fingerprint.pb", "variables/variables.*"),
+    "model.onnx*",
+)
+"""What the writers write, whichever it is."""
 
 
 class Written(NamedTuple):
@@ -56,8 +66,10 @@ def export(
 
   Raises:
     OutputExistsError: the folder exists.
-    AlignetError: what the writer raises.
+    AlignetError: it is no export, or holds other files; what the writer
+      raises.
   """
+  folders.check(out, _CARD, card_lib.PARITY, _OTHERS, overwrite=overwrite)
   model = serving.with_grid(model, params)
   with files.atomic_directory(out, overwrite=overwrite) as folder:
     written = write(folder, model, params)
@@ -67,6 +79,6 @@ def export(
         usage=written.usage,
         **card,
     )
-    with files.atomic_write(folder / "README.md") as f:
+    with files.atomic_write(folder / _CARD) as f:
       f.write(text.encode())
   return written.difference

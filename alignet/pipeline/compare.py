@@ -7,7 +7,7 @@ import pathlib
 from typing import Any
 
 from alignet import files
-from alignet.collect import folders
+from alignet import folders
 from alignet.collect import mined
 from alignet.data import labels as labels_lib
 from alignet.data import trials as trials_lib
@@ -84,7 +84,7 @@ def write(
     AlignetError: it is something else; scores of other representations, models
       of different images, levels or images that are not there.
   """
-  folders.check(out, RESULTS, overwrite=overwrite)
+  folders.check(out, RESULTS, '"names": ', (PAGE, TABLES), overwrite=overwrite)
   result = files.read_json(inputs.scores)
   if not isinstance(result, Mapping):
     raise AlignetError(f"{inputs.scores}: expected a JSON object")

@@ -263,6 +263,39 @@ def test_nothing_else_is_replaced(
   assert (tmp_path / "mine" / "thesis.tex").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (
+            *("pairs", "--representations=student", "--baseline=base"),
+            "--level=basic",
+        ),
+        ("triplets", "--responses=aligned.npz", "--baseline=untransformed.npz"),
+        (
+            *("page", "--triplets=aligned.npz", "--source=folder:images"),
+            *("--beside", "--trials=1"),
+        ),
+    ],
+)
+def test_its_own_kind_is_replaced_and_nothing_in_it(
+    world, tmp_path, monkeypatch, capsys, arguments
+):
+  monkeypatch.chdir(world)
+  out = tmp_path / "out"
+  again = (*arguments, f"--out={out}", "--overwrite")
+  assert _run(*again) == 0
+  assert _run(*again) == 0
+  capsys.readouterr()
+  (out / "answers").mkdir()
+  (out / "answers" / "anna.csv").touch()
+  assert "holds answers/anna.csv" in _error(capsys, *again)
+  assert (out / "answers" / "anna.csv").exists()
+  # A folder that only has files of the same names, such as a web site.
+  (out / "answers" / "anna.csv").unlink()
+  (out / "meta.json").write_text("{}")
+  assert "it is not replaced" in _error(capsys, *again)
+
+
 def test_texts_from_files_and_ratings_as_json(world, tmp_path):
   (tmp_path / "thanks.txt").write_text("Send it to Ada.\n\nThe end.")
   (tmp_path / "p.csv").write_text("image1,image2\nc000/000.png,c006/003.png\n")

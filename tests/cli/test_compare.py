@@ -176,7 +176,10 @@ def test_replaces_its_own_kind_only(world, capsys):
   assert cli.main(args) == 2
   assert "is no folder with comparison.json" in capsys.readouterr().err
   assert (world / "out" / "thesis.txt").exists()
-  (world / "out" / "thesis.txt").rename("out/comparison.json")
+  (world / "out" / "comparison.json").write_text('{"names": []}')
+  assert cli.main(args) == 2
+  assert "holds thesis.txt" in capsys.readouterr().err
+  (world / "out" / "thesis.txt").unlink()
   pages = []
   for _ in range(2):
     _run(*args)

@@ -96,6 +96,24 @@ def test_ours_keeps_the_heads_and_a_card_tells(tmp_path):
     folder.export(out, export.write_safetensors, model, params, title="mine")
 
 
+def test_only_an_export_is_replaced(tmp_path):
+  _, model, params = _make("siglip-b16")
+
+  def write(writer, out):
+    folder.export(out, writer, model, params, title="x", overwrite=True)
+
+  out = tmp_path / "out"
+  for writer in (export.write_safetensors, export.write_huggingface):
+    write(writer, out)
+  (tmp_path / "README.md").write_text("my models")
+  with pytest.raises(AlignetError, match="README.md of ours; it is not repl"):
+    write(export.write_safetensors, tmp_path)
+  (out / "notes.txt").touch()
+  with pytest.raises(AlignetError, match="holds notes.txt"):
+    write(export.write_safetensors, out)
+  assert (out / "notes.txt").exists() and (out / "config.json").exists()
+
+
 @pytest.mark.parametrize(
     "name, fields, message",
     [

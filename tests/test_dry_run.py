@@ -123,11 +123,8 @@ def test_full_size_is_not_compiled(monkeypatch):
   from alignet import config_files
 
   monkeypatch.setattr(dry_run, "_compiled", None)  # It would be called.
-  cfg = config_files.load(
-      # One block is traced instead of twelve.
-      "student/siglip_b",
-      ["workdir=x", "model.backbone.scan=True"],
-  )
+  cfg = config_files.load("student/siglip_b", ["workdir=x"])
+  cfg.model.backbone.scan = True  # One block is traced instead of twelve.
   cfg.init_transform = None
   cfg.evals = {}
   trainer = konfig.resolve(cfg)

@@ -37,9 +37,10 @@ def read(
 ) -> list[Stimulus]:
   """Reads images by name.
 
-  JPEG and PNG files are kept as they are, unless a size is given; a note in
-  them that the camera was turned counts for nothing, as in `alignet extract`:
-  people and models see the same.
+  JPEG and PNG files are kept as they are, unless a size is given, but for the
+  notes of a camera in them. That it was turned counts for nothing, as in
+  `alignet extract`: people and models see the same. (Browsers turn images of a
+  page on a disk whatever its style says.) Where it was is nobody's business.
 
   Args:
     source: as for `alignet extract`: `folder:PATH`, `images:PATH`, or
@@ -102,6 +103,27 @@ def _file(folder: pathlib.Path, name: str) -> records.Record:
   return records.Record(filename=name, image=content, ids={})
 
 
+def _without_exif(content: bytes) -> bytes:
+  """A JPEG or PNG without Exif and XMP; the pixels are the same bytes."""
+  jpeg = content.startswith(_JPEG)
+  at = len(_JPEG) - 1 if jpeg else len(_PNG)
+  kept = [content[:at]]
+  while at + 4 <= len(content):
+    if jpeg:
+      name = content[at : at + 2]
+      size = 2 + int.from_bytes(content[at + 2 : at + 4])
+      # Segments end where the scan starts; what is none is left as it is.
+      if name[0] != 0xFF or name in (b"\xff\xff", b"\xff\xda"):
+        break
+    else:
+      name = content[at + 4 : at + 8]
+      size = 12 + int.from_bytes(content[at : at + 4])
+    if name not in (b"\xff\xe1", b"eXIf"):
+      kept.append(content[at : at + size])
+    at += size
+  return b"".join(kept) + content[at:]
+
+
 def _stimulus(record: records.Record, size: int | None) -> Stimulus:
   import cv2  # pylint: disable=g-import-not-at-top
 
@@ -120,6 +142,8 @@ def _stimulus(record: records.Record, size: int | None) -> Stimulus:
     quality = (cv2.IMWRITE_JPEG_QUALITY, 95) if suffix == ".jpg" else ()
     _, encoded = cv2.imencode(suffix, image[..., ::-1], quality)
     content = encoded.tobytes()
+  else:
+    content = _without_exif(content)
   return Stimulus(
       media_type="image/jpeg" if suffix == ".jpg" else "image/png",
       suffix=suffix,

@@ -5,6 +5,7 @@ import hashlib
 import html.parser
 import json
 import re
+import zlib
 
 from alignet.collect import page
 from alignet.collect import stimuli
@@ -213,6 +214,34 @@ def test_images_that_browsers_do_not_show_become_png(folder):
   assert same.content == (folder / "images" / "c.png").read_bytes()
 
 
+def _turned(content, turn=6):
+  """The same JPEG or PNG with a note that the camera was turned."""
+  tiff = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0"
+  tiff += bytes([turn, 0, 0, 0, 0, 0, 0, 0])
+  if content.startswith(b"\xff\xd8"):
+    tiff = b"Exif\0\0" + tiff
+    note = b"\xff\xe1" + (len(tiff) + 2).to_bytes(2, "big") + tiff
+    return content[:2] + note + content[2:]
+  chunk = b"eXIf" + tiff
+  note = len(tiff).to_bytes(4, "big") + chunk
+  note += zlib.crc32(chunk).to_bytes(4, "big")
+  return content[:33] + note + content[33:]
+
+
+def test_a_turned_camera_counts_for_nothing(folder):
+  pixels = np.random.default_rng(1).integers(0, 256, (30, 60, 3), np.uint8)
+  source = f"folder:{folder / 'images'}"
+  for name in ("b.jpg", "c.png"):
+    path = folder / "images" / name
+    cv2.imwrite(str(path), pixels)
+    plain = path.read_bytes()
+    path.write_bytes(_turned(plain))
+    # Not vacuous: OpenCV, unless told otherwise, turns it.
+    assert cv2.imread(str(path)).shape == (60, 30, 3)
+    (found,) = stimuli.read(source, [name])
+    assert found.content == plain
+
+
 def test_an_image_store_with_a_name_twice(folder):
   pixels = np.random.default_rng(2).integers(0, 256, (3, 8, 8, 3), np.uint8)
   store = images.ImageStore(
@@ -271,6 +300,26 @@ def test_names_that_cannot_be(folder):
     )
   with pytest.raises(AlignetError, match="broken.png .*cannot be decoded"):
     _write(folder, items=[{**_ITEMS[0], "image3": "ape/broken.png"}])
+
+
+@pytest.mark.parametrize(
+    "path, name_by",
+    [("a .png", "stem"), (" d.png", "path"), ("a//b.png", "folder")],
+)
+def test_names_that_a_list_of_names_cannot_hold(folder, path, name_by):
+  """Found before people answer: readers strip the lines of names.txt."""
+  (folder / "images" / "a").mkdir()
+  (folder / "images" / path).write_bytes(
+      (folder / "images" / _NAMES[0]).read_bytes()
+  )
+  with pytest.raises(AlignetError, match="name without blanks around it"):
+    _write(folder, items=[{**_ITEMS[0], "image3": path}], name_by=name_by)
+
+
+@pytest.mark.parametrize("name", ["consent", "thanks", "title"])
+def test_texts_that_are_left_empty(name):
+  found = Settings(kind="pairs", **{name: ""}).text(name)
+  assert bool(found) == (name == "title")
 
 
 def test_nothing_is_overwritten_and_nothing_too_large(folder, monkeypatch):

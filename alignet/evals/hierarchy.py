@@ -14,11 +14,22 @@ import numpy as np
 ACROSS = "across"
 """Pairs of images that share no class at any level."""
 
+MIN_CLASSES = 8
+"""With fewer, draws of classes say more of k than of the models: a resample
+holds pairs of one class too often, by 1/k."""
+
 
 def check_levels(levels: Sequence[str]) -> None:
-  """Fails where names of levels are unknown or twice there."""
+  """Fails where names of levels are unknown, twice there or out of order."""
   unknown = [level for level in levels if level not in labels_lib.LEVELS]
-  if unknown or not levels or len(set(levels)) < len(levels):
+  # A concept is beside the others, and may be finer than any of them.
+  nested = [x for x in labels_lib.LEVELS if x in levels and x != "concept"]
+  if (
+      unknown
+      or not levels
+      or len(set(levels)) < len(levels)
+      or nested != [x for x in levels if x != "concept"]
+  ):
     raise AlignetError(
         "--hierarchy: expected some of"
         f" {', '.join(labels_lib.LEVELS)}, from fine to coarse and each once,"
@@ -50,7 +61,7 @@ def on_hierarchy(
     relative distance and interval, None where there is no such pair. With a
     baseline also `cka/biased` and `cka/unbiased`, of all images' raw features.
     And details: levels, classes, images, left_out (images without a class at
-    one of the levels).
+    one of the levels), and no_intervals: why, with fewer than `MIN_CLASSES`.
 
   Raises:
     AlignetError: unknown levels, or levels that the labels lack; fewer than two
@@ -64,11 +75,12 @@ def on_hierarchy(
           f" {level!r}; found {', '.join(model.labels) or 'none'}"
       )
   tree = hierarchy.tree([model.labels[level].ids for level in levels])
+  few = len(tree.shared) < MIN_CLASSES
   weights = (
       hierarchy.resample(
           tree, rng=np.random.default_rng(seed), resamples=resamples
       )
-      if resamples
+      if resamples and not few
       else None
   )
   ours = _values(model, tree, weights)
@@ -96,6 +108,11 @@ def on_hierarchy(
       "images": int((tree.classes >= 0).sum()),
       "left_out": int((tree.classes < 0).sum()),
   }
+  if few and resamples:
+    details["no_intervals"] = (
+        f"{len(tree.shared)} classes are too few to draw from; at least"
+        f" {MIN_CLASSES} are needed"
+    )
   return scores, details
 
 
@@ -113,6 +130,7 @@ def _score(mean: float, draws: np.ndarray) -> dict[str, Any]:
   out = {"mean": _finite(mean)}
   if found := hierarchy.interval(mean, draws):
     out |= {"se": found.se, "low": found.low, "high": found.high}
+    out["skipped"] = found.skipped
   return out
 
 

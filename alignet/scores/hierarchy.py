@@ -108,8 +108,8 @@ def relative_distances(
 
   Returns:
     (L + 1,) float64, or (r, L + 1) with weights: from the finest level on,
-    across all levels last. NaN where a level has no pairs, or all images are
-    alike.
+    across all levels last. NaN where a level has no pairs, all images are
+    alike, or weights leave a single class, within which all is 1.
 
   Raises:
     AlignetError: not a row of features an image.
@@ -120,6 +120,7 @@ def relative_distances(
   with np.errstate(invalid="ignore", divide="ignore"):
     overall = sums.sum(axis=1, keepdims=True) / n.sum(axis=1, keepdims=True)
     relative = sums / n / overall
+  relative[(given > 0).sum(axis=1) < 2] = np.nan
   return relative[0] if weights is None else relative
 
 

@@ -63,6 +63,8 @@ def test_a_change_has_the_paper_s_signs():
     assert score["low"] <= score["mean"] <= score["high"]
     change = score["difference"]
     assert change["mean"] == pytest.approx(score["mean"] - score["baseline"])
+  # In one draw all classes share a superordinate.
+  assert [score["skipped"] for score in (within, across)] == [0, 1]
   assert 0 < scores["cka/unbiased"]["mean"] < 1
 
 
@@ -87,12 +89,22 @@ def test_a_level_without_pairs_and_a_collapsed_model_are_undefined():
   assert scores["cka/biased"]["mean"] is None
 
 
+def test_few_classes_have_no_intervals():
+  """Draws of two or four classes are often of one, or of few pairs."""
+  for levels in (("superordinate",), ("basic", "superordinate")):
+    model = _model(_features(1), levels=levels)
+    scores, details = hierarchy.on_hierarchy(model, levels, resamples=50)
+    assert scores["hierarchy/across"].keys() == {"mean", "n"}
+    assert f"{2 * len(levels)} classes are too few" in details["no_intervals"]
+
+
 @pytest.mark.parametrize(
     "levels, message",
     [
         (("family",), "--hierarchy: expected some of subordinate, basic"),
         (("basic", "basic"), "each once, found basic,basic"),
         ((), "found none"),
+        (("superordinate", "basic"), "found superordinate,basic"),
         (("basic",), "no labels of the level 'basic'; found subordinate"),
     ],
 )

@@ -101,6 +101,16 @@ def test_weights_repeat_classes():
   np.testing.assert_allclose(found[0], wanted, rtol=1e-10)
 
 
+def test_draws_of_one_class_do_not_count():
+  x = np.random.default_rng(0).normal(size=(20, 3))
+  tree = hierarchy.tree([np.repeat([0, 1], 10)])
+  draws = hierarchy.relative_distances(
+      x, tree, kind="dot", weights=np.array([[2.0, 0], [1, 1], [0, 2], [1, 1]])
+  )
+  assert np.isfinite(draws).all(axis=1).tolist() == [False, True] * 2
+  assert hierarchy.interval(1.0, draws[:, 0]).skipped == 2
+
+
 def test_interval_covers_the_mean_of_many_classes():
   """Classes drawn from one law: 95 % intervals hold the law's value."""
   rng = np.random.default_rng(6)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+_THINGS = ("human", "things")
+
 
 def text(of_set: Sequence[str], key: str, details: Mapping[str, Any]) -> str:
   """What stands beside a score in a table, "" where nothing is known.
@@ -35,13 +37,25 @@ def text(of_set: Sequence[str], key: str, details: Mapping[str, Any]) -> str:
 def bound(
     of_set: Sequence[str], key: str, details: Mapping[str, Any]
 ) -> float | None:
-  """What no model passes on average, for the dot plot."""
-  if key == "accuracy":
+  """What no model passes on average, for the dot plot.
+
+  None for choices of which only the repeatedly answered have a bound: a model
+  may pass that in the others.
+  """
+  if key == "accuracy" and tuple(of_set) != _THINGS:
     return _answers(of_set, details).get("bayes_bound")
   if key == "spearman":
     of_rdm = details.get("/".join(of_set)) or {}
     return (of_rdm.get("mean_ceiling") or {}).get("bound")
   return None
+
+
+def rows(of_set: Sequence[str], details: Mapping[str, Any]) -> str:
+  """Of which triplets a ceiling is, where not of all of them; else ""."""
+  n = _answers(of_set, details).get("stimuli")
+  if tuple(of_set) != _THINGS or n is None:
+    return ""
+  return f", both on the {n:,} triplets answered repeatedly alone"
 
 
 def _answers(of_set, details) -> Mapping[str, Any]:

@@ -236,7 +236,11 @@ def _table(name, scores, details, names) -> page.Table:
     if any("low" not in s and "se" in s for s in scores.values()):
       caption += ", normal ones of the standard error over images"
     caption += "."
-  said = [what for key, what in _CEILINGS.items() if beside.get(key)]
+  said = [
+      what + (ceilings.rows(name, details) if key == "accuracy" else "")
+      for key, what in _CEILINGS.items()
+      if beside.get(key)
+  ]
   if said:
     caption += f" Ceiling: {'; '.join(said)}."
   return page.Table(header=header, rows=rows, caption=caption)

@@ -1,6 +1,7 @@
 """Tables and figures of an evaluation's scores, as JSON holds them."""
 
 from alignet.errors import AlignetError
+from alignet.report import ceilings
 from alignet.report import evaluation
 from alignet.report import latex
 from alignet.report import page
@@ -62,7 +63,11 @@ def _result():
               }
           },
           "human/things": {
-              "ceilings": {"bayes_bound": 0.7, "leave_one_out": 0.6}
+              "ceilings": {
+                  "bayes_bound": 0.7,
+                  "leave_one_out": 0.6,
+                  "stimuli": 1000,
+              }
           },
       },
   }
@@ -109,6 +114,13 @@ def test_cells_and_ceilings():
   assert rows["response_time"][:3] == ["undefined", "0.100", "undefined"]
   things = {r[0]: r for r in tables["human/things"].rows}["accuracy"]
   assert things == ["accuracy", "0.500", "bound 0.700, others 0.600", "3"]
+  caption = tables["human/things"].caption
+  assert "on the 1,000 triplets answered repeatedly alone" in caption
+  assert "repeatedly" not in coarse.caption
+  details = _result()["details"]
+  assert ceilings.bound(("human", "things"), "accuracy", details) is None
+  of_level = ("human", "levels", "coarse")
+  assert ceilings.bound(of_level, "accuracy", details) == 0.8
   king = {r[0]: r for r in tables["human/king2019"].rows}
   assert king["spearman"][4] == "bound 0.900"
   assert king["subjects_spearman"][2:5] == [

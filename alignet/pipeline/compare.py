@@ -100,9 +100,8 @@ def write(
     parts.append(class_figures.section(ordered, levels))
   if model and baseline and inputs.source:
     for kind, found in _galleries(model, baseline, levels, inputs).items():
-      if found:
-        parts.append(found.section)
-        shown[kind] = found.items
+      parts.append(found.section)
+      shown[kind] = found.items
   parts.append(comparison.provenance(result.get("meta")))
   with files.atomic_directory(out, overwrite=overwrite) as folder:
     page.write(
@@ -170,13 +169,7 @@ def _models(inputs: Inputs, result):
     if path is None:
       out.append(None)
       continue
-    scored = (meta.get("representations") or {}).get(key) or {}
-    held = files.read_json(pathlib.Path(path) / "meta.json")
-    if scored and scored.get("sha256") != held.get("sha256"):
-      raise AlignetError(
-          f"{inputs.scores} was computed on other {key} than {path}; give those"
-          " it was computed on, or evaluate again"
-      )
+    _check_scored(inputs.scores, meta, key, pathlib.Path(path), transform)
     out.append(stored.open_model(path, transform=transform, kind=kind))
   model, baseline = out
   if baseline and not model:
@@ -187,6 +180,31 @@ def _models(inputs: Inputs, result):
         " or in another order; extract both from the same source"
     )
   return model, baseline
+
+
+def _check_scored(scores, meta, key, path, transform) -> None:
+  """Fails on what is known to be something else than what was scored."""
+  if (scored := meta.get("representations")) is not None:
+    if key not in scored:
+      raise AlignetError(
+          f"{scores} was computed without {key}; leave {path} out, or evaluate"
+          " again"
+      )
+    held = files.read_json(path / "meta.json")
+    if scored[key].get("sha256") != held.get("sha256"):
+      raise AlignetError(
+          f"{scores} was computed on other {key} than {path}; give those it was"
+          " computed on, or evaluate again"
+      )
+  if (hashes := meta.get("sha256")) is not None:
+    name = "baseline_transform" if key == "baseline" else "transform"
+    wanted = hashes.get(name)
+    if wanted != (files.sha256(transform) if transform else None):
+      raise AlignetError(
+          f"--{name}: {scores} was computed"
+          f" {'with another' if wanted else 'without one'}, found"
+          f" {transform or 'none'}; give it as `alignet evaluate` got it"
+      )
 
 
 def _is_paired(result) -> bool:

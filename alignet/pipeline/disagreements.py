@@ -42,7 +42,7 @@ def of_pairs(
     *,
     names: tuple[str, str],
     seed: int = 0,
-) -> Found | None:
+) -> Found:
   """Pairs of images of a class that one model calls much closer.
 
   Args:
@@ -54,14 +54,14 @@ def of_pairs(
     seed: see `mine.pairs`.
 
   Returns:
-    The largest differences each way, None where no class has three images that
-    differ.
+    The largest differences each way; or why there are none.
   """
+  title = "Pairs on which the models differ most"
   labels = model.labels[level]
   try:
     found = mine.pairs(model, baseline, labels, n=1, seed=seed)
-  except AlignetError:
-    return None
+  except AlignetError as e:
+    return _none(title, e)
   difference = found.z[:, 0] - found.z[:, 1]
   pictures, items = [], []
   for sign, name in zip((1, -1), names):
@@ -90,7 +90,6 @@ def of_pairs(
       " its own. Of each class the pair that differs most in either direction;"
       " of these the largest differences."
   )
-  title = "Pairs on which the models differ most"
   return Found(page.Section(title=title, text=text, figures=pictures), items)
 
 
@@ -104,7 +103,7 @@ def of_triplets(
     trials: Trials | None = None,
     observers: str = "observers",
     seed: int = 0,
-) -> Found | None:
+) -> Found:
   """Triplets whose odd one out the models call differently, both sure of it.
 
   Args:
@@ -119,8 +118,9 @@ def of_triplets(
     seed: of the draw.
 
   Returns:
-    The most different, None where the models agree on all.
+    The most different; or why there are none.
   """
+  title = "Triplets on which the models differ most"
   rows = trials.indices if trials else _random(len(model.features), seed)
   scaled = []
   for one in (model, baseline):
@@ -129,8 +129,8 @@ def of_triplets(
     scaled.append(s / (s.std() or 1))
   try:
     found = mine.triplets(rows, scaled[0], rows, scaled[1], n=_TRIPLETS)
-  except AlignetError:
-    return None
+  except AlignetError as e:
+    return _none(title, e)
   images = model.filenames[found.images]
   odd = np.take_along_axis(images, found.odd, axis=1).tolist()
   items = [
@@ -167,8 +167,12 @@ def of_triplets(
             pixels(images), found.odd, p, shown if level else [None] * len(p)
         )
     ]
-  title = "Triplets on which the models differ most"
   return Found(page.Section(title=title, text=text, figures=pictures), items)
+
+
+def _none(title: str, error: AlignetError) -> Found:
+  """A section that says why nothing is shown."""
+  return Found(page.Section(title=title, text=f"None: {error}."), [])
 
 
 def _answered(images, odd, probabilities, classes, names, observers):

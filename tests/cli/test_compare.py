@@ -3,6 +3,7 @@
 import json
 import re
 
+from alignet import transforms
 from alignet import triplet_io
 from alignet.cli import main as cli
 from alignet.data import images as images_lib
@@ -167,6 +168,68 @@ def test_one_sentence(world, capsys, args, message):
   error = capsys.readouterr().err
   assert message in error and error.count("\n") == 1
   assert not (world / "o").exists()
+
+
+def test_only_what_was_scored(world, capsys):
+  """Transforms by their bytes, and no baseline that has no scores."""
+  rng = np.random.default_rng(1)
+  for name in ("t1.npz", "t2.npz"):
+    transforms.save(
+        world / name,
+        transforms.Transform(
+            weights=rng.normal(size=(12, 3)), bias=np.zeros(3)
+        ),
+    )
+  _run(
+      *("evaluate", "representations", "--representations=good"),
+      *("--transform=t1.npz", "--trials=synthetic=t.npz", "--resamples=0"),
+      "--out=moved.json",
+  )
+  compare = ["compare", "--scores=moved.json", "--representations=good"]
+  for flags, message in (
+      ((), "was computed with another, found none"),
+      (
+          ("--transform=t2.npz",),
+          "--transform: moved.json was computed with another",
+      ),
+      (
+          ("--transform=t1.npz", "--baseline=bad"),
+          "computed without baseline; leave bad",
+      ),
+  ):
+    assert cli.main([*compare, *flags, "--out=o"]) == 2
+    assert message in capsys.readouterr().err
+  _run(*compare, "--transform=t1.npz", "--out=o")
+  assert (
+      cli.main(
+          [
+              *("compare", "--scores=scores.json", *_MODELS, "--out=p"),
+              "--baseline_transform=t1.npz",
+          ]
+      )
+      == 2
+  )
+  assert (
+      "--baseline_transform: scores.json was computed without"
+      in capsys.readouterr().err
+  )
+
+
+def test_galleries_say_why_they_are_empty(world):
+  args = ("--representations=good", "--baseline=good", "--resamples=0")
+  _run(
+      *("evaluate", "representations", *args, "--trials=synthetic=t.npz"),
+      "--out=same.json",
+  )
+  _run(
+      *("compare", "--scores=same.json", *args[:2], "--out=out"),
+      "--source=images:images",
+  )
+  titles, text = _page()
+  assert "Triplets on which the models differ most" in titles
+  assert "both models choose the same odd one" in text
+  shown = json.loads((world / "out" / "comparison.json").read_text())["shown"]
+  assert shown == {"pairs": [], "triplets": []}
 
 
 def test_replaces_its_own_kind_only(world, capsys):

@@ -9,7 +9,11 @@ is that notebooks hold plain Python, no `!` and no `%`, which is checked.
 import json
 import pathlib
 import re
+import types
 
+from alignet.data import images as images_lib
+from alignet.data.labels import Labels
+from alignet.representations import store
 import IPython.display
 import numpy as np
 import pytest
@@ -121,6 +125,73 @@ def test_notebook_has_badge_title_setup_and_a_section_on_own_data(name):
   assert cells[0]["cell_type"] == cells[1]["cell_type"] == "markdown"
   for line in "\n".join(map(_source, cells)).splitlines():
     assert len(line) <= 80 or "colab-badge" in line, line
+
+
+def _execute(name, cell, namespace):
+  """One cell, with what those before it would have made."""
+  (source,) = (_source(c) for c in _read(name)["cells"] if c["id"] == cell)
+  exec(compile(source, cell, "exec"), namespace)
+  return namespace
+
+
+@pytest.mark.parametrize(
+    "name", ["sampling_triplets", "clusters", "comparing_responses"]
+)
+def test_images_are_those_of_the_representations(name, tmp_path):
+  names = np.array(["a.png", "b.png", "c.png"])
+  labels = {
+      "subordinate": Labels(
+          ids=np.array([1, -1, 0]), names=np.array(["x", "y"])
+      )
+  }
+  pixels = np.zeros((3, 2, 2, 3), np.uint8)
+  images_lib.write(
+      tmp_path / "images",
+      images_lib.ImageStore(
+          images=pixels, filenames=names, labels=labels, meta={}
+      ),
+  )
+  x = np.eye(3, dtype=np.float32)
+  store.write(tmp_path / "same", x, names, labels, {})
+  store.write(tmp_path / "other", x[1:], names[1:], {}, {})
+  namespace = {
+      **{"np": np, "images_lib": images_lib, "store": store},
+      **{"LEVEL": "subordinate", "more_levels": {}},
+      "IMAGES": tmp_path / "images",
+  }
+  found = _execute(
+      name, "open", namespace | {"REPRESENTATIONS": tmp_path / "same"}
+  )
+  if name == "comparing_responses":
+    assert found["names"].tolist() == ["y", "no class", "x"]
+  with pytest.raises(AssertionError):
+    _execute(name, "open", namespace | {"REPRESENTATIONS": tmp_path / "other"})
+
+
+def test_clusters_of_few_images():
+  shown = []
+  _execute(
+      "clusters",
+      "look",
+      {
+          **{"np": np, "SEED": 0, "K": 3, "images": np.arange(6)},
+          "gallery": types.SimpleNamespace(montage=lambda *args: args),
+          "raw": types.SimpleNamespace(
+              assignments=np.repeat([0, 1, 2], [3, 2, 1])
+          ),
+          "show": shown.append,
+      },
+  )
+  ((rows, names),) = shown
+  assert rows.shape == (1, 3) and names == ["cluster 0: 3 images"]
+
+
+def test_another_model_is_not_compared_with_an_older_export(tmp_path):
+  _execute(
+      "using_an_aligned_model",
+      "again",
+      {"MODEL": "siglip-b16", "exported": tmp_path},  # No `alignet` to load.
+  )
 
 
 def test_sampling_triplets(executed):

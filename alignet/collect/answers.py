@@ -1,7 +1,8 @@
 """Joins the files that a page has saved, and says how consistent people are."""
 
+from collections import Counter
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
 import math
 import pathlib
@@ -43,7 +44,8 @@ class Answers:
 def read(folder: files.Path, paths: Sequence[files.Path]) -> Answers:
   """Reads files of answers to one page.
 
-  A participant may have saved several times: equal rows count once.
+  A participant may have saved several times: equal rows count once. Columns
+  that somebody added are left out.
 
   Args:
     folder: that of the page, as `page.write` writes it.
@@ -58,9 +60,10 @@ def read(folder: files.Path, paths: Sequence[files.Path]) -> Answers:
   """
   asked = _open_page(pathlib.Path(folder))
   found: dict[tuple[str, int], tables.Row] = {}
+  own = (*_COMMON, *asked.columns)
   for path in paths:
-    rows = tables.read(path, (*_COMMON, *asked.columns))
-    for number, row in enumerate(rows):
+    for number, row in enumerate(tables.read(path, own)):
+      row = {key: value for key, value in row.items() if key in own}
       where = f"{path}: row {number}"
       if row["page"] != asked.id:
         raise AlignetError(
@@ -74,6 +77,7 @@ def read(folder: files.Path, paths: Sequence[files.Path]) -> Answers:
             f"{where} and another file hold different answers of {key[0]} to"
             f" trial {key[1]}; two people used one ID: rename one in its file"
         )
+  _check_repetitions(found.values())
   return Answers(
       kind=asked.kind,
       rows=[row for _, row in sorted(found.items())],
@@ -145,6 +149,8 @@ def _models(answers: Answers) -> Mapping[str, float | None] | None:
   for row in answers.rows:
     if row["repetition"] == "0":
       given[int(row["item"])].append(_answer(row, answers.kind))
+  if not given:
+    return None
   if answers.kind == "triplets":
     return {
         model: statistics.fmean(
@@ -266,6 +272,21 @@ def _check(row: tables.Row, asked: _Page, where: str) -> None:
       raise AlignetError(
           f"{where}: {image} is {row[image]!r}; expected {row[name]}, number"
           f" {number}: the file was changed"
+      )
+
+
+def _check_repetitions(rows: Iterable[tables.Row]) -> None:
+  """Fails where somebody answered an item again that was not due again."""
+  seen = Counter(
+      (row["subject_id"], int(row["item"]), int(row["repetition"]))
+      for row in rows
+  )
+  for (person, item, repetition), n in seen.items():
+    if n > 1 or (repetition and not seen[person, item, 0]):
+      raise AlignetError(
+          f"{person} answered item {item}"
+          f" {f'{n} times' if n > 1 else 'again, and never before'}: a file was"
+          " changed, or two people used one ID"
       )
 
 

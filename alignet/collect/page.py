@@ -171,6 +171,12 @@ def _check_names(shown, called: Mapping[str, str], name_by: str) -> None:
             " name images by their path"
         )
       seen[name] = path
+  for path, name in called.items():
+    if not name or name != name.strip():
+      raise AlignetError(
+          f"name_by: the image {path!r} would be called {name!r}; expected a"
+          " name without blanks around it: rename it, or name images otherwise"
+      )
   for i, row in enumerate(shown):
     names = [called[path] for path in row]
     if len(set(names)) < len(names):

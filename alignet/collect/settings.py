@@ -99,4 +99,4 @@ class Settings:
 
   def text(self, name: str) -> str:
     """A text of the page: the one given, or one that suits the kind."""
-    return getattr(self, name) or _DEFAULTS[self.kind][name]
+    return getattr(self, name) or _DEFAULTS[self.kind].get(name, "")

@@ -47,10 +47,10 @@ def read(path: files.Path, required: Sequence[str]) -> list[Row]:
   Raises:
     AlignetError: a missing file or column, a row of another length, no rows.
   """
-  with text.open_text(path) as f:
+  with text.open_text(path) as f:  # Which turns errors of csv into its own.
     lines = f.read()
-  delimiter = "\t" if "\t" in lines.partition("\n")[0] else ","
-  rows = list(csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter))
+    delimiter = "\t" if "\t" in lines.partition("\n")[0] else ","
+    rows = list(csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter))
   header, rows = (rows or [[]])[0], [row for row in rows[1:] if row]
   missing = [name for name in required if name not in header]
   if missing:

@@ -283,6 +283,32 @@ def test_ratings_with_repeats_beside(world, browser, tmp_path):
   assert len(first) == 12
 
 
+@pytest.mark.parametrize("flags", [(), ("--beside",)])
+def test_a_turned_camera_counts_for_nothing(browser, tmp_path, flags):
+  """A quarter turn would change the sides of the image."""
+  tiff = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06" + bytes(7)
+  note = b"Exif\0\0" + tiff
+  note = b"\xff\xe1" + (len(note) + 2).to_bytes(2, "big") + note
+  (tmp_path / "images").mkdir()
+  rng = np.random.default_rng(0)
+  for name in "abc":
+    _, jpeg = cv2.imencode(".jpg", rng.integers(0, 256, (20, 40, 3), np.uint8))
+    content = jpeg.tobytes()
+    content = content[:2] + note + content[2:]
+    (tmp_path / "images" / f"{name}.jpg").write_bytes(content)
+  columns = {k: [f"{n}.jpg"] for k, n in zip(tables.IMAGES, "abc")}
+  tables.write(tmp_path / "t.csv", columns)
+  source = f"--source=folder:{tmp_path / 'images'}"
+  shown = f"--triplets={tmp_path / 't.csv'}"
+  _run("collect", "page", shown, source, *flags, out=tmp_path / "page")
+  tab = browser.open((tmp_path / "page" / "index.html").as_uri())
+  _start(tab, "anna")
+  tab.wait("document.body.dataset.ready === '1' && shownAt !== null")
+  image = "document.querySelector('#images img')"
+  size = f"[{image}.naturalWidth, {image}.naturalHeight]"
+  assert tab.evaluate(size) == [40, 20]
+
+
 def test_who_may_start_and_where_they_go_on(world, browser, tmp_path):
   tab = browser.open(_page(world, tmp_path / "page", "triplets"))
 

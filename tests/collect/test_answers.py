@@ -199,6 +199,29 @@ def test_two_people_with_one_id(world):
     answers.read(world / "page", paths)
 
 
+def test_an_item_more_often_than_the_page_asks(world):
+  save = _page(world, "triplets", _ITEMS)
+  again = save("2.csv", "anna", [(0, 0, (0, 3, 6), i) for i in (1, 2)])
+  with pytest.raises(AlignetError, match="anna answered item 0 2 times"):
+    answers.read(world / "page", [again])
+  late = save("l.csv", "anna", [(0, 0, (0, 3, 6), 1), (1, 1, (1, 4, 7), 1)])
+  with pytest.raises(AlignetError, match="item 1 again, and never before"):
+    answers.read(world / "page", [late])
+
+
+def test_columns_that_somebody_added(world):
+  save = _page(world, "triplets", _ITEMS)
+  plain, noted = (
+      save(f"{who}.csv", who, [(0, 0, (0, 3, 6), 1)]) for who in "ab"
+  )
+  header, row = noted.read_text().splitlines()
+  noted.write_text(f"{header}\tnote\n{row}\thi\n")
+  found = answers.read(world / "page", [plain, noted])
+  assert {*found.rows[1]} == {*_HEADER[3].split()}
+  answers.write(world / "all.csv", found)
+  assert answers.read(world / "page", [world / "all.csv"]) == found
+
+
 def test_a_folder_that_is_no_page(world):
   (world / "meta.json").write_text("{}")
   with pytest.raises(AlignetError, match="not that of a page"):

@@ -45,6 +45,7 @@ def test_an_npz_of_triplets(tmp_path):
             "image1,image2\nx,y\nx,x\n",
             "row 1 is 'x', 'x'; expected 2 different",
         ),
+        (f"image1,image2\nx,{'y' * 140_000}\n", "damaged.*field limit"),
         ("image1,image2\nx,\n", "row 0 has an empty file name"),
         ('image1,image2\nx,"a\tb"\n', r"row 0 is 'x', 'a\\tb'"),
     ],

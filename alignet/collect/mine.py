@@ -1,6 +1,8 @@
 """What two models disagree on most: pairs within classes, and triplets."""
 
+from collections.abc import Iterator
 import dataclasses
+import itertools
 
 from alignet import similarity
 from alignet import triplets as triplets_lib
@@ -187,10 +189,7 @@ def triplets(
     )
   divergence = similarity.js_divergence(log_p[differ], log_q[differ])
   best = np.argsort(-divergence, kind="stable")
-  kept: list[int] = []
-  used: set[int] = set()
-  for _ in range(n):
-    _pick(best, images[differ], used, kept)
+  kept = list(itertools.islice(_picks(best, images[differ], set()), n))
   found = differ[np.array(kept)]
   return Triplets(
       rows=rows[found],
@@ -224,29 +223,32 @@ def _largest(difference: np.ndarray, shown: np.ndarray, n: int) -> list[int]:
     orders.append(order[sign * difference[order] > 0])
   picked: list[list[int]] = [[], []]
   used: set[int] = set()
+  picks = [_picks(order, shown, used) for order in orders]
   for _ in range(n):
     # In turn, so that neither direction has the first choice of all images.
-    for rows, order in zip(picked, orders):
-      _pick(order, shown, used, rows)
+    for rows, more in zip(picked, picks):
+      rows.extend(itertools.islice(more, 1))
   return picked[0] + picked[1]
 
 
-def _pick(order, shown, used: set[int], rows: list[int]) -> None:
-  """Adds to `rows` the next in order, if there is one.
+def _picks(
+    order: np.ndarray, shown: np.ndarray, used: set[int]
+) -> Iterator[int]:
+  """Yields all of `order`: first those none of whose images is used by then.
 
-  That is the first one none of whose images is used, or else the first one.
+  As `used` only grows, whoever is passed over has no second chance of these.
   """
-  taken, best = set(rows), None
-  for row in order:
-    if row in taken:
-      continue
-    best = row if best is None else best
-    if used.isdisjoint(shown[row].tolist()):
-      best = row
-      break
-  if best is not None:
-    used.update(shown[best].tolist())
-    rows.append(int(best))
+  later = []
+  for row in order.tolist():
+    images = shown[row].tolist()
+    if used.isdisjoint(images):
+      used.update(images)
+      yield row
+    else:
+      later.append(row)
+  for row in later:
+    used.update(shown[row].tolist())
+    yield row
 
 
 def _ascending(indices, similarities) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 """What two models disagree on, against searching everything."""
 
 import itertools
+import time
 
 from alignet.collect import mine
 from alignet.data.labels import Labels
@@ -47,6 +48,20 @@ def _reference(a, b, images):
   return {
       p: (s[:, i], z) for i, (p, z) in enumerate(zip(pairs, zscore(s, 1).T))
   }
+
+
+def test_many_triplets_of_few_images_take_no_search_each():
+  """34,220 of 60 images: nearly all are picked once all images are used."""
+  rng = np.random.default_rng(0)
+  shown = np.array(list(itertools.combinations(range(60), 3)))
+  answers = [rng.normal(size=shown.shape) for _ in range(2)]
+  began = time.process_time()
+  found = mine.triplets(shown, answers[0], shown, answers[1], n=5000)
+  assert time.process_time() - began < 5
+  assert len(set(found.rows.tolist())) == 5000
+  first = found.images[: len(np.unique(found.images[:20])) // 3]
+  assert len(np.unique(first)) == first.size
+  assert (np.diff(found.divergence[20:]) <= 0).all()
 
 
 def test_the_largest_differences_of_each_class():

@@ -30,6 +30,9 @@ import numpy as np
 
 _ROWS = 4096
 
+_ROUNDING = 1e-12
+"""What is left of terms that cancel to less of their size is no HSIC."""
+
 
 class Cka(NamedTuple):
   """CKA by both estimates; NaN where a representation is constant.
@@ -37,7 +40,8 @@ class Cka(NamedTuple):
   Attributes:
     biased: in [0, 1].
     unbiased: about 0 for independent representations, at most 1, may be below
-      0.
+      0; NaN also where all images of a representation are equally far from each
+      other, a simplex, whose unbiased HSIC with itself is 0.
   """
 
   biased: float
@@ -109,7 +113,10 @@ def _unbiased(m: _Moments) -> float:
   n = m.n
   trace = m.cross - m.ab
   sums = m.a * m.b / ((n - 1) * (n - 2))
-  return (trace + sums - 2 / (n - 2) * m.ab) / (n * (n - 3))
+  hsic = trace + sums - 2 / (n - 2) * m.ab
+  if abs(hsic) <= _ROUNDING * (m.cross + m.ab + sums):
+    return 0.0
+  return hsic / (n * (n - 3))
 
 
 def _mean(x: np.ndarray) -> np.ndarray:

@@ -65,6 +65,15 @@ def test_of_what_does_not_vary():
   assert np.isnan(cka.linear(np.full((9, 3), 0.1, np.float32), x)).all()
 
 
+@pytest.mark.parametrize("n", [4, 6, 7, 50])
+def test_of_a_simplex(n):
+  """Equal distances: unbiased HSIC with itself is 0, and what is left noise."""
+  rng = np.random.default_rng(4)
+  for x in (np.eye(n), np.linalg.qr(rng.normal(size=(n, n)))[0] + 0.3):
+    found = cka.linear(x, rng.normal(size=(n, 5)))
+    assert 0 < found.biased < 1 and np.isnan(found.unbiased)
+
+
 @pytest.mark.parametrize("n, m", [(5, 6), (3, 3)])
 def test_refuses(n, m):
   with pytest.raises(AlignetError, match="four or more"):

@@ -23,6 +23,11 @@ class JsonlWriter(kd.train.KDMetricWriter):
   `read_scalars` keeps the last word on each.
   """
 
+  def write_context_structure(
+      self, init_step: int, trainer: kd.train.Trainer
+  ) -> None:
+    """Writes nothing: Kauldron would compile the whole initialisation again."""
+
   def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
     super().write_scalars(step, scalars)
     if not status.is_lead_host:

@@ -119,6 +119,35 @@ def load(
   return config
 
 
+def sources(name_or_path: str | os.PathLike[str]) -> list[pathlib.Path]:
+  """A config's file, then those of the configs that it begins from.
+
+  These are the ones it names in `config_files.load("…")`.
+
+  Args:
+    name_or_path: as in `resolve`.
+
+  Raises:
+    AlignetError: no such config.
+  """
+  found = [resolve(name_or_path)]
+  for path in found:
+    try:
+      tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError) as e:
+      raise AlignetError(f"{path} is not valid Python ({e})") from e
+    for node in ast.walk(tree):
+      match node:
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name("config_files"), attr="load"),
+            args=[ast.Constant(str(name)), *_],
+        ):
+          base = resolve(name)
+          if base not in found:
+            found.append(base)
+  return found
+
+
 def override(config: Any, item: str) -> None:
   """Applies one `"a.b=value"` to a nested config, in place; see `load`."""
   key, equals, text = item.partition("=")

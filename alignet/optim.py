@@ -61,7 +61,8 @@ def accumulate(
   """One update from the mean gradient of several steps' batches.
 
   For a batch that does not fit: half of `batch_size` with 2 `steps` gives the
-  same updates, at twice the number of training steps.
+  same updates, at twice the number of training steps. Not so where images of a
+  batch meet each other (the dense losses): parts of it have fewer pairs.
 
   Args:
     optimizer: what makes the updates; its schedules count updates.

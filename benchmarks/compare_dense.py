@@ -90,7 +90,7 @@ class HeadEvaluator(evals.TrialsEvaluator):
 @runner.stage(
     version=1,
     resumable=True,
-    reads=lambda params: config_files.resolve(params["config"]),
+    reads=lambda params: config_files.sources(params["config"]),
 )
 def train(
     out: pathlib.Path, *, config: str, source: dict[str, Any], **fields: Any

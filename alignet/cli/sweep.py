@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
       "--scale",
       required=True,
-      help="what the cells are run on: shapes, cifar or paper",
+      help="what the cells are run on: shapes, cifar, paper, or a path",
   )
   parser.add_argument(
       "--out",

@@ -94,12 +94,20 @@ def build(
         f"{out} already exists and was made with other settings or from other"
         " images; choose another path or pass --overwrite (overwrite=True)"
     )
+  if out.exists() and not (out / "images.npy").is_file():
+    raise AlignetError(
+        f"{out} exists and holds no image store; choose another path"
+    )
   partial = out.with_name(out.name + ".partial")
   with _locked(partial):
     _prepare(partial, plan, overwrite)
     made = _append(source, partial, size, block, workers)
     _finish(source, partial, plan, block)
     if out.exists():
+      if not overwrite:
+        raise OutputExistsError(
+            f"{out} was made by another process meanwhile; delete {partial}"
+        )
       shutil.rmtree(out)
     os.replace(partial, out)
   _clean(out)

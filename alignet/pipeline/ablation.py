@@ -71,8 +71,7 @@ def complete(
     inputs, outside = {}, {}
     for key, role in takes.items():
       path = roles.get(role, role)
-      inside = path.partition("/")[0] in stages
-      (inputs if inside else outside)[key] = path
+      (outside if is_outside(scale, path) else inputs)[key] = path
     stages[name] = dict(
         run=run,
         inputs=runner.nest(inputs),
@@ -133,6 +132,11 @@ def complete(
   takes = _choose(scale.students, name, "student.config")
   takes = dict(runner.flatten(takes.to_dict()))
   add("student", "train", takes, config=name, seed=seed, **overrides)
+  compared = {
+      role: role
+      for role in ("train", "test", "trials", "class_test")
+      if role in roles
+  }
   for stage, weights in (
       ("evaluate_base", roles["base"]),
       ("evaluate", "student/weights.safetensors"),
@@ -140,7 +144,7 @@ def complete(
     add(
         stage,
         "evaluate",
-        dict(weights=weights, train="train", test="test", trials="trials"),
+        dict(weights=weights, **compared),
         class_level=scale.levels.classes,
     )
   _keep_only(stages, ("evaluate_base", "evaluate"))
@@ -159,6 +163,11 @@ def settings_of(
         f" {', '.join(defaults)}"
     )
   return runner.merge(defaults, settings)
+
+
+def is_outside(scale: ml_collections.ConfigDict, path: str) -> bool:
+  """Whether a path is one that was given, not that of a stage's output."""
+  return path in scale.get("paths", {}).values()
 
 
 def _choose(table, name, what):

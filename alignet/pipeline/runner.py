@@ -17,7 +17,7 @@ the files named in `publish` are copied to OUT, under their own names or, where
 an entry is a pair, under the second of it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import fcntl
 import graphlib
@@ -41,7 +41,7 @@ def stage(
     version: int,
     *,
     resumable: bool = False,
-    reads: Callable[[Mapping[str, Any]], files.Path] | None = None,
+    reads: Callable[[Mapping[str, Any]], Sequence[files.Path]] | None = None,
 ) -> Callable[[Callable], Callable]:
   """Marks a function as a stage.
 
@@ -49,8 +49,8 @@ def stage(
     version: raised when the same arguments come to mean another output.
     resumable: the function goes on from what an interrupted run has left in its
       output folder; otherwise that is removed first.
-    reads: from the parameters to a file that they name and whose content
-      belongs to the fingerprint, such as a training's config.
+    reads: from the parameters to files that they name and whose contents
+      belong to the fingerprint, such as a training's config.
 
   Returns:
     A decorator. The function takes its output folder, then keyword arguments:
@@ -196,7 +196,8 @@ def _plan_stage(name, fields, plans, without_files) -> dict[str, Any]:
       "files": {key: digest for key, (_, digest) in outside.items()},
   }
   if function.stage_reads:
-    identity["reads"] = _hash(function.stage_reads(params))
+    hashes = [_hash(path) for path in function.stage_reads(params)]
+    identity["reads"] = hashes[0] if len(hashes) == 1 else hashes
   text = json.dumps(identity, sort_keys=True)
   return {
       "name": name,
@@ -252,6 +253,11 @@ def _run_stage(plan_, folders, out, title, say) -> pathlib.Path:
 
 
 def _work(plan_, folders, folder, title, say) -> None:
+  if folder.exists():
+    raise AlignetError(
+        f"{folder} exists, but no run has ended in it (it has no {_RECORD});"
+        " move it away"
+    )
   partial = folder.with_name(folder.name + ".partial")
   if partial.exists() and not plan_["function"].stage_resumable:
     shutil.rmtree(partial)
@@ -332,14 +338,22 @@ def merge(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _hash(path: files.Path) -> str:
-  """sha256 of a file, or of a folder's file names and sizes."""
+  """sha256 of a file, or of a folder's file names, sizes and small files.
+
+  The contents of a million images are not read again for each run; what was
+  written by alignet has the sha256 of its large files in a small one.
+  """
   path = pathlib.Path(path)
   if path.is_file():
     return files.sha256(path)
   if not path.is_dir():
     raise AlignetError(f"{path} does not exist")
   listing = sorted(
-      (p.relative_to(path).as_posix(), p.stat().st_size)
+      (
+          p.relative_to(path).as_posix(),
+          p.stat().st_size,
+          files.sha256(p) if p.suffix == ".json" else "",
+      )
       for p in path.rglob("*")
       if p.is_file()
   )

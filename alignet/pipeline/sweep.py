@@ -7,6 +7,7 @@ processes may work on one folder, on any number of machines that see it.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
+from concurrent.futures import process
 import dataclasses
 import multiprocessing
 import pathlib
@@ -22,6 +23,9 @@ from alignet.pipeline import runner
 from alignet.scores import bootstrap
 import ml_collections
 import numpy as np
+
+_HEAD = "_head_dot"
+_MOST_CONCEPTS = 1_000_000  # Of a world: what parts those of two.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,10 +77,11 @@ class Sweep:
       AlignetError: a config that is no table, or one without cells at this
         scale.
     """
+    scale = pathlib.Path(self.scale).stem
     lines = [
         line
         for line in self.load().cells
-        if self.scale in line.get("scales", (self.scale,))
+        if scale in line.get("scales", (scale,))
     ]
     if not lines:
       raise AlignetError(
@@ -126,6 +131,8 @@ def run_all(
     AlignetError: that of the first cell that fails; others have ended or are
       left for the next run.
   """
+  if processes < 1:
+    raise AlignetError(f"processes: expected 1 or more, found {processes}")
   if processes == 1:
     for number, cell in enumerate(cells, start=1):
       say(f"({number}/{len(cells)}) {cell.name}, seed {cell.seed}")
@@ -142,6 +149,11 @@ def run_all(
         done.result()
         cell = running[done]
         say(f"({number}/{len(cells)}) {cell.name}, seed {cell.seed}")
+    except process.BrokenProcessPool as e:
+      raise AlignetError(
+          "a process was killed, perhaps for want of memory; the same command"
+          " goes on, with fewer --processes if so"
+      ) from e
     finally:
       pool.shutdown(cancel_futures=True)
 
@@ -185,9 +197,10 @@ def results(
     resamples: of the bootstrap.
 
   Returns:
-    {"title", "question", "scale", "observers", "sets", "seeds", "lines": [
-    {"name", "settings", "scores": {score: {"mean", "seeds", "base",
-    "to_base": {"mean", "low", "high", "se"}, "to_first": …}}}], "sha256"}.
+    {"title", "question", "paper", "scale", "overrides", "observers", "sets",
+    "seeds", "meta", "lines": [{"name", "settings", "scores": {score: {"mean",
+    "seeds", "base", "to_base": {"mean", "low", "high", "se"}, "to_first": …
+    }}}]}.
     Scores are `{set}` (cosine of pre_logits) and `{set}_head_dot`, agreement
     with the most likely answer, and `class_accuracy` (10-NN).
   """
@@ -208,13 +221,16 @@ def results(
     first = first or found
     lines.append({"name": name, "settings": settings[name], "scores": scores})
   scale = sweep.load_scale()
+  heads = [score for score in first[0] if score.endswith(_HEAD)]
+  sets = [score.removesuffix(_HEAD) for score in heads]
   return {
       "title": table.title,
       "question": table.question,
       "paper": table.get("paper", ""),
       "scale": pathlib.Path(sweep.scale).stem,
       "observers": scale.observers,
-      "sets": scale.sets.to_dict(),
+      "sets": {name: scale.sets.get(name, name) for name in sets},
+      "overrides": list(sweep.overrides),
       "seeds": list(sweep.seeds),
       "lines": lines,
       "meta": {"versions": files.versions()},
@@ -247,15 +263,19 @@ def _scores(sweep: Sweep, cell: Cell, out: files.Path) -> dict[str, _Rows]:
       files.load_npz(folders[name] / "scores.npz", required=("knn",))
       for name in ("evaluate", "evaluate_base")
   )
-  store = images_lib.open_store(_find(config.roles.test, folders))
-  concepts = store.labels[config.levels.concept].ids.astype(np.int64)
+  store = images_lib.open_store(_find(config, config.roles.test, folders))
+  concepts = np.arange(len(store))  # Images, where they have no concept.
+  if config.levels.concept in store.labels:
+    concepts = store.labels[config.levels.concept].ids.astype(np.int64)
   if config.draws_world:
-    concepts = concepts + (1 + concepts.max()) * cell.seed
+    concepts = concepts + _MOST_CONCEPTS * cell.seed
   rows = {}
-  sets = trials_lib.read_folder(_find(config.roles.trials, folders))
+  sets = trials_lib.read_folder(
+      _find(config, config.roles.trials, folders), image_names=store.filenames
+  )
   for name, trials in sets.items():
     of_trials = concepts[trials.indices]
-    for score, key in ((name, "modal"), (f"{name}_head_dot", "head_dot")):
+    for score, key in ((name, "modal"), (name + _HEAD, "head_dot")):
       rows[score] = _Rows(
           student=student[f"{name}/{key}"],
           base=base[f"{name}/modal"],  # The base model has no such head.
@@ -267,10 +287,16 @@ def _scores(sweep: Sweep, cell: Cell, out: files.Path) -> dict[str, _Rows]:
   return rows
 
 
-def _find(role: str, folders: Mapping[str, pathlib.Path]) -> pathlib.Path:
+def _find(
+    config: ml_collections.ConfigDict,
+    path: str,
+    folders: Mapping[str, pathlib.Path],
+) -> pathlib.Path:
   """The path of a role: inside a stage's folder, or outside."""
-  name, _, inside = role.partition("/")
-  return folders[name] / inside if name in folders else pathlib.Path(role)
+  if ablation.is_outside(config, path):
+    return pathlib.Path(path)
+  name, _, inside = path.partition("/")
+  return folders[name] / inside
 
 
 def _line(

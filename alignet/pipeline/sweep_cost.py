@@ -3,6 +3,7 @@
 import collections
 
 from alignet import config_files
+from alignet.errors import AlignetError
 from alignet.models import cost
 from alignet.pipeline import sweep as sweep_lib
 from alignet.pipeline.stages import override
@@ -23,6 +24,8 @@ def table(sweep: sweep_lib.Sweep, tflops: float) -> str:
       f"{'cell':<36} {'seed':>4} {'steps':>8} {'images':>12}"
       f" {'device-hours':>13}  stages to run"
   ]
+  if tflops <= 0:
+    raise AlignetError(f"tflops: expected more than 0, found {tflops:g}")
   seen, total = set(), collections.Counter()
   for cell, plans in sweep_lib.stages(sweep):
     steps = images = 0
@@ -61,9 +64,16 @@ def training(params) -> tuple[int, int, float]:
   cfg = config_files.load(name)
   override(cfg, fields, name)
   backbone = konfig.resolve(cfg.model.backbone)
-  images = cfg.aux.batch_size * (
-      3 if "triplets" in cfg.aux or "root" in cfg.aux else 1
-  )
+  images = _images(cfg.aux)
   size = cfg.aux.get("image_size", 32)
   flops = 3 * images * cost.forward_flops(backbone, size)
   return cfg.num_train_steps, images, flops
+
+
+def _images(aux) -> int:
+  """Images a step, from a training config's knobs."""
+  if "groups" in aux:
+    return aux.groups * aux.group_size
+  if aux.get("unique_images"):
+    return aux.unique_images
+  return aux.batch_size * (3 if "triplets" in aux or "root" in aux else 1)

@@ -61,7 +61,8 @@ def scores(results: Mapping[str, Any]) -> page.Table:
       caption=(
           f"{results['title']}. Agreement with {results['observers']}"
           " (proportion), by the cosine of pre_logits and by the triplet"
-          f" head's dot, mean of the seeds {seeds}, and the difference to the"
+          " head's dot, of which the base has none, so that its cosine stands"
+          f" there; mean of the seeds {seeds}, and the difference to the"
           f" base; in brackets: {_INTERVALS}."
       ),
   )

@@ -11,10 +11,14 @@ what earlier commands made, by path:
                                 by the same model (also concepts_siglip_b, …)
   --cfg.paths.vice=FILE         the embedding, a row a concept
   --cfg.paths.held_out=FILE     (concepts,) bool .npy: concepts for evaluation
-  --cfg.paths.weights=FILE      of the student's base model
-  --cfg.paths.test=DIR          image store that the trials refer to
+  --cfg.paths.weights=FILE      of the student's base model, in our format
+                                (`alignet export --to=safetensors`)
+  --cfg.paths.test=DIR          image store of the model's size that the trials
+                                refer to; where it has no level concept,
+                                intervals are over images
   --cfg.paths.trials=DIR        trials, a file a set
-  --cfg.paths.train=DIR         image store with labels, for 10-NN
+  --cfg.paths.train=DIR         image store with labels, and
+  --cfg.paths.class_test=DIR    another of the same classes: 10-NN
   --cfg.paths.validation=DIR    responses along the training, in the layout of
                                 a release
 
@@ -37,7 +41,8 @@ def get_config() -> ml_collections.ConfigDict:
       for name in (
           *("images", "features", "features_siglip_b", "features_dinov2_b"),
           *("concepts", "concepts_siglip_b", "concepts_dinov2_b", "vice"),
-          *("held_out", "weights", "test", "trials", "train", "validation"),
+          *("held_out", "weights", "test", "trials", "train", "class_test"),
+          "validation",
       )
   }
   path = config.paths.get_ref
@@ -46,6 +51,7 @@ def get_config() -> ml_collections.ConfigDict:
       train=path("train"),
       test=path("test"),
       trials=path("trials"),
+      class_test=path("class_test"),
       base=path("weights"),
       embedding=path("vice"),
       held_out=path("held_out"),

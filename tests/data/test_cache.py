@@ -206,3 +206,11 @@ def test_imagenet(test_data, tmp_path):
   rows = np.array([[0, 17, 29], [5, 5, 1]])
   found = images_lib.open_store(tmp_path / "s")
   np.testing.assert_array_equal(found[rows], lazy[rows])
+
+
+def test_a_folder_that_is_no_store_is_left_alone(source, tmp_path):
+  (tmp_path / "s").mkdir()
+  (tmp_path / "s" / "thesis.txt").touch()
+  with pytest.raises(AlignetError, match="holds no image store"):
+    _build(source, tmp_path / "s", overwrite=True)
+  assert (tmp_path / "s" / "thesis.txt").exists()

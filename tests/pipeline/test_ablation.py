@@ -114,6 +114,25 @@ def test_wrong_settings(settings, message):
     _cell(settings)
 
 
+def test_a_path_from_outside_may_be_named_as_a_stage():
+  config = config_files.load("scales/paper", ["paths.images=clusters/images"])
+  plans = runner.plan(ablation.complete(config, {}, 0), without_files=True)
+  assert plans["student"]["files"]["aux.images"] == "clusters/images"
+
+
+@pytest.mark.parametrize(
+    "config, images",
+    [
+        ("student/small", 192),
+        ("student/small_dense", 64),
+        ("student/siglip_b_dense", 512),
+        ("base", 128),
+    ],
+)
+def test_images_of_a_step(config, images):
+  assert sweep_cost.training({"config": config})[1] == images
+
+
 def test_cost():
   """Steps, images and FLOP of the paper's student: ViT-B, 512 triplets."""
   plan = _cell({}, "paper")["student"]

@@ -1,11 +1,16 @@
 """The demo pipeline, shrunk: all stages run, a second run does nothing."""
 
+import dataclasses
 import os
 
 from alignet import config_files
 from alignet import files
 from alignet import triplet_io
 from alignet.cli import main
+from alignet.data import images as images_lib
+from alignet.data import labels as labels_lib
+from alignet.errors import AlignetError
+from alignet.pipeline import stages
 import numpy as np
 import pytest
 
@@ -71,3 +76,29 @@ def test_responses_are_verified_and_entropies_matched(run_folder):
   (folder,) = (out / "stages").glob("responses_aligned-*")
   assert files.read_json(folder / "verify.json")["ok"]
   assert len(triplet_io.open(folder / "alignet.npz")) == 300
+
+
+def test_classes_of_other_names_are_not_classified(run_folder, tmp_path):
+  _, _, out = run_folder
+  (world,) = (out / "stages").glob("world-*")
+  (base,) = (out / "stages").glob("base-*")
+  (trials,) = (out / "stages").glob("trials-*")
+  store = images_lib.open_store(world / "test")
+  ids = store.labels["subordinate"].ids
+  other = labels_lib.Labels(
+      ids=ids, names=np.array([f"x{i}" for i in range(ids.max() + 1)])
+  )
+  images_lib.write(
+      tmp_path / "other",
+      dataclasses.replace(store, labels={"subordinate": other}),
+  )
+  with pytest.raises(AlignetError, match="have other classes at the level"):
+    stages.evaluate(
+        tmp_path,
+        weights=base / "weights.safetensors",
+        train=world / "train",
+        test=world / "test",
+        trials=trials,
+        class_level="subordinate",
+        class_test=tmp_path / "other",
+    )

@@ -185,3 +185,24 @@ def test_a_config_that_cannot_run_is_one_error(stages, message):
   config = ml_collections.ConfigDict(dict(stages=stages))
   with pytest.raises(AlignetError, match=message):
     runner.plan(config)
+
+
+def test_a_folder_of_the_same_sizes_and_other_content(tmp_path):
+  """meta.json of what alignet writes holds the sha256 of its large files."""
+  hashes = []
+  for name in ("a", "b"):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "features.npy").write_bytes(name.encode())
+    files.write_json(tmp_path / name / "meta.json", {"sha256": name})
+    hashes.append(runner._hash(tmp_path / name))
+  assert hashes[0] != hashes[1]
+
+
+def test_a_folder_that_no_run_has_made_is_left_alone(tmp_path):
+  plan = runner.plan(_config())["a"]
+  folder = runner.folder_of(plan, tmp_path)
+  folder.mkdir(parents=True)
+  (folder / "thesis.txt").touch()
+  with pytest.raises(AlignetError, match="no run has ended in it"):
+    runner.run(_config(), tmp_path, say=_quiet)
+  assert (folder / "thesis.txt").exists()

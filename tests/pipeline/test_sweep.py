@@ -1,6 +1,7 @@
 """A sweep from its command line, at the smallest size that runs."""
 
 import json
+import shutil
 
 from alignet.cli import main as cli
 from alignet.errors import AlignetError
@@ -95,6 +96,17 @@ def test_nothing_is_missing_and_nothing_runs_again(swept):
   assert all("done before" in s for s in said if s.startswith("["))
 
 
+def test_cells_in_processes(swept):
+  sweep = _sweep(swept)
+  record = max((swept / "out" / "stages").glob("clusters-*/stage.json"))
+  shutil.rmtree(record.parent)
+  said = []
+  cells = [cell for cell in sweep.cells() if cell.name == "JSD"]
+  sweep_lib.run_all(sweep, cells, swept / "out", processes=2, say=said.append)
+  assert len(said) == 2
+  assert record.is_file() and not sweep_lib.missing(sweep, swept / "out")
+
+
 def test_a_lost_cell_is_missing(swept):
   sweep = _sweep(swept)
   record = min((swept / "out" / "stages").glob("teacher-*/stage.json"))
@@ -123,6 +135,8 @@ def test_line():
     [
         (["--task=2/2"], "--task: expected I/N"),
         (["--task=x"], "--task: expected I/N"),
+        (["--processes=0"], "processes: expected 1 or more"),
+        (["--dry_run", "--tflops=0"], "tflops: expected more than 0"),
     ],
 )
 def test_wrong_flags(flags, message, tmp_path, capsys):

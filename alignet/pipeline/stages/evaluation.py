@@ -9,6 +9,7 @@ from alignet import transforms
 from alignet import triplet_io
 from alignet.data import images as images_lib
 from alignet.data import trials as trials_lib
+from alignet.errors import AlignetError
 from alignet.pipeline.runner import stage
 import numpy as np
 
@@ -110,12 +111,14 @@ def evaluate(
     test: Path,
     trials: Path,
     class_level: str,
+    class_test: Path | None = None,
 ) -> None:
   """Scores of one model; writes scores.npz and the test features.
 
   pre_logits by cosine on each set of trials (`{set}/modal`, `{set}/expected`),
   a triplet head's dot beside it (`{set}/head_dot`), and whether each test image
-  is classified correctly by its 10 nearest training images (`knn`).
+  is classified correctly by its 10 nearest training images (`knn`). Where the
+  trials' images are of other classes, `class_test` has images to classify.
   """
   # pylint: disable=g-import-not-at-top
   from alignet.evals import trials as evals
@@ -126,7 +129,18 @@ def evaluate(
   model, params = checkpoints.load(weights)
   train_store, test_store = map(images_lib.open_store, (train, test))
   features = extract.extract(model, params, test_store.images)
-  sets = trials_lib.read_folder(trials)
+  classified, of_classified = test_store, features
+  if class_test is not None:
+    classified = images_lib.open_store(class_test)
+    of_classified = extract.extract(model, params, classified.images)
+  learned = _labels(train_store, class_level, train)
+  asked = _labels(classified, class_level, class_test or test)
+  if learned.names.tolist() != asked.names.tolist():
+    raise AlignetError(
+        f"{train} and {class_test or test} have other classes at the level"
+        f" {class_level}, so that one cannot be classified by the other"
+    )
+  sets = trials_lib.read_folder(trials, image_names=test_store.filenames)
   scores = {}
   for name, set_ in sets.items():
     for key, rows in evals.agreement(features, set_, "cosine").items():
@@ -139,13 +153,22 @@ def evaluate(
       scores[f"{name}/head_dot"] = evals.agreement(head, set_, "dot")["modal"]
   scores["knn"] = knn.accuracy(
       extract.extract(model, params, train_store.images),
-      train_store.labels[class_level].ids,
-      features,
-      test_store.labels[class_level].ids,
+      learned.ids,
+      of_classified,
+      asked.ids,
       k=10,
   )
   files.save_npz(out / "scores.npz", scores)
   files.save_npy(out / "features.npy", features)
+
+
+def _labels(store, level, where):
+  if level not in store.labels:
+    raise AlignetError(
+        f"{where} has no labels of level {level!r}; found"
+        f" {', '.join(store.labels) or 'none'}"
+    )
+  return store.labels[level]
 
 
 @stage(version=1)

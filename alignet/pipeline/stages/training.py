@@ -19,7 +19,7 @@ Path = pathlib.Path
 @stage(
     version=1,
     resumable=True,
-    reads=lambda params: config_files.resolve(params["config"]),
+    reads=lambda params: config_files.sources(params["config"]),
 )
 def train(out: Path, *, config: str, **fields: Any) -> None:
   """A Kauldron training; `fields` override those of the config.

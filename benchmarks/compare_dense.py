@@ -426,13 +426,14 @@ def draw(cells: list[dict]):
       mine = [c for c in cells if c["method"] == method]
       for cell in mine:
         x, y = _mean_curve([cell], measure)
-        ax.plot(x, y, color=colors[method], lw=0.6, alpha=0.4)
+        ax.plot(np.divide(x, 1e3), y, color=colors[method], lw=0.6, alpha=0.4)
       if mine:
         x, y = _mean_curve(mine, measure)
         label = f"{method}, {_IMAGES[method]} images a step"
+        x = np.divide(x, 1e3)
         ax.plot(x, y, color=colors[method], lw=2, label=label)
     ax.set_title(title, fontsize=10)
-    ax.set_xlabel("image forward passes")
+    ax.set_xlabel("image forward passes (thousands)")
     ax.set_ylabel("agreement with VICE, held-out concepts")
     ax.grid(True)
   handles = fig.axes[0].get_legend_handles_labels()

@@ -61,7 +61,8 @@ def _curves(workdir):
 def _assert_equal(found, expected):
   assert found.keys() == expected.keys() and "losses/total" in expected
   for name, values in expected.items():
-    assert np.std(values) > 0
+    # A loss of weight 0 is logged as 0.
+    assert np.std(values) > 0 or name in ("losses/kl", "losses/hard")
     np.testing.assert_allclose(found[name], values, rtol=0, atol=1e-4)
 
 

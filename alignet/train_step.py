@@ -90,7 +90,11 @@ class TrainStep(kd.train.TrainStep):
       )
     names = _names(state.params)
     state, aux, flags = self._guarded_step(state, batch)
-    self.check()
+    try:
+      self.check()
+    except NotFiniteError:
+      jax.block_until_ready(state)  # Nothing is left at work behind the error.
+      raise
     self._unread.append(_Done(flags, batch, names))
     if return_losses or return_metrics or return_summaries:
       self.check()

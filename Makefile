@@ -3,7 +3,8 @@
 #   make demo     a vision model becomes more human, in an embedded world
 #   make test     all tests
 #   make parity   models against PyTorch, in an environment of its own
-#   make browser  the collection page in a real browser
+#   make browser  the collection page in a real browser; where there is no
+#                 Chromium and sudo asks nothing, apt-get installs it
 #   make export   SavedModel and ONNX files, in an environment of its own
 #   make lint     ruff and pyink, nothing changed
 #   make format   ruff and pyink, mending what they can

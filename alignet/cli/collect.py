@@ -118,6 +118,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--overwrite", action="store_true", help="replace what is there"
     )
+    # As in `evaluate`: said before the step or after it.
+    command.add_argument(
+        "--quiet",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="no progress bars, no chatter",
+    )
 
 
 def _add_settings(page: argparse.ArgumentParser) -> None:

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   card.add_argument("--data", help="what it was trained on")
   card.add_argument("--licence", help="of the weights")
   card.add_argument(
-      "--metrics", metavar="FILE.json", help="one object: name to figure"
+      "--metrics", metavar="FILE.json", help="name to figure, or scores"
   )
   parser.add_argument(
       "--allow_half",
@@ -63,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
   """Loads, writes, and says how well what was written agrees."""
   from alignet import files
+  from alignet.export import card as card_lib
   from alignet.export import folder
   from alignet.models import weights
   from alignet.models import zoo
@@ -84,7 +85,9 @@ def run(args: argparse.Namespace) -> None:
   }
   card = {key: value for key, value in card.items() if value}
   if args.metrics:
-    card["metrics"] = files.read_json(args.metrics)
+    card["metrics"] = card_lib.metrics_in(
+        files.read_json(args.metrics), args.metrics
+    )
   difference = folder.export(
       *(args.out, _writer(args.to), model, params),
       overwrite=args.overwrite,

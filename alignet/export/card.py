@@ -4,10 +4,39 @@ from collections.abc import Mapping
 import json
 from typing import Any
 
+from alignet import files
+from alignet.errors import AlignetError
+
 UNKNOWN = "not given"
 
 PARITY = "- Parity: "
 """How its line begins that no other README has."""
+
+
+def metrics_in(found: Any, path: files.Path) -> dict[str, Any]:
+  """Name to figure, of a JSON file's content.
+
+  Args:
+    found: an object of these, or what `alignet evaluate` wrote: the means.
+    path: of the file, for the message.
+
+  Raises:
+    AlignetError: it is something else.
+  """
+  if isinstance(found, Mapping) and isinstance(found.get("scores"), Mapping):
+    found = {
+        name: score["mean"]
+        for name, score in found["scores"].items()
+        if isinstance(score, Mapping) and score.get("mean") is not None
+    }
+  if not isinstance(found, Mapping) or any(
+      isinstance(value, (Mapping, list)) for value in found.values()
+  ):
+    raise AlignetError(
+        f"{path}: expected one JSON object, name to figure, or the scores that"
+        " `alignet evaluate representations` or `student` writes"
+    )
+  return dict(found)
 
 
 def card(

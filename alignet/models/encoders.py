@@ -73,6 +73,11 @@ def open(  # pylint: disable=redefined-builtin
   """
   kind, separator, path = model.partition(":")
   if separator and kind in ("onnx", "saved_model"):
+    if weights is not None or allow_half:
+      given = "--allow_half" if weights is None else f"--weights={weights}"
+      raise AlignetError(
+          f"{model} is used with the weights it holds; leave out {given}"
+      )
     return _foreign(kind)(
         path,
         layer=layer,

@@ -215,9 +215,9 @@ def as_served(
 
 
 def sha256(path: files.Path) -> str:
-  """Hexadecimal sha256 of a SavedModel: its graph and its variables."""
+  """Hexadecimal sha256 of a SavedModel: its graph and its variables, if any."""
   folder = pathlib.Path(path)
-  parts = [folder / FILE, *sorted((folder / "variables").iterdir())]
+  parts = [folder / FILE, *sorted((folder / "variables").glob("*"))]
   lines = [f"{part.name} {files.sha256(part)}\n" for part in parts]
   return hashlib.sha256("".join(lines).encode()).hexdigest()
 

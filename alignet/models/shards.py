@@ -25,7 +25,9 @@ def read(folder: pathlib.Path) -> dict[str, np.ndarray]:
       not isinstance(places, dict)
       or not places
       or not all(
-          isinstance(name, str) and pathlib.PurePath(name).name == name
+          isinstance(name, str)
+          and pathlib.PurePath(name).name == name
+          and name.isprintable()
           for name in places.values()
       )
   ):

@@ -336,6 +336,14 @@ def test_texts_from_files_and_ratings_as_json(world, tmp_path):
   }
 
 
+def test_quiet_comes_last_too(world, tmp_path, capsys):
+  args = ["triplets", f"--responses={world / 'aligned.npz'}"]
+  args += [f"--baseline={world / 'untransformed.npz'}"]
+  assert _run(*args, f"--out={tmp_path / 'a'}", "--quiet") == 0
+  assert _run("--quiet", *args, f"--out={tmp_path / 'b'}") == 0
+  assert not capsys.readouterr().out
+
+
 def test_a_gallery_of_many_classes_is_cut_between_two():
   classes = np.repeat(np.arange(9), 10)
   cut = mined._first_classes(classes, figures.MAX_SHOWN)

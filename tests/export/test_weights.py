@@ -4,6 +4,7 @@ import json
 from alignet import models
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
+from alignet.export import card
 from alignet.export import folder
 from alignet.export import weights as export
 from alignet.models import weights
@@ -94,6 +95,17 @@ def test_ours_keeps_the_heads_and_a_card_tells(tmp_path):
     assert part in card, card
   with pytest.raises(OutputExistsError):
     folder.export(out, export.write_safetensors, model, params, title="mine")
+
+
+def test_metrics_are_figures_or_scores():
+  score = {"mean": 0.5, "n": 3, "low": 0.4, "high": 0.6}
+  scores = {"human/things/accuracy": score, "cka/biased": {"mean": None}}
+  found = card.metrics_in({"scores": scores, "details": {}, "meta": {}}, "f")
+  assert found == {"human/things/accuracy": 0.5}
+  assert card.metrics_in({"a": 0.5, "b": "-"}, "f") == {"a": 0.5, "b": "-"}
+  for wrong in ([0.5], {"a": {"b": 1}}, {"a": [1]}, 3):
+    with pytest.raises(AlignetError, match="f.json: expected one JSON object"):
+      card.metrics_in(wrong, "f.json")
 
 
 def test_only_an_export_is_replaced(tmp_path):

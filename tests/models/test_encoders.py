@@ -234,6 +234,13 @@ def test_a_model_of_ours(tmp_path):
     encoders.open(str(path), pixel_range="0,1")
 
 
+@pytest.mark.parametrize("model", ["onnx:m.onnx", "saved_model:m"])
+@pytest.mark.parametrize("given", [{"weights": "w"}, {"allow_half": True}])
+def test_weights_that_would_not_be_used(model, given):
+  with pytest.raises(AlignetError, match="the weights it holds; leave out --"):
+    encoders.open(model, **given)
+
+
 @pytest.mark.parametrize("pool", ["map", "tok"])
 @pytest.mark.parametrize("scan", [False, True])
 def test_layers_of_a_model_of_ours(make_model, pool, scan):

@@ -102,6 +102,7 @@ def test_files_of_another_index(folder):
         {"weight_map": {"a": 3}},
         {"weight_map": {"a": "../model.safetensors"}},
         {"weight_map": {"a": "/etc/passwd"}},
+        {"weight_map": {"a": "model\0.safetensors"}},
     ],
 )
 def test_no_index(tmp_path, content):

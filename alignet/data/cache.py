@@ -18,6 +18,7 @@ import shutil
 from typing import Any
 
 from alignet import files
+from alignet import folders
 from alignet import parallel
 from alignet import progress
 from alignet.data import decode
@@ -34,6 +35,7 @@ CHECKSUMS = "checksums.json"
 BLOCK = 256
 """Images that are written, and checksummed, together: 38 MB at 224 pixels."""
 
+_REPLACED = ("images.npy", "filenames.npy", "labels.npz", CHECKSUMS)
 _PLAN, _BLOCKS, _LOCK = "plan.json", "blocks", "lock"
 
 
@@ -94,10 +96,7 @@ def build(
         f"{out} already exists and was made with other settings or from other"
         " images; choose another path or pass --overwrite (overwrite=True)"
     )
-  if out.exists() and not (out / "images.npy").is_file():
-    raise AlignetError(
-        f"{out} exists and holds no image store; choose another path"
-    )
+  folders.check(out, "meta.json", "{", _REPLACED, overwrite=overwrite)
   partial = out.with_name(out.name + ".partial")
   with _locked(partial):
     _prepare(partial, plan, overwrite)

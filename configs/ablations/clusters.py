@@ -20,11 +20,11 @@ def get_config() -> ml_collections.ConfigDict:
       dict(name="k = 10", settings=dict(k=10), scales=("shapes",)),
       dict(name="k = 100", settings=dict(k=100), scales=("shapes",)),
       dict(name="k = 300", settings=dict(k=300), scales=("shapes",)),
-      dict(name="k = 100 (default)", settings=dict(), scales=("cifar",)),
+      dict(name="k = 100", settings=dict(), scales=("cifar",)),
       dict(name="k = 20", settings=dict(k=20), scales=("cifar",)),
       dict(name="k = 500", settings=dict(k=500), scales=("cifar",)),
-      dict(name="k = 500 (default)", settings=dict(), scales=("paper",)),
-      dict(name="k = 50 ", settings=dict(k=50), scales=("paper",)),
+      dict(name="k = 500", settings=dict(), scales=("paper",)),
+      dict(name="k = 50", settings=dict(k=50), scales=("paper",)),
       dict(name="k = 2000", settings=dict(k=2_000), scales=("paper",)),
   )
   return config

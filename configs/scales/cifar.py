@@ -8,8 +8,10 @@ and half the steps of its students: about five minutes a cell on two cores.
 Seeds change what a cell draws; data and base model stay.
 """
 
+from alignet import config_files
 import ml_collections
 
+_SHARED = ("data", "features", "base", "trials_fold1")
 _MODEL = dict(
     backbone=dict(patch_size=8, width=128, depth=6, num_heads=4, mlp_dim=512)
 )
@@ -17,20 +19,25 @@ _MODEL = dict(
 
 def get_config() -> ml_collections.ConfigDict:
   """What all cells share, and the settings they start from."""
-  config = ml_collections.ConfigDict()
-  config.seed = 0
+  config = config_files.load("pipeline/cifar100_things")
+  for name in [n for n in config.stages if n not in _SHARED]:
+    del config.stages[name]
+  del config.publish
   config.draws_world = False
   config.observers = "VICE, a model of people's odd-one-out choices"
   config.sets = dict(things="three concepts of THINGS")
   config.levels = dict(concept="concept", classes="subordinate")
-  config.base_steps = 5500
   config.student_steps = 1000
-  config.paths = dict(tfds="", model="", concepts="", vice="")
-  config.stages = _stages(config)
+  config.stages.features_logits = dict(
+      run="extract",
+      inputs=dict(train="data/train"),
+      files=dict(model=config.paths.get_ref("model")),
+      params=dict(config.stages.features.params, layer="logits"),
+  )
   config.roles = dict(
       train="data/train",
       test="data/test",
-      trials="trials",
+      trials="trials_fold1",
       base="base/weights.safetensors",
       embedding="data/embedding.npy",
       held_out="data/fold1/held_out.npy",
@@ -51,72 +58,18 @@ def get_config() -> ml_collections.ConfigDict:
           model=_MODEL,
       ),
   )
+  shared = dict(
+      images="train", weights="base", trials="trials", trial_images="test"
+  )
   config.students = {
-      "student/small": dict(
+      "student/small": dict(aux=dict(triplets="responses", **shared)),
+      "student/small_dense": dict(
           aux=dict(
-              triplets="responses",
-              images="train",
-              weights="base",
-              trials="trials",
-              trial_images="test",
+              clusters="clusters",
+              representations="features",
+              teacher="transform",
+              **shared,
           )
       ),
   }
   return config
-
-
-def _stages(config) -> dict:
-  """Images, human judgments, base model and representations."""
-  path = config.paths.get_ref
-  extract = dict(
-      run="extract",
-      inputs=dict(train="data/train"),
-      files=dict(model=path("model")),
-  )
-  settings = dict(
-      size=112,
-      pixel_range="-0.9921875,1",  # (grey - 127) / 128
-      dtype="float16",
-  )
-  return dict(
-      data=dict(
-          run="cifar100_things",
-          files=dict(
-              data_dir=path("tfds"),
-              concepts=path("concepts"),
-              embedding=path("vice"),
-          ),
-          params=dict(
-              per_class=dict(train=200, test=50),
-              folds=5,
-              seed=config.get_ref("seed"),
-          ),
-      ),
-      trials=dict(
-          run="trials_of_concepts",
-          inputs=dict(
-              images="data/test",
-              embedding="data/embedding.npy",
-              held_out="data/fold1/held_out.npy",
-          ),
-          params=dict(
-              concept_level="concept",
-              name="things",
-              n=5000,
-              seed=config.get_ref("seed"),
-          ),
-      ),
-      base=dict(
-          run="train",
-          inputs=dict(aux=dict(images="data/train")),
-          params=dict(
-              config="base",
-              seed=config.get_ref("seed"),
-              num_train_steps=config.get_ref("base_steps"),
-              aux=dict(augment=True, peak=1e-3),
-              model=dict(num_classes=100, **_MODEL),
-          ),
-      ),
-      features=dict(extract, params=dict(layer="feat", **settings)),
-      features_logits=dict(extract, params=dict(layer="logits", **settings)),
-  )

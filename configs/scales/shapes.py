@@ -5,13 +5,18 @@ which settings matter there, and that the machinery works; it is no result about
 people. Each seed draws another world.
 """
 
+from alignet import config_files
 import ml_collections
+
+_SHARED = ("world", "trials", "base")
 
 
 def get_config() -> ml_collections.ConfigDict:
   """What all cells share, and the settings they start from."""
-  config = ml_collections.ConfigDict()
-  config.seed = 0
+  config = config_files.load("pipeline/demo")
+  for name in [n for n in config.stages if n not in _SHARED]:
+    del config.stages[name]
+  del config.publish, config.check
   config.draws_world = True
   config.observers = "simulated observers"
   config.sets = dict(
@@ -20,7 +25,7 @@ def get_config() -> ml_collections.ConfigDict:
       within="within a superordinate",
   )
   config.levels = dict(concept="subordinate", classes="subordinate")
-  config.stages = _stages(config.get_ref("seed"))
+  _representations(config.stages, config.get_ref("seed"))
   config.roles = dict(
       train="world/train",
       test="world/test",
@@ -47,44 +52,26 @@ def get_config() -> ml_collections.ConfigDict:
       triplets=50_000,
       student=dict(config="student/small"),
   )
+  shared = dict(
+      images="train", weights="base", trials="trials", trial_images="test"
+  )
   config.students = {
-      "student/small": dict(
+      "student/small": dict(aux=dict(triplets="responses", **shared)),
+      "student/small_dense": dict(
           aux=dict(
-              triplets="responses",
-              images="train",
-              weights="base",
-              trials="trials",
-              trial_images="test",
+              clusters="clusters",
+              representations="features",
+              teacher="transform",
+              **shared,
           )
       ),
   }
   return config
 
 
-def _stages(seed) -> dict:
-  """World, observers, base models and their representations."""
-  stages = dict(
-      world=dict(
-          run="shapes",
-          params=dict(seed=seed, train_per_concept=200, test_per_concept=20),
-      ),
-      trials=dict(
-          run="trials_by_level",
-          inputs=dict(
-              images="world/test",
-              embedding="world/embedding.npy",
-              held_out="world/held_out.npy",
-          ),
-          params=dict(
-              concept_level="subordinate",
-              group_level="superordinate",
-              n=5000,
-              seed=seed,
-          ),
-      ),
-  )
+def _representations(stages, seed) -> None:
+  """Other networks, and what each makes of the training images."""
   for name, fields in (
-      ("base", {}),
       ("narrower", dict(model=dict(backbone=dict(width=32, mlp_dim=128)))),
       ("untrained", dict(num_train_steps=1)),
   ):
@@ -108,4 +95,3 @@ def _stages(seed) -> dict:
         ),
         params=dict(tap=tap),
     )
-  return stages

@@ -211,6 +211,10 @@ def test_imagenet(test_data, tmp_path):
 def test_a_folder_that_is_no_store_is_left_alone(source, tmp_path):
   (tmp_path / "s").mkdir()
   (tmp_path / "s" / "thesis.txt").touch()
-  with pytest.raises(AlignetError, match="holds no image store"):
+  with pytest.raises(AlignetError, match="is no folder with meta.json of ours"):
     _build(source, tmp_path / "s", overwrite=True)
-  assert (tmp_path / "s" / "thesis.txt").exists()
+  _build(source, tmp_path / "t")
+  (tmp_path / "t" / "thesis.txt").touch()
+  with pytest.raises(AlignetError, match="holds thesis.txt"):
+    _build(source, tmp_path / "t", size=5, overwrite=True)
+  assert len(list(tmp_path.glob("*/thesis.txt"))) == 2

@@ -12,7 +12,11 @@ _SCALES = ("shapes", "cifar", "paper")
 _TABLES = [
     name for name in config_files.names() if name.startswith("ablations/")
 ]
-_ABSENT = {("ablations/backbone", "cifar"), ("ablations/layer", "paper")}
+_ABSENT = {
+    ("ablations/backbone", "cifar"),
+    ("ablations/dense", "paper"),
+    ("ablations/layer", "paper"),
+}
 
 
 def _cell(settings, scale="shapes", seed=0):
@@ -120,6 +124,14 @@ def test_a_path_from_outside_may_be_named_as_a_stage():
   assert plans["student"]["files"]["aux.images"] == "clusters/images"
 
 
+def test_a_path_reaches_all_stages_that_take_it():
+  config = config_files.load("scales/cifar", ["paths.model=/m.onnx"])
+  ablation.complete(config, {"features": "logits"}, 0)
+  plan = runner.plan(config, without_files=True)["features_logits"]
+  assert plan["files"] == {"model": "/m.onnx"}
+  assert plan["params"]["layer"] == "logits" and plan["params"]["size"] == 112
+
+
 @pytest.mark.parametrize(
     "config, images",
     [
@@ -145,3 +157,14 @@ def test_cost():
   assert len(table) == 1 + 3 * 2 + 1
   hours = 100_000 * flops / 1e14 / 3600
   assert float(table[-1].split()[3]) == pytest.approx(6 * hours, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "scale, pipeline", [("shapes", "demo"), ("cifar", "cifar100_things")]
+)
+def test_a_scale_shares_stages_with_its_pipeline(scale, pipeline):
+  whole = runner.plan(config_files.load(pipeline), without_files=True)
+  shared = _cell({}, scale)
+  for name in {"base", "world", "data", "features"} & set(shared) & set(whole):
+    assert shared[name]["fingerprint"] == whole[name]["fingerprint"]
+  assert shared["base"]["fingerprint"] == whole["base"]["fingerprint"]

@@ -1,0 +1,37 @@
+"""All triplets of a batch of clusters, or three images a triplet.
+
+alignet sweep dense --scale=shapes --out=out/ablations
+
+A step of dense sees 64 images, one of sparse 192: with as many steps it is a
+third of the image passes, with three times as many the same.
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """Cells of the table; the first is the default."""
+  config = ml_collections.ConfigDict()
+  config.title = "Sparse or dense"
+  config.question = "Is a batch better used triplet by triplet, or whole?"
+  config.paper = "sparse; dense batches are ours."
+  dense = dict(config="student/small_dense")
+  config.cells = (
+      dict(name="sparse", settings=dict(), scales=("shapes", "cifar")),
+      dict(
+          name="dense, a third of the images",
+          settings=dict(student=dense),
+          scales=("shapes", "cifar"),
+      ),
+      dict(
+          name="dense, as many images",
+          settings=dict(student=dict(dense, num_train_steps=900)),
+          scales=("shapes",),
+      ),
+      dict(
+          name="dense, as many images",
+          settings=dict(student=dict(dense, num_train_steps=3000)),
+          scales=("cifar",),
+      ),
+  )
+  return config

@@ -40,16 +40,13 @@ from alignet import models
 from alignet import train as train_lib
 from alignet.data import images as images_lib
 from alignet.data import trials as trials_lib
-from alignet.evals import trials as evals
 from alignet.metrics import writer
 from alignet.models import cost
 from alignet.pipeline import runner
 from alignet.pipeline import stages
 from alignet.report import style
-from alignet.representations import extract
 from alignet.representations import group_batches
 from alignet.scores import bootstrap
-import jax
 from kauldron import kd
 import numpy as np
 
@@ -63,28 +60,6 @@ _IMAGES = {
 _SIZE = dict(width=128, depth=6, heads=4, mlp=512, patch=8, size=32)
 _SHARED = ("data", "features", "base", "clusters", "triplets")
 _SET = "things"
-
-
-class HeadEvaluator(evals.TrialsEvaluator):
-  """As its base, by the dot product of the triplet head."""
-
-  def evaluate(self, state: Any, step: int) -> None:
-    images, sets = self._images
-    with jax.transfer_guard("allow"):
-      features = extract.extract(
-          self.base_cfg.model,
-          state.params,
-          images,
-          tap="triplet_logits",
-          batch_size=self.batch_size,
-      )
-    scores = {
-        f"{self.source}/{name}": float(
-            evals.agreement(features, trials, "dot")["modal"].mean()
-        )
-        for name, trials in sets.items()
-    }
-    self.writer.write_scalars(step=step, scalars=scores)
 
 
 @runner.stage(
@@ -101,7 +76,7 @@ def train(
   cfg.train_ds.data_source.update(source)
   stages.override(cfg, fields, config)
   head = cfg.evals.observers.copy_and_resolve_references()
-  head["__qualname__"] = "benchmarks.compare_dense:HeadEvaluator"
+  head.tap, head.kind = "triplet_logits", "dot"
   cfg.evals["head"] = head
   wall, cpu = time.monotonic(), time.process_time()
   train_lib.train(kd.konfig.resolve(cfg))

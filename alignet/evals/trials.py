@@ -46,19 +46,23 @@ class TrialsEvaluator(kd.evals.EvaluatorBase):
   """Agreement with observers along a training, one scalar a set of trials.
 
   Each image of the trials goes through the model once, then all sets are scored
-  on pre_logits by cosine.
+  on pre_logits by cosine, or on what `tap` and `kind` say.
 
   Attributes:
     images: folder of the image store the trials refer to.
     trials: folder with one file a set.
     source: who the observers are, first part of the scalar's name:
       "simulated", "vice" or "human".
+    tap: output of the model, see `extract.extract`.
+    kind: "cosine" or "dot".
     batch_size: images on the device at a time.
   """
 
   images: str
   trials: str
   source: str
+  tap: str = "pre_logits"
+  kind: similarity.Kind = "cosine"
   batch_size: int = 256
 
   @functools.cached_property
@@ -81,13 +85,14 @@ class TrialsEvaluator(kd.evals.EvaluatorBase):
           self.base_cfg.model,
           state.params,
           images,
+          tap=self.tap,
           batch_size=self.batch_size,
       )
     self.writer.write_scalars(
         step=step,
         scalars={
             f"{self.source}/{name}": float(
-                agreement(features, trials)["modal"].mean()
+                agreement(features, trials, self.kind)["modal"].mean()
             )
             for name, trials in sets.items()
         },

@@ -51,11 +51,16 @@ def _state(trainer):
   )
 
 
+@pytest.mark.parametrize(
+    "tap, kind", [("pre_logits", "cosine"), ("triplet_logits", "dot")]
+)
 def test_the_evaluator_writes_what_offline_scoring_says(
-    trainer, tmp_path, tiny_world
+    trainer, tmp_path, tiny_world, tap, kind
 ):
   state = _state(trainer)
   evaluator = trainer.evals["observers"]
+  object.__setattr__(evaluator, "tap", tap)
+  object.__setattr__(evaluator, "kind", kind)
   # The last batch of the used images is not full.
   object.__setattr__(evaluator, "batch_size", 16)
   evaluator.evaluate(state, step=3)
@@ -64,10 +69,10 @@ def test_the_evaluator_writes_what_offline_scoring_says(
   assert row.pop("step") == 3
   assert set(row) == {"simulated/a", "simulated/b"}
   store = images_lib.open_store(tiny_world["trial_images"])
-  features = extract.extract(trainer.model, state.params, store.images)
+  features = extract.extract(trainer.model, state.params, store.images, tap=tap)
   for name in ("a", "b"):
     trials = trials_lib.read(tiny_world[f"trials/{name}"])
-    s = similarity.of_triplets(features, trials.indices, "cosine")
+    s = similarity.of_triplets(features, trials.indices, kind)
     wanted = odd_one_out.modal(s, trials.probabilities).mean()
     assert row[f"simulated/{name}"] == pytest.approx(wanted, abs=1e-12)
 

@@ -6,7 +6,10 @@ Needs PyTorch (`pip install -e .[parity]`). A simulated problem of the size
 of THINGS: 1,854 concepts with one image, 768 or 1,152 dimensions, soft targets
 from a known embedding. Every method minimises the same objective with Adam:
 
-  one-hot   PyTorch, one-hot rows times all transformed objects (gLocal's way)
+  upstream  PyTorch as gLocal trains: one-hot rows from a Dataset by a
+            DataLoader, all objects transformed, and the training accuracy of
+            each step, ties looked for row by row; without Lightning
+  one-hot   the same step alone: one-hot rows cut from a unit matrix
   gather    PyTorch, all objects transformed once, triplets gathered
   loop      ours, the jitted loop that `alignet teach` runs
   kauldron  ours, `configs/uncertainty_distillation.py` in its trainer
@@ -79,24 +82,34 @@ class Torch:
     if local is not None:
       self.local = torch.from_numpy(local)
 
+  def draw(self):
+    """Objects of a batch, numbers or one-hot rows, and targets."""
+    rows = self.torch.randint(
+        len(self.triplets), (self.batch,), generator=self.random
+    )
+    objects = self.triplets[rows].reshape(-1)
+    if self.eye is not None:
+      objects = self.eye[objects]
+    return objects, self.targets[rows]
+
+  def seen(self, similarities):
+    """Called with the similarities of each batch."""
+
   def step(self):
     """One update."""
     torch = self.torch
-    rows = torch.randint(
-        len(self.triplets), (self.batch,), generator=self.random
-    )
-    triplets, targets = self.triplets[rows], self.targets[rows]
+    objects, targets = self.draw()
     z = self.x @ self.w + self.b
-    triplets = triplets.reshape(-1)
     if self.eye is None:
       # Its gradient is several times faster than that of z[triplets].
-      z = z.index_select(0, triplets)
+      z = z.index_select(0, objects)
     else:
-      z = self.eye[triplets] @ z
+      z = objects @ z
     z = z.reshape(self.batch, 3, -1)
     i, j, k = z.unbind(1)
     s = torch.stack([(i * j).sum(1), (i * k).sum(1), (j * k).sum(1)], 1)
     log_p = torch.log_softmax(s, 1)
+    self.seen(s.detach())
     loss = -(targets * log_p).sum(1).mean()
     if self.local is not None:
       loss = (1 - _ALPHA) * loss + _ALPHA * self._kept()
@@ -124,6 +137,38 @@ class Torch:
     for _ in range(steps):
       self.step()
     return self.w.detach().numpy(), self.b.detach().numpy()
+
+
+class Upstream(Torch):
+  """The one-hot step in its surroundings: loader and training accuracy."""
+
+  def __init__(self, x, judgments, batch, **options):
+    super().__init__(x, judgments, batch, one_hot=True, **options)
+    data = self.torch.utils.data
+
+    class Rows(data.Dataset):
+
+      def __len__(rows):
+        return len(self.triplets)
+
+      def __getitem__(rows, i):
+        return self.eye[self.triplets[i]], self.targets[i]
+
+    loader = data.DataLoader(
+        Rows(), batch_size=batch, shuffle=True, generator=self.random
+    )
+    self.batches = iter(loader)
+
+  def draw(self):
+    one_hot, targets = next(self.batches)
+    return one_hot.reshape(-1, len(self.x)), targets
+
+  def seen(self, similarities):
+    correct = 0
+    for p in self.torch.softmax(similarities, 1):
+      tied = len(p.unique()) < 3 or len(p.round(decimals=2).unique()) == 1
+      correct += not tied and int(p.argmax()) == 0
+    self.accuracy = correct / len(similarities)
 
 
 class Loop:
@@ -163,6 +208,12 @@ class Loop:
         local=self.local,
     )
     return [(np.asarray(p["weights"]), np.asarray(p["bias"])) for p in history]
+
+
+def _torch(method, *args, **options) -> Torch:
+  if method == "upstream":
+    return Upstream(*args, **options)
+  return Torch(*args, one_hot=method == "one-hot", **options)
 
 
 def kauldron(x, embedding, batch, steps) -> float:
@@ -223,8 +274,7 @@ def step_time(method: str, d: int, batch: int, steps: int, glocal: bool):
   if method == "loop":
     run = Loop(x, training, batch, local=local, every=steps).run
   else:
-    one_hot = method == "one-hot"
-    run = Torch(x, training, batch, one_hot=one_hot, local=local).run
+    run = _torch(method, x, training, batch, local=local).run
   run(steps)  # Compiles, or warms up.
   cpu, wall = time.process_time(), time.perf_counter()
   run(steps)
@@ -258,7 +308,7 @@ def curve(method: str, d: int, batch: int, steps: int, every: int):
     each = (time.process_time() - start) / (len(history) - 1)
     points = [[i * each, held_out(*p)] for i, p in enumerate(history)]
   else:
-    theirs = Torch(x, training, batch, one_hot=method == "one-hot")
+    theirs = _torch(method, x, training, batch)
     used = 0.0
     for _ in range(steps // every):
       start = time.process_time()
@@ -327,12 +377,13 @@ def _steps(quick: bool) -> list[dict]:
   rows = []
   print("d batch glocal method: CPU ms a step, triplets a CPU-s, peak MiB")
   for d, batch, glocal in cells:
-    methods = ["one-hot", "gather", "loop"] + ["kauldron"] * (not glocal)
+    methods = ["upstream", "one-hot", "gather", "loop"]
+    methods += [] if glocal else ["kauldron"]
     best = {}
     for _ in range(1 if quick else 3):
       for method in methods:
         steps = 100 if method == "kauldron" and batch == 256 else 20
-        if method == "one-hot" and batch > 256:
+        if method in ("upstream", "one-hot") and batch > 256:
           steps = 2
         found = _child("step", method, d, batch, steps, glocal)
         if found["cpu_seconds"] < best.get(method, found)["cpu_seconds"] or (

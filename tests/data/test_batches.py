@@ -268,7 +268,7 @@ def test_workers_are_sent_no_images_and_check_nothing_again(store, tmp_path):
   _refused(pickle.loads(pickle.dumps(unchecked)), "row 0 names", "other_")
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, 4])
 def test_workers_change_nothing_and_the_iterator_goes_on(
     store, tmp_path, workers
 ):

@@ -40,7 +40,7 @@ def _start(arguments, workdir, **env):
 def _end(*processes):
   try:
     for process in processes:
-      output, _ = process.communicate(timeout=300)
+      output, _ = process.communicate(timeout=900)
       assert process.returncode == 0, output
   finally:
     for process in processes:

@@ -21,6 +21,7 @@ from alignet.errors import AlignetError
 from alignet.pipeline import ablation
 from alignet.pipeline import runner
 from alignet.scores import bootstrap
+import jax
 import ml_collections
 import numpy as np
 
@@ -112,7 +113,12 @@ def run(
 ) -> None:
   """Runs what is missing of one cell in the folder of the sweep."""
   out = pathlib.Path(out).absolute()
-  runner.run_stages(runner.plan(sweep.pipeline(cell)), out, say=say)
+  try:
+    runner.run_stages(runner.plan(sweep.pipeline(cell)), out, say=say)
+  finally:
+    # A student's programs hold some 2,000 memory maps, and Linux gives a
+    # process 65,530: beyond, XLA aborts.
+    jax.clear_caches()
 
 
 def run_all(

@@ -8,6 +8,7 @@ from alignet.errors import AlignetError
 from alignet.pipeline import sweep as sweep_lib
 from alignet.report import latex
 from alignet.report import page
+import jax
 import numpy as np
 import pytest
 
@@ -94,6 +95,14 @@ def test_nothing_is_missing_and_nothing_runs_again(swept):
   said = []
   sweep_lib.run_all(sweep, sweep.cells(), swept / "out", say=said.append)
   assert all("done before" in s for s in said if s.startswith("["))
+
+
+def test_a_cell_leaves_no_compiled_programs(swept):
+  sweep = _sweep(swept)
+  program = jax.jit(lambda x: x + 1)
+  program(1.0)
+  sweep_lib.run(sweep, sweep.cells()[0], swept / "out", say=lambda line: None)
+  assert program._cache_size() == 0
 
 
 def test_cells_in_processes(swept):

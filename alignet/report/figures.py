@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 import math
+import textwrap
 
 from alignet.errors import AlignetError
 from alignet.report import style
@@ -10,6 +11,7 @@ from matplotlib.lines import Line2D
 import numpy as np
 
 _UNIFORM = math.log(3)
+_WIDTH = 6.1  # Inches; a page is as wide.
 
 
 @style.styled
@@ -51,7 +53,7 @@ def scores_with_intervals(
   colors = style.model_colors(rows)
   step = 0.8 / max(len(rows), 2)
   height = 1.3 + len(sets) * (0.25 + 0.17 * max(len(rows), 2))
-  fig = style.figure(6.1, height)
+  fig = style.figure(_WIDTH, height)
   ax = fig.add_subplot()
   for number, (model, scores) in enumerate(rows.items()):
     offset = (number - (len(rows) - 1) / 2) * step
@@ -94,7 +96,7 @@ def scores_with_intervals(
       )
   ax.set_yticks(
       range(len(sets)),
-      [style.shorten((set_names or {}).get(s, s), 34) for s in sets],
+      [textwrap.fill((set_names or {}).get(s, s), 24) for s in sets],
       fontsize=10,
   )
   ax.set_ylim(len(sets) - 0.45, -0.55)
@@ -104,7 +106,8 @@ def scores_with_intervals(
   ax.grid(True, axis="x")
   ax.set_xlabel(label)
   ax.set_title(title)
-  fig.legend(handles=handles, loc="outside lower center", ncols=3)
+  columns = style.legend_columns(handles, _WIDTH)
+  fig.legend(handles=handles, loc="outside lower center", ncols=columns)
   return fig
 
 
@@ -129,7 +132,8 @@ def learning_curves(
   colors = style.model_colors(models)
   columns = min(3, len(curves))
   rows = -(-len(curves) // columns)
-  fig = style.figure(max(3.3 * columns, 4.8), 2.9 * rows + 0.5)
+  width = max(3.3 * columns, 4.8)
+  fig = style.figure(width, 2.9 * rows + 0.5)
   axes = fig.subplots(rows, columns, squeeze=False)
   for ax, (panel, lines) in zip(axes.flat, curves.items()):
     for model, (steps, values) in lines.items():
@@ -165,7 +169,8 @@ def learning_curves(
       for number, model in enumerate(models)
   ]
   if handles:
-    fig.legend(handles=handles, loc="outside lower center", ncols=4)
+    columns = style.legend_columns(handles, width)
+    fig.legend(handles=handles, loc="outside lower center", ncols=columns)
   return fig
 
 
@@ -293,7 +298,7 @@ def entropy_histogram(entropies: Mapping[str, np.ndarray]) -> Figure:
   if not entropies:
     raise AlignetError("entropies: expected at least one array, found none")
   colors = style.model_colors(entropies)
-  fig = style.figure(6.1, 3.4)
+  fig = style.figure(_WIDTH, 3.4)
   ax = fig.add_subplot()
   edges = np.linspace(0, _UNIFORM, 41)
   for number, (name, values) in enumerate(entropies.items()):

@@ -180,8 +180,7 @@ def maps(
   columns = min(3, len(points))
   rows = -(-len(points) // columns)
   width = max(columns * 3.6, 4.8)
-  longest = max((len(h.get_label()) for h in handles), default=0)
-  legend_columns = max(1, int(width / (0.55 + 0.085 * longest)))
+  legend_columns = style.legend_columns(handles, width)
   legend_rows = -(-len(handles) // legend_columns)
   fig = style.figure(
       width, rows * 3.75 + 0.2 * legend_rows, layout="compressed"

@@ -135,6 +135,12 @@ def text_color(background: str) -> str:
   return "white" if 0.299 * r + 0.587 * g + 0.114 * b < 0.6 else "black"
 
 
+def legend_columns(handles: Iterable, width: float) -> int:
+  """Columns of a legend of these handles that fit a width in inches."""
+  longest = max((len(h.get_label()) for h in handles), default=0)
+  return max(1, int(width / (0.6 + 0.072 * longest)))
+
+
 def shorten(text: str, length: int) -> str:
   """Cuts a text to at most `length` characters, with an ellipsis."""
   return text if len(text) <= length else text[: length - 1].rstrip() + "…"

@@ -66,8 +66,7 @@ def dendrograms(
   step = _STEP if named else min(_STEP, _HEIGHT / k)
   handles = _legend(groups, group_names)
   width = max(len(links) * (4.0 if named else 3.2), 4.8)
-  longest = max(len(h.get_label()) for h in handles)
-  columns = max(1, int(width / (0.5 + 0.085 * longest)))
+  columns = style.legend_columns(handles, width)
   rows = -(-len(handles) // columns)
   fig = style.figure(width, k * step + 1.0 + 0.2 * rows)
   axes = fig.subplots(1, len(links), squeeze=False)[0]

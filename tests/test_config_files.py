@@ -149,4 +149,5 @@ def test_files_that_are_no_config(root, text, message):
 def test_sources_are_a_config_and_those_it_begins_from():
   names = lambda config: [p.stem for p in config_files.sources(config)]
   assert names("student/vit_b") == ["vit_b", "siglip_b"]
-  assert names("student/small") == ["small"]
+  assert names("student/small") == ["small", "siglip_b"]
+  assert names("base") == ["base"]

@@ -1,6 +1,6 @@
 r"""A small student (ViT, 32 px) post-trained on AligNet triplets.
 
-Upstream's recipe (JSD, Adam, warm-up and cosine, decay to the
+The recipe of `student/siglip_b` (JSD, Adam, warm-up and cosine, decay to the
 initial weights, MAP pooling, triplet head on pre_logits, no augmentation) at a
 size that trains on two CPU cores. The pipelines `demo` and `cifar100_things`
 launch it; by hand:
@@ -20,64 +20,55 @@ triplet head is pulled to its random start like all else, so the backbone has
 to change (`--cfg.aux.decay_exclude="('triplet_head',)"` sets the head free).
 """
 
+from alignet import config_files
 from kauldron import konfig
 
 # pylint: disable=g-import-not-at-top
 with konfig.imports():
   from alignet import evals
-  from alignet import losses
-  from alignet import metrics
   from alignet import models
-  from alignet import optim
-  from alignet import train_step
   from alignet.data import batches
   from kauldron import kd
-  import optax
 # pylint: enable=g-import-not-at-top
+
+_OF_THE_RELEASE = (
+    *("root", "transform", "sampling", "data_dir", "image_size"),
+    *("num_workers", "shard_above_mb", "dtype", "remat"),
+)
 
 
 def get_config():
   """The experiment."""
-  cfg = kd.train.Trainer()
-  cfg.seed = 0
-  cfg.workdir = ""
-  cfg.aux = {
-      "triplets": "",
-      "images": "",
-      "weights": "",
-      "trials": "",
-      "trial_images": "",
-      "source": "simulated",
-      "batch_size": 64,
-      "unique_images": 0,
-      "peak": 1e-4,
-      "tau": 10_000.0,
-      "target_tau": 1.0,
-      "loss": {"jsd": 1.0, "kl": 0.0, "hard": 0.0},
-      "accumulate": 1,
-      "ema": 0.0,
-      "decay": 1.5,
-      "decay_exclude": (),
-      "eval_every": 50,
-  }
-
-  # Data
-  cfg.train_ds = kd.data.py.DataSource(
-      data_source=batches.TripletBatches(
-          path=cfg.ref.aux.triplets,
-          images=cfg.ref.aux.images,
-          batch_size=cfg.ref.aux.batch_size,
-          unique_images=cfg.ref.aux.unique_images,
-          num_batches=cfg.ref.num_train_steps + 1,
-          seed=cfg.ref.seed,
-      ),
-      shuffle=False,
-      batch_size=None,
-      num_workers=0,
-      shard_by_process=False,  # Each takes its share of every batch.
+  cfg = config_files.load("student/siglip_b")
+  for name in _OF_THE_RELEASE:
+    del cfg.aux[name]
+  del cfg.sharding
+  cfg.aux.update(
+      {
+          "triplets": "",
+          "images": "",
+          "trials": "",
+          "trial_images": "",
+          "source": "simulated",
+          "batch_size": 64,
+          "peak": 1e-4,
+          "tau": 10_000.0,
+          "eval_every": 50,
+      }
   )
-
-  # Model
+  cfg.num_train_steps = 300
+  cfg.log_metrics_every = 50
+  cfg.checkpointer.save_interval_steps = 200
+  cfg.checkpointer.max_to_keep = 1
+  cfg.train_ds.num_workers = 0
+  cfg.train_ds.data_source = batches.TripletBatches(
+      path=cfg.ref.aux.triplets,
+      images=cfg.ref.aux.images,
+      batch_size=cfg.ref.aux.batch_size,
+      unique_images=cfg.ref.aux.unique_images,
+      num_batches=cfg.ref.num_train_steps + 1,
+      seed=cfg.ref.seed,
+  )
   cfg.model = models.VisionModel(
       backbone=models.ViT(
           patch_size=8,
@@ -90,56 +81,6 @@ def get_config():
       pixel_range=(-1.0, 1.0),
       triplet_dim=1024,
   )
-  cfg.init_transform = models.InitFromWeights(path=cfg.ref.aux.weights)
-
-  # Training
-  cfg.num_train_steps = 300
-  shared = dict(tau=cfg.ref.aux.tau, target_tau=cfg.ref.aux.target_tau)
-  cfg.train_losses = {
-      "jsd": losses.JSD(weight=cfg.ref.aux.loss.jsd, **shared),
-      "kl": losses.KL(weight=cfg.ref.aux.loss.kl, **shared),
-      "hard": losses.Contrastive(weight=cfg.ref.aux.loss.hard, **shared),
-  }
-  cfg.train_metrics = {
-      "synthetic_accuracy": metrics.TripletAccuracy(),
-      "synthetic_kl": metrics.TripletKL(**shared),
-      "drift": metrics.Drift(),
-  }
-  cfg.log_metrics_every = 50
-  cfg.log_summaries_every = 1_000_000
-  cfg.writer = metrics.JsonlWriter()
-  cfg.profiler = None
-  cfg.trainstep = train_step.TrainStep()
-  updates = cfg.ref.num_train_steps // cfg.ref.aux.accumulate
-  cfg.schedules = {
-      "learning_rate": optax.warmup_cosine_decay_schedule(
-          init_value=0.0,
-          peak_value=cfg.ref.aux.peak,
-          warmup_steps=updates // 20,
-          decay_steps=updates,
-      )
-  }
-  updater = kd.optim.named_chain(
-      **{
-          "adam": optax.scale_by_adam(),
-          "decay": optim.decay_to_init(
-              total=cfg.ref.aux.decay,
-              schedule=cfg.ref.schedules["learning_rate"],
-              num_steps=updates,
-              exclude=cfg.ref.aux.decay_exclude,
-          ),
-          "rate": optax.scale_by_learning_rate(
-              cfg.ref.schedules["learning_rate"]
-          ),
-          "ema": optim.ema(decay=cfg.ref.aux.ema),
-      }
-  )
-  cfg.optimizer = optim.accumulate(updater, steps=cfg.ref.aux.accumulate)
-  cfg.checkpointer = kd.ckpts.Checkpointer(
-      save_interval_steps=200, max_to_keep=1
-  )
-
-  # Evaluation
   cfg.evals = {
       "observers": evals.TrialsEvaluator(
           run=kd.evals.EveryNSteps(cfg.ref.aux.eval_every),

@@ -5,9 +5,9 @@
 Ours from the cache (`alignet cache`) and decoded on the fly, against upstream's
 way: a source of single triplets, each of which has TFDS decode three records,
 resized by OpenCV (cubic), shuffled and batched element by element by grain.
-`upstream_float32` makes floats from 0 to 1 in the pipeline, as upstream's config
-does; `upstream` hands out uint8, as ours. Each runs in a process of its own,
-one thread, on all images of a TFDS dataset in triplets in which each image
+`upstream_float32` makes floats from 0 to 1 in the pipeline, as upstream's
+config does; `upstream` hands out uint8, as ours. Each runs in a process of its
+own, one thread, on all images of a TFDS dataset in triplets in which each image
 comes once, so that no image repeats within a batch. `break_even` says after how
 many images read per image of the dataset the cache has paid for itself.
 

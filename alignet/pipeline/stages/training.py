@@ -120,7 +120,7 @@ def represent(out: Path, *, weights: Path, tap: str, **stores: Path) -> None:
     )
 
 
-@stage(version=1)
+@stage(version=2)
 def teach(
     out: Path,
     *,
@@ -138,7 +138,8 @@ def teach(
   """Uncertainty distillation on the images of the concepts not held out.
 
   Writes transform.npz. Targets are `soft_point`, the softmax of the embedding's
-  dot products, or `hard`, a choice drawn from it for each triplet.
+  dot products, or `hard`, a choice drawn from it for each triplet; with these
+  the fit sees no embedding, as where people's choices are all there is.
   `per_concept` limits the images of a concept (0: all). `shuffle` gives each
   concept the vector of another: the shuffled-human control. `settings` are
   fields of `uncertainty_distillation.config.Config`, `optimisation` fields of
@@ -170,7 +171,7 @@ def teach(
     )
   judged = judgments.from_embedding(vectors, seed=seed)
   if targets == "hard":
-    judged = judgments.sample_choices(judged, seed=seed)
+    judged, vectors = judgments.sample_choices(judged, seed=seed), None
   if optimisation is not None:
     settings["optimisation"] = loop.Optimisation(**optimisation)
   config = fit.Config(seed=seed, **settings)

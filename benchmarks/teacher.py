@@ -1,6 +1,7 @@
 """Teacher training: alignet against PyTorch, and Kauldron against a bare loop.
 
-  python benchmarks/teacher.py [--quick]
+  python benchmarks/teacher.py [--quick] [--dims 768 1152] [--batches 256 4096]
+      [--parts steps same exhaustive]
 
 Needs PyTorch (`pip install -e .[parity]`). A simulated problem of the size
 of THINGS: 1,854 concepts with one image, 768 or 1,152 dimensions, soft targets
@@ -18,8 +19,8 @@ Each measurement has a process of its own, imports and compilation apart; the
 rounds of the methods are interleaved, and the smallest of each is kept. Prints
 CPU time a step, triplets a CPU-second and peak memory; CPU time to the same
 held-out cross-entropy, the best that gather reaches; the hours of 4.7 million
-triplets x 100 epochs; and one pass over all 1,854-choose-3 triplets. The last
-line is JSON.
+triplets x 100 epochs; and one pass over all 1,854-choose-3 triplets: three
+parts, `steps`, `same` and `exhaustive`. The last line is JSON.
 """
 
 import argparse
@@ -40,6 +41,7 @@ import numpy as np
 _N, _LOCAL, _ALPHA, _TAU, _LAMBDA, _RATE = 1854, 1024, 0.1, 0.1, 0.1, 1e-3
 _DEFAULT = 8192
 _EPOCHS = 4_700_000 * 100
+_PARTS = ("steps", "same", "exhaustive")
 
 
 def problem(d: int):
@@ -344,6 +346,11 @@ def exhaustive(d: int):
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("--quick", action="store_true")
+  parser.add_argument("--dims", type=int, nargs="+", default=[768, 1152])
+  parser.add_argument(
+      "--batches", type=int, nargs="+", default=[256, 4096, _DEFAULT]
+  )
+  parser.add_argument("--parts", nargs="+", choices=_PARTS, default=_PARTS)
   parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
   args = parser.parse_args()
   if args.child:
@@ -354,10 +361,17 @@ def main() -> None:
     return
   # PyTorch's waiting threads would spin, which counts as CPU time.
   os.environ["OMP_WAIT_POLICY"] = "passive"
-  results = {"steps": _steps(args.quick)}
-  results["to_the_same_cross_entropy"] = _to_the_same(args.quick)
-  results["exhaustive"] = _child("exhaustive", 1152)
-  print(f"all triplets: {results['exhaustive']}")
+  results = {}
+  if "steps" in args.parts:
+    dims, batches, rounds = args.dims, args.batches, 3
+    if args.quick:
+      dims, batches, rounds = dims[:1], batches[:2], 1
+    results["steps"] = _steps(dims, batches, rounds)
+  if "same" in args.parts:
+    results["to_the_same_cross_entropy"] = _to_the_same(args.quick)
+  if "exhaustive" in args.parts:
+    results["exhaustive"] = _child("exhaustive", 1152)
+    print(f"all triplets: {results['exhaustive']}")
   print(json.dumps(results))
 
 
@@ -365,22 +379,18 @@ def _child(*arguments):
   return _measure.in_process(__file__, ["--child", *arguments])
 
 
-def _steps(quick: bool) -> list[dict]:
-  cells = [
-      (d, batch, glocal)
-      for d in ((768,) if quick else (768, 1152))
-      for batch, glocal in (
-          *((256, 0), (256, 1), (4096, 0)),
-          *(() if quick else ((_DEFAULT, 0),)),
-      )
-  ]
+def _steps(dims: list[int], batches: list[int], rounds: int) -> list[dict]:
+  cells = []
+  for d in dims:
+    cells += [(d, batch, 0) for batch in batches]
+    cells += [(d, 256, 1)] if 256 in batches else []
   rows = []
   print("d batch glocal method: CPU ms a step, triplets a CPU-s, peak MiB")
   for d, batch, glocal in cells:
     methods = ["upstream", "one-hot", "gather", "loop"]
     methods += [] if glocal else ["kauldron"]
     best = {}
-    for _ in range(1 if quick else 3):
+    for _ in range(rounds):
       for method in methods:
         steps = 100 if method == "kauldron" and batch == 256 else 20
         if method in ("upstream", "one-hot") and batch > 256:

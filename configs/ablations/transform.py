@@ -18,11 +18,32 @@ def get_config() -> ml_collections.ConfigDict:
       "students of untransformed representations (UnAligNet) do not become more"
       " human; figures are not known to us."
   )
+  glocal = dict(alpha=0.1, tau=0.1)
   config.cells = (
       dict(name="uncertainty distillation", settings=dict()),
       dict(
           name="glocal",
-          settings=dict(distil=dict(optimisation=dict(alpha=0.1, tau=0.1))),
+          settings=dict(distil=dict(optimisation=glocal)),
+          scales=("shapes", "paper"),
+      ),
+      # There the default starts from a ridge regression, which glocal has not.
+      dict(
+          name="glocal",
+          settings=dict(
+              distil=dict(
+                  start="identity",
+                  input_map="none",
+                  steps=200,
+                  optimisation=dict(
+                      glocal,
+                      regulariser_weight=0.1,
+                      learning_rate=1e-4,
+                      batch=4096,
+                      every=20,
+                  ),
+              )
+          ),
+          scales=("cifar",),
       ),
       dict(
           name="ridge regression",

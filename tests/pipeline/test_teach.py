@@ -16,9 +16,7 @@ def inputs(tmp_path):
   x, concepts, embedding = teacher.linear_world(_N, 2, dims=_DIMS, seed=4)
   names = [f"c{i}" for i in range(_N)]
   labels = {"concept": Labels(ids=concepts, names=np.array(names))}
-  store.write(
-      tmp_path / "reps", x, [str(i) for i in range(len(x))], labels, {}
-  )
+  store.write(tmp_path / "reps", x, [str(i) for i in range(len(x))], labels, {})
   np.save(tmp_path / "embedding.npy", embedding)
   np.save(tmp_path / "held_out.npy", np.arange(_N) < 5)
   return dict(

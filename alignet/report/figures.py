@@ -96,7 +96,10 @@ def scores_with_intervals(
       )
   ax.set_yticks(
       range(len(sets)),
-      [textwrap.fill((set_names or {}).get(s, s), 24) for s in sets],
+      [
+          textwrap.fill(style.shorten((set_names or {}).get(s, s), 68), 24)
+          for s in sets
+      ],
       fontsize=10,
   )
   ax.set_ylim(len(sets) - 0.45, -0.55)
@@ -106,8 +109,11 @@ def scores_with_intervals(
   ax.grid(True, axis="x")
   ax.set_xlabel(label)
   ax.set_title(title)
-  columns = style.legend_columns(handles, _WIDTH)
-  fig.legend(handles=handles, loc="outside lower center", ncols=columns)
+  fig.legend(
+      handles=handles,
+      loc="outside lower center",
+      ncols=style.legend_columns(handles, _WIDTH),
+  )
   return fig
 
 
@@ -169,8 +175,11 @@ def learning_curves(
       for number, model in enumerate(models)
   ]
   if handles:
-    columns = style.legend_columns(handles, width)
-    fig.legend(handles=handles, loc="outside lower center", ncols=columns)
+    fig.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=style.legend_columns(handles, width),
+    )
   return fig
 
 

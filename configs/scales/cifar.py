@@ -58,18 +58,6 @@ def get_config() -> ml_collections.ConfigDict:
           model=_MODEL,
       ),
   )
-  shared = dict(
-      images="train", weights="base", trials="trials", trial_images="test"
-  )
-  config.students = {
-      "student/small": dict(aux=dict(triplets="responses", **shared)),
-      "student/small_dense": dict(
-          aux=dict(
-              clusters="clusters",
-              representations="features",
-              teacher="transform",
-              **shared,
-          )
-      ),
-  }
+  # They take what those of the embedded world take.
+  config.students = config_files.load("scales/shapes").students
   return config

@@ -385,7 +385,7 @@ def _curves(runs, set_names) -> dict[str, dict[str, np.ndarray]]:
   for model, workdir in runs.items():
     folder = pathlib.Path(workdir) / "scalars"
     wanted = {"training loss (nats)": ("train", "losses/total")} | {
-        f"agreement, {text}": ("observers", name)
+        f"agreement (proportion), {text}": ("observers", name)
         for name, text in set_names.items()
     }
     for title, (collection, name) in wanted.items():

@@ -157,7 +157,7 @@ def learning_curves(
           marker=style.MARKERS[number % 8] if len(steps) <= 25 else None,
           markersize=4,
       )
-    ax.set_title(style.shorten(panel, 40), fontsize=10)
+    ax.set_title(textwrap.fill(style.shorten(panel, 68), 34), fontsize=10)
     ax.set_xlabel("training step")
     ax.grid(True)
     ax.locator_params(axis="x", nbins=5)

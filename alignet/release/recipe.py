@@ -58,7 +58,8 @@ def config(
   for sampling in samplings:
     answers[sampling] = {}
     for split in ("train", "val"):
-      # Validation rows repeat no training triplet.
+      # Validation rows repeat no training triplet. Of the same seed, they would
+      # begin with all of those.
       other = (
           dict(disjoint_from=f"train_{sampling}/triplets.npz")
           if split == "val"
@@ -72,7 +73,7 @@ def config(
               strategy=sampling,
               level=field("class_level"),
               n=field(f"n_{split}"),
-              seed=field("seed"),
+              seed=field("seed") + (split == "val"),
           ),
       )
       name = f"answers_{split}_{sampling}"

@@ -52,7 +52,10 @@ def candidates(
           f"{rows} rows hold {found} distinct triplets, expected {n}; ask for"
           " fewer, or sample without the demand that they be distinct"
       )
-    rows += int(1.1 * (n - found) * rows / max(found, 1)) + 64
+    wanted = int(1.1 * (n - found) * rows / max(found, 1)) + 64
+    # What few rows foretell may be far off: those to avoid may be the very rows
+    # this seed begins with. So no step goes much beyond what is there.
+    rows += min(wanted, rows + taken)
 
 
 def _first_times(

@@ -78,6 +78,22 @@ def test_few_repeats_cost_no_second_walk(monkeypatch):
   assert len(walks) == 1
 
 
+def test_rows_drawn_are_few_though_all_first_ones_are_to_avoid(monkeypatch):
+  plan = sampling.plan(np.arange(2000) % 30, "border")
+  real, walks = distinct._first_times, []
+
+  def first_times(plan, rows, *args):
+    walks.append(rows)
+    return real(plan, rows, *args)
+
+  monkeypatch.setattr(distinct, "_first_times", first_times)
+  taken = plan.rows(0, 0, 20_000)
+  bits = distinct.candidates(plan, 1000, seed=0, avoid=[taken])
+  kept = np.flatnonzero(np.unpackbits(bits, bitorder="little"))
+  assert len(kept) == 1000 and kept[0] == 20_000
+  assert sum(walks) < 30_000, walks
+
+
 def test_images_beyond_two_to_the_21():
   """Image numbers take all of 32 bits."""
   rows = np.array([[0, 1, 2**31 - 1], [2**31 - 1, 0, 1], [0, 2, 2**31 - 1]])

@@ -6,10 +6,17 @@ an npy file that every process maps: in a folder `.{name}.cache` beside the
 npz, or, where that folder is read-only, in `npz` in `files.cache_dir()`.
 A copy belongs to one file by size, time of change and the bytes of its
 directory; it appears whole or not at all, and may be deleted at any time.
+
+Of processes that ask at the same time one unpacks, while the others wait at a
+lock: pages are shared between those who map the same copy, not equal ones. On
+a file system without locks each unpacks its own; with no place to write to,
+each holds the array in its memory.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+import contextlib
 import errno
+import fcntl
 import hashlib
 import pathlib
 
@@ -19,6 +26,7 @@ from alignet.errors import AlignetError
 import numpy as np
 
 _NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS)
+_LOCK = "lock"
 _TAIL = 4096  # Bytes at the end of an npz that hold its directory.
 
 
@@ -49,25 +57,45 @@ def mapped(
     name = f"{key}-{np.dtype(dtype).name}-{identity}.npy"
     for folder in _folders(path):
       copy = folder / name
-      if copy.exists():
-        try:
-          return files.load_npy(copy, what=key, shape=shape, mmap=True)
-        except AlignetError:
-          pass  # Damaged from outside: written anew.
-      blocks = map(convert, npz_stream.read_blocks(archive, key, path))
+      if (array := _found(copy, key, shape)) is not None:
+        return array
       try:
-        files.save_npy(
-            copy, files.Blocks(shape, np.dtype(dtype), blocks), overwrite=True
-        )
+        with _locked(folder):
+          # Another process may have made it while this one waited.
+          if (array := _found(copy, key, shape)) is not None:
+            return array
+          blocks = map(convert, npz_stream.read_blocks(archive, key, path))
+          files.save_npy(
+              copy, files.Blocks(shape, np.dtype(dtype), blocks), overwrite=True
+          )
+          _forget(folder, key, dtype, copy)
+          return files.load_npy(copy, what=key, shape=shape, mmap=True)
       except OSError as e:
-        if e.errno in _NO_PLACE:
-          continue
-        raise
-      _forget(folder, key, dtype, copy)
-      return files.load_npy(copy, what=key, shape=shape, mmap=True)
+        if e.errno not in _NO_PLACE:
+          raise
     array = convert(files.read_member(archive, key, path))
   array.flags.writeable = False
   return array
+
+
+def _found(
+    copy: pathlib.Path, key: str, shape: tuple[int, ...]
+) -> np.ndarray | None:
+  """A copy that is there; None where it is not, or damaged from outside."""
+  try:
+    return files.load_npy(copy, what=key, shape=shape, mmap=True)
+  except AlignetError:
+    return None
+
+
+@contextlib.contextmanager
+def _locked(folder: pathlib.Path) -> Iterator[None]:
+  """Lets one process at a time write to a folder, which is made."""
+  folder.mkdir(parents=True, exist_ok=True)
+  with open(folder / _LOCK, "w") as f:
+    with contextlib.suppress(OSError):  # A file system that has no locks.
+      fcntl.flock(f, fcntl.LOCK_EX)
+    yield
 
 
 def _folders(path: pathlib.Path) -> list[pathlib.Path]:

@@ -1,5 +1,10 @@
+import errno
+import fcntl
 import os
+import pathlib
 import pickle
+import subprocess
+import sys
 
 from alignet import files
 from alignet import npz_stream
@@ -9,6 +14,37 @@ import numpy as np
 import pytest
 
 _N = 300
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# Forked in a process of its own: this one has threads of other libraries.
+_AT_ONCE = """
+import os, pathlib, sys, time
+sys.path.insert(0, {root!r})
+from alignet import npz_stream
+from alignet import triplet_io
+
+triplet_io.MAPPED_ROWS = 1
+real = npz_stream.read_blocks
+
+def slow(*args, **kwargs):
+  os.write(1, b"unpacked\\n")
+  time.sleep(0.5)  # The others find no copy yet.
+  yield from real(*args, **kwargs)
+
+npz_stream.read_blocks = slow
+children = []
+for _ in range(4):
+  pid = os.fork()
+  if not pid:
+    mapped = triplet_io.open({path!r}).indices
+    for line in pathlib.Path("/proc/self/maps").read_text().splitlines():
+      if "/indices-int32" in line:
+        os.write(1, f"inode {{line.split()[4]}}\\n".encode())
+    os._exit(0 if len(mapped) == {n} else 1)
+  children.append(pid)
+assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 4
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +70,10 @@ def _is_mapped(array):
   return isinstance(array, np.memmap)
 
 
+def _copies(folder):
+  return list((folder / ".a.npz.cache").glob("*.npy"))
+
+
 def test_ours_is_mapped_where_it_lies(tmp_path):
   arrays = _arrays()
   names = np.array([f"{i}.jpg" for i in range(9)])
@@ -55,9 +95,7 @@ def test_compressed_is_unpacked_once(tmp_path, monkeypatch):
   np.testing.assert_array_equal(opened.indices, arrays["indices"])
   np.testing.assert_array_equal(opened.similarities, arrays["similarities"])
   assert opened.indices.dtype == np.int32 and _is_mapped(opened.indices)
-  cache = tmp_path / ".a.npz.cache"
-  before = sorted(p.name for p in cache.iterdir())
-  assert len(before) == 2
+  assert len(_copies(tmp_path)) == 2
 
   def never(*args, **kwargs):
     raise AssertionError("unpacked again")
@@ -74,14 +112,14 @@ def test_a_changed_file_is_unpacked_again(tmp_path):
     os.utime(path, ns=(seed, seed))
     opened = triplet_io.open(path)
     np.testing.assert_array_equal(opened.indices, _arrays(seed)["indices"])
-  assert len(list((tmp_path / ".a.npz.cache").iterdir())) == 1
+  assert len(_copies(tmp_path)) == 1
 
 
 def test_a_damaged_copy_is_made_anew(tmp_path):
   path, arrays = tmp_path / "a.npz", _arrays()
   np.savez_compressed(path, **arrays)
   _ = triplet_io.open(path).indices
-  (copy,) = (tmp_path / ".a.npz.cache").iterdir()
+  (copy,) = _copies(tmp_path)
   copy.write_bytes(copy.read_bytes()[:100])
   np.testing.assert_array_equal(
       triplet_io.open(path).indices, arrays["indices"]
@@ -107,6 +145,34 @@ def test_a_read_only_folder_and_no_place_at_all(tmp_path, monkeypatch):
   found = triplet_io.open(path).similarities
   np.testing.assert_array_equal(found, arrays["similarities"])
   assert not _is_mapped(found) and not found.flags.writeable
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="needs /proc")
+def test_processes_that_open_at_once_share_one_copy(tmp_path):
+  path = tmp_path / "a.npz"
+  np.savez_compressed(path, **_arrays())
+  script = _AT_ONCE.format(root=str(_ROOT), path=str(path), n=_N)
+  done = subprocess.run(
+      [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+  )
+  assert done.returncode == 0, done.stderr
+  lines = done.stdout.splitlines()
+  assert lines.count("unpacked") == 1
+  inodes = [line for line in lines if line.startswith("inode")]
+  assert len(inodes) == 4 and len(set(inodes)) == 1
+
+
+def test_without_locks_each_unpacks_its_own(tmp_path, monkeypatch):
+  path, arrays = tmp_path / "a.npz", _arrays()
+  np.savez_compressed(path, **arrays)
+
+  def no_locks(*args):
+    raise OSError(errno.ENOLCK, "No locks available")
+
+  monkeypatch.setattr(fcntl, "flock", no_locks)
+  found = triplet_io.open(path).indices
+  np.testing.assert_array_equal(found, arrays["indices"])
+  assert _is_mapped(found)
 
 
 def test_refused_numbers_leave_no_copy(tmp_path):

@@ -3,9 +3,11 @@
 A pickle is a program: loading one may call any function of the machine. Data
 sets that exist as pickles only are read once, through an unpickler that knows
 numbers, strings, containers and NumPy's single numbers and refuses every other
-name, and are then kept as npz.
+name, and are then kept as npz. What it calls gets no more than the file holds:
+a short file cannot fill the memory.
 """
 
+from collections.abc import Callable
 import io
 import pickle
 import re
@@ -34,7 +36,7 @@ def load(path: files.Path, *, max_bytes: int = _MAX_BYTES) -> Any:
 
   Raises:
     AlignetError: missing, damaged, too large, or a pickle that asks for
-      anything else.
+      anything else, or for more than it holds.
   """
   try:
     with open(path, "rb") as f:
@@ -46,7 +48,7 @@ def load(path: files.Path, *, max_bytes: int = _MAX_BYTES) -> Any:
         f"{path} is larger than the {max_bytes} bytes a pickle may have here"
     )
   try:
-    return _Unpickler(io.BytesIO(content)).load()
+    return _Unpickler(content).load()
   except AlignetError as e:
     raise AlignetError(f"{path}: {e}") from e
   # A damaged pickle may raise whatever the machine of pickle stumbles on.
@@ -60,13 +62,17 @@ def load(path: files.Path, *, max_bytes: int = _MAX_BYTES) -> Any:
 class _Unpickler(pickle.Unpickler):
   """Knows a few names and no other; see `load`."""
 
+  def __init__(self, content: bytes):
+    super().__init__(io.BytesIO(content))
+    self._left = len(content)
+
   def find_class(self, module: str, name: str) -> Any:
     if module == "collections" and name == "OrderedDict":
-      return dict
+      return self._bounded(dict)
     if module in ("builtins", "__builtin__") and name in _BUILTINS:
-      return _BUILTINS[name]
+      return self._bounded(_BUILTINS[name])
     if module == "_codecs" and name == "encode":
-      return _encode
+      return self._bounded(_encode)
     if module in _NUMPY and name == "dtype":
       return _Dtype
     if module in _NUMPY and name == "scalar":
@@ -76,9 +82,27 @@ class _Unpickler(pickle.Unpickler):
         " was not loaded: it may be hostile"
     )
 
+  def _bounded(self, make: Callable[..., Any]) -> Callable[..., Any]:
+    """Calls `make` on no more elements in all than the file has bytes."""
+
+    def call(*args):
+      # A number of elements, such as bytes(10**9), stands in no data.
+      self._left -= sum(
+          len(a) if hasattr(a, "__len__") else 0 if make is complex else np.inf
+          for a in args
+      )
+      if self._left < 0:
+        raise AlignetError(
+            f"the pickle has {make.__name__} make more than it holds; it was"
+            " not loaded: it may be hostile"
+        )
+      return make(*args)
+
+    return call
+
   def persistent_load(self, pid: Any) -> Any:
     raise AlignetError(
-        "the pickle refers to objects outside it; it was not" " loaded"
+        "the pickle refers to objects outside it; it was not loaded"
     )
 
 
@@ -86,22 +110,17 @@ _BUILTINS = {
     "bytearray": bytearray,
     "bytes": bytes,
     "complex": complex,
-    "dict": dict,
-    "float": float,
     "frozenset": frozenset,
-    "int": int,
-    "list": list,
     "set": set,
-    "str": str,
-    "tuple": tuple,
 }
+"""What pickles of plain data call; the other types have codes of their own."""
 
 
 def _encode(text: str, encoding: str) -> bytes:
   """Bytes, as pickles of protocol 2 and before write them."""
   if encoding not in ("latin1", "latin-1"):
     raise AlignetError(
-        f"the pickle asks for the encoding {encoding!r}; it was" " not loaded"
+        f"the pickle asks for the encoding {encoding!r}; it was not loaded"
     )
   return text.encode("latin-1")
 

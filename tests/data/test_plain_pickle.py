@@ -74,6 +74,42 @@ def test_hostile_pickles_are_refused_and_not_run(tmp_path, monkeypatch, name):
   assert not (tmp_path / "HOSTILE").exists()
 
 
+def _doubled(times):
+  """x = str((x, x)), again and again: a text of 2^times letters and more."""
+  str_of = b"c__builtin__\nstr\n"
+  step = b"q\x010h\x00h\x01h\x01\x86\x85R"
+  return (
+      b"\x80\x02" + str_of + b"q\x000X\x01\x00\x00\x00x" + step * times + b"."
+  )
+
+
+def _repeated(name, argument, times):
+  """The same call on the same argument, so many times."""
+  call = f"c__builtin__\n{name}\n".encode() + b"q\x010" + argument + b"q\x000"
+  return b"\x80\x02" + call + b"(" + b"h\x01h\x00\x85R" * times + b"l."
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (_doubled(16), "asks for __builtin__.str"),
+        (_repeated("bytes", b"J\x00\x00\x00\x40", 1), "bytes make more than"),
+        (
+            _repeated("bytearray", b"J\x00\x00\x00\x40", 1),
+            "bytearray make more",
+        ),
+        (
+            _repeated("set", b"(" + b"K\x01" * 100 + b"l", 9),
+            "set make more than it holds",
+        ),
+    ],
+)
+def test_bombs_of_few_bytes(tmp_path, content, message):
+  assert len(content) < 400
+  with pytest.raises(AlignetError, match=message + ".*not loaded"):
+    plain_pickle.load(_write(tmp_path, content))
+
+
 def test_names_with_dots_do_not_lead_further(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   # Protocol 4 may ask for an attribute of an attribute.

@@ -54,8 +54,9 @@ def download(
 
   Raises:
     AlignetError: no connection or one that keeps breaking, an error of the
-      server, a web page in the place of the file, another size or sha256 (the
-      bytes are removed), a full disk (they stay and the next call goes on).
+      server, a redirect from https to http, a web page in the place of the
+      file, another size or sha256 (the bytes are removed), a full disk (they
+      stay and the next call goes on).
   """
   check_url(url)
   path = pathlib.Path(path)
@@ -173,6 +174,19 @@ def _copy(response, f, name, have, left) -> int:
       bar.update(len(chunk))
 
 
+class _Redirects(urllib.request.HTTPRedirectHandler):
+  """Follows redirects, but from https to https only."""
+
+  def redirect_request(self, req, fp, code, msg, headers, newurl):
+    if req.type == "https" and not newurl.lower().startswith("https://"):
+      raise AlignetError(
+          f"{req.full_url} leads to {newurl}, where anybody on the way could"
+          " change the file; expected https://, pass another address with"
+          " --url=BASE"
+      )
+    return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def _opener() -> urllib.request.OpenerDirector:
   """Speaks http and https and nothing else, and follows redirects."""
   opener = urllib.request.OpenerDirector()
@@ -182,7 +196,7 @@ def _opener() -> urllib.request.OpenerDirector:
       urllib.request.HTTPHandler,
       urllib.request.HTTPSHandler,
       urllib.request.HTTPDefaultErrorHandler,
-      urllib.request.HTTPRedirectHandler,
+      _Redirects,
       urllib.request.HTTPErrorProcessor,
   ):
     opener.add_handler(handler())

@@ -1,8 +1,11 @@
 """Tests of alignet.data.download, against a server on this machine."""
 
+import email.message
 import errno
 import io
 import shutil
+import urllib.request
+import urllib.response
 
 from alignet import files
 from alignet.data import download
@@ -147,6 +150,25 @@ def test_redirects_keep_the_range(server, tmp_path):
   url = f"{server.url}/redirect/a/f.bin"
   assert download.download(url, tmp_path / "f.bin", wait=0.001) == _SHA
   assert server.seen[-1] == ("/a/f.bin", "bytes=1000-", '"one"')
+
+
+def test_redirects_do_not_leave_https(server, tmp_path, monkeypatch):
+  class Https(urllib.request.BaseHandler):
+    """A server that sends everybody to the plain one."""
+
+    def https_open(self, req):
+      headers = email.message.Message()
+      headers["Location"] = f"{server.url}/a/f.bin"
+      response = urllib.response.addinfourl(
+          io.BytesIO(), headers, req.full_url, 302
+      )
+      response.msg = "Found"
+      return response
+
+  monkeypatch.setattr(urllib.request, "HTTPSHandler", Https)
+  with pytest.raises(AlignetError, match="https://x/f leads to http://127.*"):
+    download.download("https://x/f", tmp_path / "f.bin")
+  assert not server.seen and not _left(tmp_path)
 
 
 def test_passing_errors_are_tried_again(server, tmp_path):

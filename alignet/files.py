@@ -103,6 +103,9 @@ def atomic_directory(
 ) -> Iterator[pathlib.Path]:
   """A temporary folder that becomes `path` when all went well.
 
+  An old folder is renamed first, and removed when the new one has its name: a
+  process killed in between leaves it beside as `.{name}.{digits}.old`.
+
   Args:
     path: the final name.
     overwrite: replace an existing folder; otherwise its presence is an error.
@@ -119,15 +122,29 @@ def atomic_directory(
   temporary.mkdir()
   try:
     yield temporary
-    if path.exists():
-      shutil.rmtree(path)
-    os.replace(temporary, path)
+    if path.is_dir():
+      _replace_directory(temporary, path)
+    else:
+      os.replace(temporary, path)
   except OSError as e:
     if e.errno in (errno.ENOSPC, errno.EDQUOT):
       raise _disk_full(path) from e
     raise
   finally:
     shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace_directory(new: pathlib.Path, path: pathlib.Path) -> None:
+  """Gives `new` the name of the folder `path`, whose content goes then."""
+  path = path.resolve()  # Of a link, what it leads to is replaced.
+  old = new.with_suffix(".old")
+  os.replace(path, old)
+  try:
+    os.replace(new, path)
+  except BaseException:
+    os.replace(old, path)
+    raise
+  shutil.rmtree(old)
 
 
 def sha256(path: Path) -> str:

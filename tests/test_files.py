@@ -4,6 +4,8 @@ import os
 import pickle
 import re
 import secrets
+import subprocess
+import sys
 import zipfile
 
 from alignet import files
@@ -126,6 +128,69 @@ def test_other_errors_pass_and_leave_nothing(tmp_path):
       write("a", (1,), np.float32, [np.zeros(1)])
       raise KeyboardInterrupt
   assert not os.listdir(tmp_path)
+
+
+def _write_folder(path, text):
+  with files.atomic_directory(path, overwrite=True) as folder:
+    (folder / "a.txt").write_text(text)
+
+
+def test_a_folder_is_replaced(tmp_path):
+  path = tmp_path / "out"
+  for text in ("old", "new"):
+    _write_folder(path, text)
+    assert (path / "a.txt").read_text() == text
+    assert os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_folder_that_cannot_be_replaced_is_kept(tmp_path, monkeypatch, at):
+  path = tmp_path / "out"
+  _write_folder(path, "old")
+  real, calls = os.replace, []
+
+  def replace(*args):
+    calls.append(args)
+    if len(calls) == at + 1:
+      raise KeyboardInterrupt
+    real(*args)
+
+  monkeypatch.setattr(os, "replace", replace)
+  with pytest.raises(KeyboardInterrupt):
+    _write_folder(path, "new")
+  assert (path / "a.txt").read_text() == "old"
+  assert os.listdir(tmp_path) == ["out"]
+
+
+_KILLED = """
+import os, pathlib, signal
+from alignet import files
+
+path = pathlib.Path({path!r})
+real, calls = os.replace, []
+
+def replace(*args):
+  if calls:
+    os.kill(os.getpid(), signal.SIGKILL)
+  calls.append(args)
+  real(*args)
+
+os.replace = replace
+with files.atomic_directory(path, overwrite=True) as folder:
+  (folder / "a.txt").write_text("new")
+"""
+
+
+def test_killed_between_both_folders_are_there(tmp_path):
+  path = tmp_path / "out"
+  _write_folder(path, "old")
+  script = _KILLED.format(path=str(path))
+  assert subprocess.run([sys.executable, "-c", script]).returncode == -9
+  found = {
+      folder.suffix: (folder / "a.txt").read_text()
+      for folder in tmp_path.iterdir()
+  }
+  assert found == {".old": "old", ".tmp": "new"}
 
 
 @given(

@@ -1,7 +1,8 @@
 """Teachers on real data, one table: folds x repeats, paired intervals.
 
   python benchmarks/compare_teachers.py --representations=DIR \
-    --embedding=vice_embedding.npy [--single] [--folds=5] [--repeats=3]
+    --embedding=vice_embedding.npy --embedding_order=things
+    [--single] [--folds=5] [--repeats=3]
 
 DIR has labels of level concept (`alignet extract --concepts=…`). Methods, each
 fitted on the concepts outside a fold and scored on the same trials inside it:
@@ -62,6 +63,8 @@ def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("--representations", required=True)
   parser.add_argument("--embedding", required=True)
+  parser.add_argument("--embedding_names")
+  parser.add_argument("--embedding_order", choices=("things",))
   parser.add_argument("--level", default="concept")
   parser.add_argument(
       "--single", action="store_true", help="the first image of each concept"
@@ -75,6 +78,8 @@ def main() -> None:
       representations=args.representations,
       level=args.level,
       embedding=args.embedding,
+      embedding_names=args.embedding_names,
+      embedding_order=args.embedding_order,
   )
   features, concepts = data.features, data.concepts
   if args.single:

@@ -15,7 +15,9 @@ With your own representations (row i of F shows concept C[i] of embedding V):
     --cfg.aux.embedding=V.npy --cfg.aux.concepts=C.npy
 
 or, for judgments instead of an embedding, with `--cfg.aux.triplets=T.npy` (odd
-one last) and perhaps `--cfg.aux.probabilities=P.npy`. The result is
+one last) and perhaps `--cfg.aux.probabilities=P.npy`. An embedding whose row i
+is not concept i needs `aux.concept_list` and `aux.embedding_names`; one of the
+1,854 concepts of THINGS those, or `aux.embedding_order=things`. The result is
 `out/teacher/transform.npz`: the transform with the smallest cross-entropy on
 the held-out fold of the concepts.
 
@@ -51,6 +53,9 @@ def get_config():
   cfg.aux = {
       "features": "",
       "embedding": "",
+      "concept_list": "",
+      "embedding_names": "",
+      "embedding_order": "",
       "concepts": "",
       "triplets": "",
       "probabilities": "",
@@ -67,6 +72,9 @@ def get_config():
   judged = data.TeacherData(
       features=cfg.ref.aux.features,
       embedding=cfg.ref.aux.embedding,
+      concept_list=cfg.ref.aux.concept_list,
+      embedding_names=cfg.ref.aux.embedding_names,
+      embedding_order=cfg.ref.aux.embedding_order,
       concepts=cfg.ref.aux.concepts,
       triplets=cfg.ref.aux.triplets,
       probabilities=cfg.ref.aux.probabilities,

@@ -34,6 +34,9 @@ class TeacherData:
   Attributes:
     features: npy (n, d).
     embedding: npy (concepts, k).
+    concept_list: names of the concepts.
+    embedding_names: name of each row of the embedding.
+    embedding_order: in its place "things"; see `inputs.load`.
     concepts: npy (n,).
     triplets: npy (m, 3), the odd one last.
     probabilities: npy (m, 3).
@@ -49,6 +52,9 @@ class TeacherData:
 
   features: str = ""
   embedding: str = ""
+  concept_list: str = ""
+  embedding_names: str = ""
+  embedding_order: str = ""
   concepts: str = ""
   triplets: str = ""
   probabilities: str = ""
@@ -67,8 +73,9 @@ class TeacherData:
     paths = {
         name: getattr(self, name)
         for name in (
-            *("features", "embedding", "concepts"),
-            *("triplets", "probabilities"),
+            *("features", "embedding", "concept_list"),
+            *("embedding_names", "embedding_order"),
+            *("concepts", "triplets", "probabilities"),
         )
         if getattr(self, name)
     }

@@ -16,6 +16,7 @@ CHOICES_FORMATS = ("things_csv", "odd_last", "odd_first")
 """THINGS' csv, or three numbers a row with the odd one last or first."""
 
 _CONCEPTS = "--concept_list=concepts.tsv"
+_LISTS = {"concept_list", "representations"}
 _EMBEDDINGS = ("embedding", "posterior")
 
 
@@ -45,10 +46,9 @@ def check_given(given: Set[str]) -> None:
       )
   for name, needed, flag in (
       ("probabilities", {"triplets"}, "--triplets=T.npy"),
-      ("choices", {"concept_list"}, _CONCEPTS),
+      ("choices", _LISTS, _CONCEPTS),
       ("choices_names", {"choices"}, "--choices=FILE"),
-      ("embedding_names", {"concept_list"}, _CONCEPTS),
-      ("embedding_order", {"concept_list"}, _CONCEPTS),
+      ("embedding_names", _LISTS, _CONCEPTS),
       ("embedding_names", {*_EMBEDDINGS}, "--embedding=V.npy"),
       ("embedding_order", {*_EMBEDDINGS}, "--embedding=V.npy"),
   ):
@@ -60,6 +60,7 @@ def read(
     paths: Mapping[str, files.Path],
     concepts: np.ndarray | None,
     *,
+    as_it_stands: bool,
     choices_format: str,
     embedding_order: str | None,
     on_impossible: str,
@@ -71,6 +72,7 @@ def read(
     paths: those given of choices, choices_names, triplets, probabilities,
       embedding, embedding_names, posterior; others are left alone.
     concepts: names of the concepts, or None.
+    as_it_stands: see `readers.read_embedding`.
     choices_format: of `CHOICES_FORMATS`.
     embedding_order: "things" or None.
     on_impossible: "error" or "drop".
@@ -87,11 +89,10 @@ def read(
   rows = {
       "names": paths.get("embedding_names"),
       "order": embedding_order,
+      "as_it_stands": as_it_stands,
       "on_unknown": on_unknown,
   }
-  if "embedding" in paths and concepts is None:
-    found["embedding"] = _load(paths, "embedding", (None, None), "f")
-  elif "embedding" in paths:
+  if "embedding" in paths:
     embedding = readers.read_embedding(paths["embedding"], concepts, **rows)
     found["embedding"] = embedding.values
     notes["embedding"] = _note(embedding, embedding_order)

@@ -66,13 +66,14 @@ def load(
     features: npy, (n, d) floats.
     representations: directory, in the place of features and concepts: the
       images that have a label at `level`.
-    level: the concepts there; class i is concept i, and with a concept list
-      has its name.
+    level: the concepts there; class i is concept i, and where a concept list
+      is given, has its name.
     concepts: npy, (n,) concept number of each row of the features; None where
       row i shows concept i.
     concept_list: names of the concepts, for `readers.read_names`, such as
-      `concepts.tsv`; None where nothing is to be joined by name.
-    choices: file of odd-one-out choices; needs the concept list.
+      `concepts.tsv`; by default the names of the representations' classes,
+      and without either nothing is joined by name.
+    choices: file of odd-one-out choices; needs names of the concepts.
     choices_format: of `human.CHOICES_FORMATS`; see `readers.read_things_csv`
       and `readers.read_triplets`.
     choices_names: what the choices' numbers refer to, where it is not the
@@ -82,13 +83,14 @@ def load(
     probabilities: npy, (m, 3) probabilities of the triplets' pairs; None for
       hard choices.
     embedding: human embedding, may be left out where there are choices or
-      triplets. With a concept list it is joined by name, see
-      `readers.read_embedding`; without, npy (concepts, k), row i is concept i.
+      triplets. Its rows are joined by name, see `readers.read_embedding`. Where
+      no names of them and no concept list are given, row i is concept i,
+      unless there are 1,854: those need `embedding_order`.
     posterior: in its place a Gaussian posterior, see `readers.read_posterior`;
       judgments are the posterior predictive, of the choices' or triplets' rows
       where these are given.
     embedding_names: the name of each row of the embedding or posterior.
-    embedding_order: in its place "things": row i is concept i of the list.
+    embedding_order: in its place "things": row i is concept i.
     on_impossible: "error", or "drop" for choices that cannot be.
     on_unknown: the same for choices, and rows of the embedding or posterior,
       of what is none of the concepts.
@@ -131,6 +133,9 @@ def load(
     )
   names = None if concept_list is None else readers.read_names(concept_list)
   arrays = {}
+  if representations is not None:
+    arrays, names = _labelled(representations, level, names)
+    paths["representations"] = pathlib.Path(representations) / store.FEATURES
   if features is not None:
     arrays["features"] = files.load_npy(
         features, what="features", shape=(None, None), kinds="f"
@@ -142,14 +147,12 @@ def load(
   found, notes = human.read(
       paths,
       names,
+      as_it_stands=concept_list is None,
       choices_format=choices_format,
       embedding_order=embedding_order,
       on_impossible=on_impossible,
       on_unknown=on_unknown,
   )
-  if representations is not None:
-    arrays = _labelled(representations, level, names, found)
-    paths["representations"] = pathlib.Path(representations) / store.FEATURES
   return make(
       **arrays,
       **found,
@@ -162,8 +165,8 @@ def load(
   )
 
 
-def _labelled(path, level, names, arrays) -> dict[str, np.ndarray]:
-  """Features and concepts of the images that have a label."""
+def _labelled(path, level, names) -> tuple[dict[str, np.ndarray], np.ndarray]:
+  """Features and concepts of the images with a label; names of the concepts."""
   reps = store.open(path)
   if level not in reps.labels:
     raise AlignetError(
@@ -178,18 +181,12 @@ def _labelled(path, level, names, arrays) -> dict[str, np.ndarray]:
         f" --concept_list in their order, found {_difference(labels, names)};"
         " give the list that the images were labelled with"
     )
-  for name, array in arrays.items():
-    rows = len(getattr(array, "mu", array))
-    if name in ("embedding", "posterior") and rows != len(labels.names):
-      raise AlignetError(
-          f"{name}: expected {len(labels.names)} rows, one a class of level"
-          f" {level} in {path}, found {rows}"
-      )
   rows = np.flatnonzero(labels.ids != UNLABELLED)
-  return {
+  arrays = {
       "features": np.asarray(reps.features[rows], np.float32),
       "concepts": labels.ids[rows],
   }
+  return arrays, labels.names
 
 
 def _difference(labels, names) -> str:

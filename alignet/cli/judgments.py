@@ -32,13 +32,13 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
         "metavar": _NAMES,
         "help": (
             "names of the concepts, concept i in row i: THINGS' concepts.tsv,"
-            " .npy, or text with a name a line; what follows is joined to it"
-            " by name"
+            " .npy, or text with a name a line; what follows is joined to them"
+            " by name (default: the names of the labels in DIR)"
         ),
     },
     "choices": {
         "metavar": "FILE",
-        "help": "odd-one-out choices, plain or gzip; needs --concept_list",
+        "help": "odd-one-out choices, plain or gzip; needs names of concepts",
     },
     "choices_format": {
         "default": "things_csv",
@@ -64,8 +64,9 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
         "metavar": "V.npy",
         "help": (
             "(concepts, k) human embedding; targets are the softmax of its dot"
-            " products, unless choices or triplets are given. Row i is concept"
-            " i; with --concept_list one of the next two is needed"
+            " products, unless choices or triplets are given. With"
+            " --concept_list, or 1,854 rows, one of the next two is needed;"
+            " else row i is concept i"
         ),
     },
     "embedding_names": {
@@ -74,7 +75,7 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
     },
     "embedding_order": {
         "choices": ("things",),
-        "help": "things: its row i is row i of --concept_list",
+        "help": "things: row i is concept i, as in concepts.tsv",
     },
     "posterior": {
         "metavar": "vice.npz",

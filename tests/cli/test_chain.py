@@ -20,6 +20,7 @@ def test_mini_imagenet(test_data, tmp_path, monkeypatch, capsys):
       (
           *("teach", "--representations=r", "--steps=0", "--inner_folds=0"),
           f"--embedding={things}/vice_embedding.npy",
+          "--embedding_order=things",
           *("--max_triplets=50000", "--out=t.npz"),
       ),
       ("cluster", "--representations=r", "--k=50", "--out=c.npz"),

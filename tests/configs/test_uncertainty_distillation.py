@@ -102,6 +102,28 @@ def test_files_without_features_are_refused(tmp_path):
     konfig.resolve(cfg).train_ds.data_source[0]
 
 
+def test_embedding_is_joined_by_name(tmp_path):
+  x, _, embedding = teacher.linear_world(12, 1, features=8, seed=3)
+  order = np.random.default_rng(0).permutation(12)
+  np.save(tmp_path / "F.npy", x)
+  np.save(tmp_path / "V.npy", embedding[order])
+  (tmp_path / "names.txt").write_text("\n".join(map(str, range(12))))
+  (tmp_path / "order.txt").write_text("\n".join(map(str, order)))
+  paths = {
+      "features": "F.npy",
+      "embedding": "V.npy",
+      "concept_list": "names.txt",
+      "embedding_names": "order.txt",
+  }
+  paths = {name: str(tmp_path / path) for name, path in paths.items()}
+  source = konfig.resolve(_config(tmp_path, **paths)).train_ds.data_source
+  np.testing.assert_array_equal(source.data.inputs.embedding, embedding)
+  paths["embedding_names"] = ""
+  source = konfig.resolve(_config(tmp_path, **paths)).train_ds.data_source
+  with pytest.raises(AlignetError, match="embedding_order=things"):
+    _ = source.data.inputs
+
+
 def test_losses_are_those_of_the_objective(tmp_path):
   trainer = konfig.resolve(_config(tmp_path))
   rng = np.random.default_rng(0)

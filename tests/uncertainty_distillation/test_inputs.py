@@ -126,7 +126,7 @@ def test_embedding_is_joined_by_name(folder):
   # Without a list it stays an array whose row i is concept i.
   plain = _load(folder, embedding="V.npy")
   np.testing.assert_array_equal(plain.embedding, _V[_ORDER])
-  assert plain.notes == {}
+  assert plain.notes == {"embedding": {"order": None, "unknown": []}}
 
 
 def test_rows_of_unknown_concepts(folder):
@@ -149,15 +149,17 @@ def test_order_of_things_has_to_be_said(folder, test_data):
       "features": folder / "F.npy",
       "concepts": folder / "C.npy",
       "embedding": things / "vice_embedding.npy",
-      "concept_list": things / "concepts.tsv",
   }
-  with pytest.raises(AlignetError, match="1854 rows .*embedding_order=things"):
-    inputs.load(**given)
-  data = inputs.load(**given, embedding_order="things")
-  np.testing.assert_array_equal(
-      data.embedding, np.load(things / "vice_embedding.npy")
-  )
-  assert data.judgments.n_concepts == 1854
+  for more in ({}, {"concept_list": things / "concepts.tsv"}):
+    with pytest.raises(
+        AlignetError, match="1854 rows .*embedding_order=things"
+    ):
+      inputs.load(**given, **more)
+    data = inputs.load(**given, **more, embedding_order="things")
+    np.testing.assert_array_equal(
+        data.embedding, np.load(things / "vice_embedding.npy")
+    )
+    assert data.judgments.n_concepts == 1854
 
 
 def _probabilities(x, triplets):
@@ -250,10 +252,29 @@ def test_labels_are_rows_of_the_concept_list(folder):
 def test_posterior_of_other_classes_than_the_labels(folder):
   _representations(folder, _NAMES[:4])
   given = {"features": None, "concepts": None, "representations": "R"}
-  with pytest.raises(
-      AlignetError, match="posterior: expected 4 rows.* found 6"
-  ):
+  with pytest.raises(AlignetError, match="vice.npz: expected 4 rows.* found 6"):
     _load(folder, **given, posterior="vice.npz")
+
+
+def test_names_of_the_labels_are_the_concept_list(folder):
+  _representations(folder, _NAMES)
+  given = {"features": None, "concepts": None, "representations": "R"}
+  data = _load(folder, **given, embedding="V.npy", embedding_names="order.txt")
+  np.testing.assert_array_equal(data.embedding, _V)
+  named = np.array(_NAMES)[_ORDER]
+  sigma = _SIGMA[_ORDER]
+  np.savez(folder / "named.npz", mu=_MU[_ORDER], sigma=sigma, names=named)
+  data = _load(folder, **given, posterior="named.npz", samples=1)
+  np.testing.assert_array_equal(
+      data.embedding, readers.Posterior(mu=_MU, sigma=_SIGMA).mean
+  )
+  data = _load(folder, **given, choices="t.csv")
+  np.testing.assert_array_equal(data.judgments.triplets, _TRIPLETS)
+  # Without names: as it stands, and said to be so.
+  for options in ({}, {"embedding_order": "things"}):
+    data = _load(folder, **given, embedding="V.npy", **options)
+    np.testing.assert_array_equal(data.embedding, _V[_ORDER])
+    assert data.notes["embedding"]["order"] == options.get("embedding_order")
 
 
 @pytest.mark.parametrize(
@@ -275,10 +296,6 @@ def test_posterior_of_other_classes_than_the_labels(folder):
                 "probabilities": "T.npy",
             },
             "expected --probabilities or --posterior",
-        ),
-        (
-            {"embedding": "V.npy", "embedding_order": "things"},
-            "--embedding_order needs --concept_list",
         ),
         (
             {"triplets": "T.npy", "choices_names": "names.txt"},

@@ -5,6 +5,7 @@ import pathlib
 import warnings
 
 from alignet import files
+from alignet.data import things
 from alignet.errors import AlignetError
 import numpy as np
 import scipy.special
@@ -60,20 +61,25 @@ class Posterior:
 
 def read_embedding(
     path: files.Path,
-    concepts: ConceptList,
+    concepts: ConceptList | None,
     *,
     names: files.Path | ConceptList | None = None,
     order: str | None = None,
+    as_it_stands: bool = False,
     on_unknown: str = "error",
 ) -> Embedding:
   """Reads an embedding, such as VICE's or SPoSE's, and joins it by name.
 
   Args:
     path: .npy, any other name is text, of shape (rows, k).
-    concepts: the result's row i is concept i of these.
+    concepts: the result's row i is concept i of these; None where nothing is
+      to be joined by name.
     names: the name of each row, a file for `read_names` or a list.
-    order: in its place "things": row i is concept i of `concepts`, as where
-      both follow `concepts.tsv`.
+    order: in its place "things": row i is concept i, as where both follow
+      `concepts.tsv`.
+    as_it_stands: row i is concept i without names or order, too, unless there
+      are 1,854 rows: those are THINGS', of which there are two orders. Always
+      so without `concepts`.
     on_unknown: "error", or "drop" for rows that are none of the concepts.
 
   Returns:
@@ -85,7 +91,9 @@ def read_embedding(
       unless dropped.
   """
   values = _read_matrix(path, "embedding")
-  rows, unknown = _join(values, path, concepts, names, order, on_unknown)
+  rows, unknown = _join(
+      *(values, path, concepts, names, order, as_it_stands, on_unknown)
+  )
   return Embedding(values=values[rows], unknown=unknown)
 
 
@@ -96,6 +104,7 @@ def read_posterior(
     sigma: files.Path | None = None,
     names: files.Path | ConceptList | None = None,
     order: str | None = None,
+    as_it_stands: bool = False,
     on_unknown: str = "error",
 ) -> Posterior:
   """Reads a Gaussian posterior of an embedding and joins it by name.
@@ -104,11 +113,11 @@ def read_posterior(
     path: npz with `mu` and `sigma`, or another pair of `POSTERIOR_KEYS`, of
       shape (rows, k); its array `names`, where there is one, says what the rows
       are. Or a file of mu alone, as in `read_embedding`.
-    concepts: as in `read_embedding`; None for the rows as they stand, without
-      names and order.
+    concepts: as in `read_embedding`.
     sigma: the file of sigma where the first is not an npz.
     names: as in `read_embedding`.
     order: as there.
+    as_it_stands: as there.
     on_unknown: as there.
 
   Returns:
@@ -150,24 +159,21 @@ def read_posterior(
         f"sigma of {path}: row {row} has the value {deviations[row].min()};"
         " expected standard deviations above zero (not their logarithms)"
     )
-  if concepts is None:
-    if names is not None or order is not None:
-      raise AlignetError(
-          f"{path}: names or an order of the rows are given without the"
-          " concepts that they are joined to (--concept_list=FILE)"
-      )
-    return Posterior(mu=mu, sigma=deviations)
-  rows, unknown = _join(mu, path, concepts, names, order, on_unknown)
+  rows, unknown = _join(
+      *(mu, path, concepts, names, order, as_it_stands, on_unknown)
+  )
   return Posterior(mu=mu[rows], sigma=deviations[rows], unknown=unknown)
 
 
 def _join(
-    values, path, concepts, names, order, on_unknown
+    values, path, concepts, names, order, as_it_stands, on_unknown
 ) -> tuple[np.ndarray, tuple[str, ...]]:
   """Row of each concept, and the names that are none of the concepts."""
   names_lib.check_policy(on_unknown=on_unknown)
-  concepts = names_lib.names_of(concepts, "concepts")
-  if (names is None) == (order is None):
+  told = (names is None) != (order is None)
+  if (as_it_stands or concepts is None) and len(values) != things.N_CONCEPTS:
+    told |= names is None and order is None
+  if not told:
     raise AlignetError(
         f"{path}: expected either the names of its {len(values)} rows"
         " (--embedding_names=FILE, names=FILE) or --embedding_order=things"
@@ -177,6 +183,14 @@ def _join(
     )
   if order not in (None, "things"):
     raise AlignetError(f'order: expected "things", found {order!r}')
+  if concepts is None:
+    if names is not None:
+      raise AlignetError(
+          f"{path}: names of the rows are given without the concepts that they"
+          " are joined to (--concept_list=FILE)"
+      )
+    return np.arange(len(values)), ()
+  concepts = names_lib.names_of(concepts, "concepts")
   expected = concepts if names is None else names_lib.names_of(names, "names")
   if len(values) != len(expected):
     mend = "transpose it" if values.shape[1] == len(expected) else "name each"

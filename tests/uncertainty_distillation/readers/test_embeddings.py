@@ -194,4 +194,31 @@ def test_posterior_as_it_stands(tmp_path):
   got = readers.read_posterior(path, None)
   np.testing.assert_array_equal(got.mu, _values() - 1)
   with pytest.raises(AlignetError, match="without the concepts .*concept_list"):
-    readers.read_posterior(path, None, order="things")
+    readers.read_posterior(path, None, names=_CONCEPTS)
+  # Without names; with concepts only where that is said.
+  path = _posterior(tmp_path)
+  for options in ({"as_it_stands": True}, {"order": "things"}):
+    got = readers.read_posterior(path, _CONCEPTS, **options)
+    np.testing.assert_array_equal(got.mu, _values() - 1)
+  with pytest.raises(AlignetError, match="expected 4 rows, one a concept"):
+    readers.read_posterior(path, _CONCEPTS[:4], as_it_stands=True)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_1854_rows_do_not_stand_for_themselves(tmp_path, named):
+  v = _values(1854, 2) + 0.1
+  np.save(tmp_path / "v.npy", v)
+  names = {"names": np.array([f"c{i}" for i in range(1854)])} if named else {}
+  np.savez(tmp_path / "p.npz", mu=v, sigma=v, **names)
+  for concepts in (None, [f"c{i}" for i in range(1854)]):
+    with pytest.raises(AlignetError, match="embedding_order=things"):
+      readers.read_embedding(tmp_path / "v.npy", concepts, as_it_stands=True)
+    got = readers.read_embedding(tmp_path / "v.npy", concepts, order="things")
+    np.testing.assert_array_equal(got.values, v)
+    options = {"as_it_stands": True}
+    if concepts is None or not named:
+      with pytest.raises(AlignetError, match="embedding_order=things"):
+        readers.read_posterior(tmp_path / "p.npz", concepts, **options)
+      options["order"] = "things"
+    got = readers.read_posterior(tmp_path / "p.npz", concepts, **options)
+    np.testing.assert_array_equal(got.mu, v)

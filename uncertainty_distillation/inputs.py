@@ -182,11 +182,14 @@ def _labelled(path, level, names) -> tuple[dict[str, np.ndarray], np.ndarray]:
         " give the list that the images were labelled with"
     )
   rows = np.flatnonzero(labels.ids != UNLABELLED)
-  arrays = {
-      "features": np.asarray(reps.features[rows], np.float32),
-      "concepts": labels.ids[rows],
-  }
-  return arrays, labels.names
+  features = np.asarray(reps.features[rows], np.float32)
+  finite = np.isfinite(features).all(axis=1)
+  if not finite.all():
+    raise AlignetError(
+        f"features in {path}: row {rows[np.argmin(finite)]} holds a NaN or"
+        " infinite value; extract the representations again"
+    )
+  return {"features": features, "concepts": labels.ids[rows]}, labels.names
 
 
 def _difference(labels, names) -> str:
@@ -265,10 +268,14 @@ def make(
 def check_features(
     features: np.ndarray, concepts: np.ndarray | None, n_concepts: int
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Features (n, d) and the concept of each row, checked against each other."""
+  """Features (n, d) and the concept of each row, checked against each other.
+
+  To be called before any rows are left out: errors name a row by its number.
+  """
   features = files.check_array(
       features, "features", shape=(None, None), kinds="f"
   )
+  files.check_finite(features, "features")
   if concepts is None:
     if len(features) != n_concepts:
       raise AlignetError(

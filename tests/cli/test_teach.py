@@ -194,6 +194,12 @@ def _set(row, value):
         (("@features=F.npy", "@embedding=V.npy"), None, "--concepts"),
         (("@features=no.npy", "@embedding=V.npy"), None, "does not exist"),
         (_EMBEDDING, ("F", _set((7, 1), np.nan)), "features: row 7 "),
+        (
+            # Not its number among the rows of a fold.
+            (*_EMBEDDING, "--cross_validate=3"),
+            ("F", _set((70, 1), np.nan)),
+            "features: row 70 ",
+        ),
         (_EMBEDDING, ("V", _set((7, 1), np.nan)), "V.npy: row 7 "),
         (_EMBEDDING, ("C", _set(5, 40)), "concepts: row 5 is 40"),
         (_EMBEDDING, ("C", lambda c: c[:-1]), "concepts: expected shape"),

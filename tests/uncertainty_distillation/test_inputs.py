@@ -249,6 +249,16 @@ def test_labels_are_rows_of_the_concept_list(folder):
     _load(folder, **given, concept_list="seven.txt")
 
 
+def test_a_nan_is_named_by_its_row_in_the_directory(folder):
+  _representations(folder, _NAMES)
+  features = np.load(folder / "R" / "features.npy")
+  features[3, 1] = np.nan  # The third that has a label.
+  np.save(folder / "R" / "features.npy", features)
+  given = {"features": None, "concepts": None, "representations": "R"}
+  with pytest.raises(AlignetError, match="R: row 3 holds a NaN"):
+    _load(folder, **given, embedding="V.npy")
+
+
 def test_posterior_of_other_classes_than_the_labels(folder):
   _representations(folder, _NAMES[:4])
   given = {"features": None, "concepts": None, "representations": "R"}

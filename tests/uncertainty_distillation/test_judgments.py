@@ -102,6 +102,10 @@ def test_bad_embedding():
     [
         ({"concepts": np.array([0, 1, 2, 8, 4])}, "row 3 is 8; .*0 to 7"),
         ({"concepts": np.array([0, 1])}, r"concepts: expected shape \(5\)"),
+        (
+            {"features": _changed(np.zeros((5, 2)), (4, 1), np.inf)},
+            "features: row 4 holds",
+        ),
         ({"concepts": None}, "expected 8 rows, one a concept, found 5"),
         ({"features": np.zeros(5, np.float32)}, "features: expected shape"),
         ({"features": np.zeros((5, 2), np.int32)}, "features: expected floats"),

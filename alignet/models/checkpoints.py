@@ -212,13 +212,18 @@ def _opened(path: files.Path) -> Iterator[Any]:
 
 
 def _check_no_pickle(path: files.Path) -> None:
-  """PyTorch's formats are pickles, whatever the file is called."""
+  """PyTorch's formats are pickles, whatever the file is called.
+
+  Safetensors begin with the length of their header, whose lowest bytes may be
+  any, and then the header, a JSON object.
+  """
   try:
     with open(path, "rb") as f:
-      start = f.read(2)
+      start = f.read(9)
   except OSError:
     return  # Told below.
-  if start in (b"PK", *(b"\x80" + bytes([i]) for i in range(2, 6))):
+  magic = (b"PK", *(b"\x80" + bytes([i]) for i in range(2, 6)))
+  if start.startswith(magic) and start[8:] != b"{":
     raise AlignetError(
         f"{path} is no safetensors file but a pickle or a zip archive, as"
         " PyTorch writes, which can run any code when it is read; get the"

@@ -106,6 +106,20 @@ def test_truncated_foreign_and_missing_files(tmp_path, make_model):
       models.load(path)
 
 
+@pytest.mark.parametrize("length, start", [(19280, b"PK"), (66176, b"\x80\2")])
+def test_a_header_whose_length_begins_as_a_pickle_does(
+    tmp_path, make_model, length, start
+):
+  model, params = make_model("gap")
+  path = tmp_path / "w.safetensors"
+  models.save(path, model, params, meta={"note": ""})
+  missing = length - int.from_bytes(path.read_bytes()[:8], "little")
+  meta = {"note": "x" * missing}
+  models.save(path, model, params, meta=meta, overwrite=True)
+  assert path.read_bytes().startswith(start)
+  _assert_equal(models.load(path)[1], params)
+
+
 def _state(params):
   return kd.train.TrainState(
       step=jnp.asarray(0),

@@ -22,6 +22,7 @@ import safetensors
 import safetensors.numpy
 
 _HEADER = "alignet"
+_LISTED = 12  # Names of each kind in an error's text.
 
 
 def save(
@@ -127,7 +128,7 @@ def check_tree(
     may_lack: tuple[str, ...] = (),
     may_exceed: tuple[str, ...] = (),
 ) -> None:
-  """Compares names and shapes; one error lists all that does not fit.
+  """Compares names and shapes; one error lists what does not fit.
 
   Args:
     tensors: name, `module/…/kernel`, to array: what the file holds.
@@ -150,7 +151,7 @@ def check_tree(
       if k in tensors and tensors[k].shape != tuple(expected[k])
   ]
   problems = [
-      f"{title} {len(names)} ({', '.join(names[:4])}{', …' * (len(names) > 4)})"
+      f"{title} {len(names)} ({_listed(names)})"
       for title, names in (
           ("missing", missing),
           ("unexpected", unexpected),
@@ -163,6 +164,12 @@ def check_tree(
         f"{path} does not fit the model: {'; '.join(problems)}; choose weights"
         " of this architecture or change the model in the config"
     )
+
+
+def _listed(names: list[str]) -> str:
+  rest = len(names) - _LISTED
+  more = f" and {rest} more" if rest > 0 else ""
+  return ", ".join(names[:_LISTED]) + more
 
 
 def read(path: files.Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

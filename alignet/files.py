@@ -181,7 +181,7 @@ def read_json(path: Path) -> Any:
     return json.loads(pathlib.Path(path).read_text())
   except FileNotFoundError as e:
     raise _missing(path) from e
-  except ValueError as e:
+  except (ValueError, RecursionError) as e:
     raise AlignetError(f"{path} is not valid JSON ({e})") from e
 
 
@@ -198,7 +198,7 @@ def parse_json_array(array: np.ndarray, what: str) -> dict[str, Any]:
   """
   try:
     value = json.loads(str(check_array(array, what, shape=(), kinds="U")))
-  except ValueError as e:
+  except (ValueError, RecursionError) as e:
     if isinstance(e, AlignetError):
       raise
     raise AlignetError(f"{what} is not valid JSON ({e})") from e

@@ -158,7 +158,8 @@ def read_blocks(
   """Consecutive blocks of rows of an array of an open npz.
 
   Raises:
-    AlignetError: the array is truncated, pickled or damaged.
+    AlignetError: the array is truncated, pickled or damaged; a wrong checksum
+      shows when the last block was taken.
   """
   with _open(archive, key, path) as (member, shape, dtype, fortran_order):
     if fortran_order:  # Stored by columns: no rows to read one by one.
@@ -175,6 +176,30 @@ def read_blocks(
         data = _read_exactly(member, count * row * dtype.itemsize)
         block = np.frombuffer(data, dtype, count * row)
       yield block.reshape(count, *shape[1:])
+    with _clear_errors(key, path):
+      if member.read(1):  # At the end, the checksum is compared.
+        raise ValueError("it is longer than its header says")
+
+
+def check(archive: np.lib.npyio.NpzFile, path: files.Path, skip: str) -> None:
+  """Reads an open npz for its checksums, but one array, and keeps nothing.
+
+  A memory map never meets the checksum of its array.
+
+  Args:
+    archive: the npz.
+    path: its path.
+    skip: name of the array to leave out.
+
+  Raises:
+    AlignetError: an array is truncated or damaged.
+  """
+  for name in archive.zip.namelist():
+    key = name.removesuffix(".npy")
+    if key != skip:
+      with _clear_errors(key, path), archive.zip.open(name) as member:
+        while member.read(2**22):
+          pass
 
 
 def _data_offset(f: BinaryIO, info: zipfile.ZipInfo) -> int:

@@ -243,4 +243,9 @@ def _slices(n: int) -> Iterator[slice]:
 
 def _as_str(array: np.ndarray, path: files.Path) -> np.ndarray:
   files.check_array(array, f"filenames in {path}", kinds="US")
-  return array if array.dtype.kind == "U" else np.char.decode(array, "utf-8")
+  if array.dtype.kind == "U":
+    return array
+  try:
+    return np.char.decode(array, "utf-8")
+  except UnicodeDecodeError as e:
+    raise AlignetError(f"filenames in {path} are not in UTF-8 ({e})") from e

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
   from alignet.release import card
   from alignet.release import folder
   from alignet.release import stages
-  from alignet.triplet_verify.release import MANIFEST
+  from alignet.triplet_verify.manifest import MANIFEST
 
   overrides = [item.removeprefix("--cfg.") for item in args.overrides]
   config = config_files.load(args.config, overrides)

@@ -17,7 +17,8 @@ from alignet.release import card as card_lib
 from alignet.release import croissant
 from alignet.representations import kmeans
 from alignet.representations import store
-from alignet.triplet_verify import release as verify_lib
+from alignet.triplet_verify.manifest import MANIFEST
+from alignet.triplet_verify.release import SUMS
 import numpy as np
 
 Path = pathlib.Path
@@ -107,7 +108,7 @@ def write(
       "files": entries,
       "versions": files.versions(),
   }
-  files.write_json(folder / verify_lib.MANIFEST, manifest)
+  files.write_json(folder / MANIFEST, manifest)
   shown = [_shown(folder, entry) for entry in entries]
   _text(folder / "README.md", card_lib.readme(card, shown, about))
   _text(folder / "LICENSE.md", card_lib.licence(card, about))
@@ -118,7 +119,7 @@ def write(
   )
   sums["croissant.json"] = (0, files.sha256(folder / "croissant.json"))
   lines = [f"{digest}  {path}\n" for path, (_, digest) in sorted(sums.items())]
-  _text(folder / verify_lib.SUMS, "".join(lines))
+  _text(folder / SUMS, "".join(lines))
 
 
 def publish(source: Path, target: files.Path, *, overwrite: bool) -> None:

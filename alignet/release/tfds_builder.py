@@ -20,7 +20,7 @@ from typing import Any
 from alignet import files
 from alignet import triplet_io
 from alignet.errors import AlignetError
-from alignet.triplet_verify.release import MANIFEST
+from alignet.triplet_verify import manifest as manifest_lib
 import numpy as np
 import tensorflow_datasets as tfds
 
@@ -43,7 +43,7 @@ class AlignetTriplets(tfds.core.GeneratorBasedBuilder):
       **kwargs: Any,
   ):
     self._release = pathlib.Path(release).absolute()
-    manifest = files.read_json(self._release / MANIFEST)
+    manifest = manifest_lib.read(self._release)
     wanted = {"transform": transform, "sampling": sampling, "source": source}
     # The main set stands first.
     main = manifest["files"][0]
@@ -63,7 +63,7 @@ class AlignetTriplets(tfds.core.GeneratorBasedBuilder):
     self._card = manifest["card"]
     version = self._card["version"]
     # What TFDS has prepared is found again by name, which no two may share.
-    digest = files.sha256(self._release / MANIFEST)[:8]
+    digest = files.sha256(self._release / manifest_lib.MANIFEST)[:8]
     name = "-".join([*self._wanted.values(), digest])
     kwargs["config"] = tfds.core.BuilderConfig(name=name, version=version)
     super().__init__(**kwargs)

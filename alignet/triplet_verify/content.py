@@ -1,6 +1,7 @@
 """Format, numbers and similarities of an AligNet npz, the file alone."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 from alignet import files
 from alignet import npz_stream
@@ -15,7 +16,14 @@ UNIFORM = 1.09
 """Mean target entropies in nats (log 3 = 1.0986 at most) beyond which soft
 labels hardly say more than a choice, or hardly anything."""
 
+ROUNDING = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
+"""What rows that were multiplied in 16 bits may add to the allowed difference,
+over the largest product of two rows' lengths: both factors are rounded."""
+
 ROWS = 65536
+
+MOST_IMAGES = 2**26
+"""Images of a dataset whose number is not known: tables have a row for each."""
 
 
 def format(path: files.Path) -> Iterator[outcome.Check]:
@@ -55,18 +63,29 @@ def format(path: files.Path) -> Iterator[outcome.Check]:
   )
 
 
+def checksums(path: files.Path) -> None:
+  """Reads all but the file names, which `names.of` reads to their end.
+
+  Raises:
+    AlignetError: an array is damaged.
+  """
+  with files.open_npz(path, required=()) as archive:
+    npz_stream.check(archive, path, skip="filenames")
+
+
 def indices(
     opened: triplet_io.AligNetFile, n_images: int | None
 ) -> list[outcome.Check]:
   """Range and distinctness."""
   with files.open_npz(opened.path, required=("indices",)) as archive:
     numbers = files.read_member(archive, "indices", opened.path)
-  limit = np.iinfo(np.int32).max + 1 if n_images is None else n_images
+  limit = MOST_IMAGES if n_images is None else n_images
+  more = " (beyond, with --representations only)" if n_images is None else ""
   outside = ((numbers < 0) | (numbers >= limit)).any(axis=1)
   i, j, k = numbers.T
   return [
       outcome.rows_check(
-          "range", outside, f"image numbers from 0 to {limit - 1}"
+          "range", outside, f"image numbers from 0 to {limit - 1}{more}"
       ),
       outcome.rows_check(
           "distinct",
@@ -136,6 +155,40 @@ def similarities(opened: triplet_io.AligNetFile) -> list[outcome.Check]:
           message=f"mean {entropy:.4f} nats of at most {np.log(3):.4f}{note}",
       ),
   ]
+
+
+def meta(opened: triplet_io.AligNetFile) -> outcome.Check:
+  """What the file says of how its similarities came, if anything.
+
+  Files without meta, such as those of the public release, hold dot products.
+  """
+  temperature = opened.meta.get("temperature", 1.0)
+  number = isinstance(temperature, int | float) and not isinstance(
+      temperature, bool
+  )
+  found = {
+      "similarity": opened.meta.get("similarity", "dot"),
+      "store": opened.meta.get("store", "float32"),
+  }
+  expected = {
+      "similarity": get_args(similarity.Kind),
+      "store": ("float32", *ROUNDING),
+  }
+  wrong = [
+      f"{key} one of {', '.join(expected[key])}, found {value!r}"
+      for key, value in found.items()
+      if value not in expected[key]
+  ]
+  if not (number and 0 < temperature < 1e30):
+    wrong.append(f"temperature a positive number, found {temperature!r}")
+  return outcome.check(
+      "meta",
+      not wrong,
+      f"expected {'; '.join(wrong)}"
+      if wrong
+      else f"{found['similarity']} products of {found['store']} numbers,"
+      f" temperature {temperature:g}",
+  )
 
 
 def duplicates(opened: triplet_io.AligNetFile) -> outcome.Check:

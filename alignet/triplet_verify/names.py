@@ -12,6 +12,8 @@ import numpy as np
 BLOCK = 65536
 """Rows of file names in memory at a time."""
 
+_FEW = 8  # Differences of numbers that a slip explains.
+
 _WNID = re.compile(r"(?:.*/)?n(\d{8})[_/]")
 
 
@@ -115,6 +117,17 @@ def against(
     )
   if wrong.mean() <= 0.5:
     return failed, opened.indices
+  if _shifted(used, position):
+    by = used - position
+    return (
+        _more(
+            failed,
+            f": image numbers are off by {by[wrong].min()} to"
+            f" {by[wrong].max()}, from image {used[wrong][0]} on: images are"
+            " missing, or too many, in one of the two",
+        ),
+        opened.indices,
+    )
   check = dataclasses.replace(
       failed,
       status="warn",
@@ -126,6 +139,17 @@ def against(
       ),
   )
   return check, table[opened.indices].astype(np.int32)
+
+
+def _shifted(used: np.ndarray, position: np.ndarray) -> bool:
+  """Whether numbers are those of images further on, by ranges of images.
+
+  An image that is missing shifts all behind it: the images keep their order, or
+  few differences occur. Another order of a dataset does neither.
+  """
+  differences = np.unique(position - used)
+  few = min(_FEW, len(used) // 10)
+  return bool((np.diff(position) > 0).all()) or len(differences) <= few
 
 
 def join(

@@ -19,11 +19,11 @@ from alignet import transforms
 from alignet import triplet_io
 from alignet import triplets
 from alignet.errors import AlignetError
+from alignet.triplet_verify import manifest as manifest_lib
 from alignet.triplet_verify import one_file
 from alignet.triplet_verify import outcome
 import numpy as np
 
-MANIFEST = "release.json"
 SUMS = "SHA256SUMS"
 UNTRANSFORMED = ("untransformed", "untransformed-matched")
 """Folders of answers that no transform was applied for."""
@@ -95,26 +95,37 @@ def verify_release(
   folder = pathlib.Path(folder)
   if not folder.is_dir():
     raise AlignetError(f"{folder} is no folder")
+  given_to_all = _read_given(representations, clusters)
+  checks = [_sums(folder)]
   manifest = {}
-  if (folder / MANIFEST).is_file():
-    manifest = files.read_json(folder / MANIFEST)
+  if (folder / manifest_lib.MANIFEST).is_file():
+    try:
+      manifest = manifest_lib.read(folder)
+    except AlignetError as e:  # Its files are still those of the layout.
+      checks.append(outcome.check("manifest", False, str(e)))
   entries = list(_entries(folder, manifest))
-  if not entries:
+  if not entries and outcome.none_failed(checks):
     raise AlignetError(
         f"{folder} holds no AligNet npz: expected"
         " {transform}/{split}_{sampling}.npz"
     )
-  checks = [_sums(folder)]
   given = {}
   found = []
   for entry in progress.bar(entries, desc="verifying", unit="file"):
-    source = entry.get("source", "")
+    source = entry.get("source") or ""
     if source not in given:
       about = manifest.get("sources", {}).get(source, {})
-      given[source] = _read_given(
-          representations or _inside(folder, about.get("representations")),
-          clusters or _inside(folder, about.get("clusters")),
-      )
+      try:
+        own = _read_given(
+            None
+            if representations
+            else _inside(folder, about, "representations"),
+            None if clusters else _inside(folder, about, "clusters"),
+        )
+      except AlignetError as e:
+        checks.append(outcome.check("sources", False, str(e)))
+        own = {}
+      given[source] = _Given(**own, **given_to_all)
     found.append(_verify_entry(folder, entry, given[source]))
   checks += _splits(folder, entries, found)
   return ReleaseVerification(
@@ -139,12 +150,12 @@ def _entries(folder, manifest) -> Iterator[dict[str, Any]]:
       }
 
 
-def _inside(folder, path) -> pathlib.Path | None:
-  return folder / path if path else None
+def _inside(folder, about, key) -> pathlib.Path | None:
+  return folder / about[key] if about.get(key) else None
 
 
-def _read_given(representations, clusters) -> _Given:
-  """Reads what is there; it is data of a folder, not of a stage."""
+def _read_given(representations, clusters) -> dict[str, Any]:
+  """Fields of `_Given` from what is there; data of a folder, not of a stage."""
   found = {}
   if representations is not None:
     representations = pathlib.Path(representations)
@@ -167,7 +178,7 @@ def _read_given(representations, clusters) -> _Given:
     found["clusters"] = files.load_npz(clusters, required=("assignments",))[
         "assignments"
     ]
-  return _Given(**found)
+  return found
 
 
 def _verify_entry(folder, entry, given: _Given) -> outcome.Verification:
@@ -177,8 +188,8 @@ def _verify_entry(folder, entry, given: _Given) -> outcome.Verification:
   features = given.features
   raw = name in UNTRANSFORMED
   if features is not None and not raw:
-    at = folder / entry.get(
-        "transform_path", f"transforms/{name}/transform.npz"
+    at = folder / (
+        entry.get("transform_path") or f"transforms/{name}/transform.npz"
     )
     if not at.is_file():
       features = None  # Nothing to recompute with; reported as skipped.
@@ -210,7 +221,7 @@ def _verify_entry(folder, entry, given: _Given) -> outcome.Verification:
 def _strategy(entry) -> sampling.Strategy | None:
   """What the sampling's name says; a name of others says nothing."""
   try:
-    return sampling.parse(entry["sampling"]) if "sampling" in entry else None
+    return sampling.parse(entry["sampling"]) if entry.get("sampling") else None
   except AlignetError:
     return None
 
@@ -220,7 +231,7 @@ def _sums(folder: pathlib.Path) -> outcome.Check:
   if not (folder / SUMS).is_file():
     return outcome.skipped("checksums", SUMS)
   listed = {}
-  for line in (folder / SUMS).read_text().splitlines():
+  for line in (folder / SUMS).read_text(errors="replace").splitlines():
     digest, _, name = line.partition("  ")
     listed[name] = digest
   there = {
@@ -255,9 +266,8 @@ def _splits(folder, entries, found) -> Iterator[outcome.Check]:
   """Train and validation of one transform and sampling share no triplet."""
   groups = {}
   for entry, verification in zip(entries, found):
-    key = (entry.get("source", ""), entry.get("sampling"))
-    usable = verification.ok and verification.n and "sampling" in entry
-    if usable:
+    key = (entry.get("source"), entry.get("sampling"))
+    if verification.ok and verification.n and entry.get("sampling"):
       split = "val" if entry["split"] == "valid" else entry["split"]
       groups.setdefault(key, {}).setdefault(split, folder / entry["path"])
   for (source, strategy), splits in groups.items():

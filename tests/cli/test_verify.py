@@ -64,7 +64,7 @@ def test_prints_a_line_a_check(folder, capsys):
   assert _run(folder, "DIR/a.npz", *_FULL) == 0
   lines = capsys.readouterr().out.splitlines()
   status = {line.split()[1]: line.split()[0] for line in lines}
-  assert len(status) == len(lines) == 19
+  assert len(status) == len(lines) == 20
   for name in ("duplicates", "images", "labels"):
     assert status.pop(name) == "info"
   assert set(status.values()) == {"pass"}

@@ -12,8 +12,10 @@ from alignet.cli import main
 from alignet.errors import AlignetError
 from alignet.release import card as card_lib
 from alignet.release import folder as folder_lib
+from alignet.release import stages
 import numpy as np
 import pytest
+from response_generation import respond
 from tests.release import conftest
 
 _TRANSFORMS = (
@@ -170,6 +172,42 @@ def test_what_broke_off_goes_on_to_the_same_bytes(
   assert main.main([*arguments, f"--out={out}"]) == 0
   assert {path: path.stat().st_mtime_ns for path in answers} == times
   assert _tree(out) == _tree(released)
+
+
+def test_killed_after_the_last_answer_no_shards_are_left(
+    inputs, released, tmp_path, monkeypatch
+):
+  made = released.with_name("r.work") / "stages"
+  (triplets,) = made.glob("val_within_class-*/triplets.npz")
+  arguments = {
+      "representations": inputs / "representations",
+      "triplets": triplets,
+      "transforms": {"ud": inputs / "transform.npz"},
+      "matched": "ud",
+  }
+
+  def killed(*args, **kwargs):
+    raise KeyboardInterrupt
+
+  real = shutil.rmtree
+  for left in ("ud", "untransformed-matched"):
+    out = tmp_path / left
+
+    def rmtree(path, *args, left=left, **kwargs):
+      if path.name == f"{left}.npz.shards":
+        raise KeyboardInterrupt
+      real(path, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+      patch.setattr(shutil, "rmtree", rmtree)
+      with pytest.raises(KeyboardInterrupt):
+        stages.answer(out, **arguments)
+    assert (out / f"{left}.npz.shards").is_dir()
+    stages.answer(out, **arguments)
+    assert len(list(out.iterdir())) == 3
+    with monkeypatch.context() as patch:  # All is there: nothing is done.
+      patch.setattr(respond, "respond_all", killed)
+      stages.answer(out, **arguments)
 
 
 def test_the_inputs_are_copies(released, inputs):

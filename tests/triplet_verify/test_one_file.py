@@ -1,4 +1,5 @@
 import json
+import zipfile
 
 from alignet import sampling
 from alignet import similarity
@@ -83,7 +84,7 @@ def test_a_good_file_passes_every_check(path):
   assert set(statuses) == {
       *("keys", "shapes", "dtypes", "rows", "range", "distinct", "finite"),
       *("odd_last", "readme_order", "sorted", "scale", "target_entropy"),
-      *("same_name", "filenames", "sampling", "recomputed"),
+      *("same_name", "filenames", "sampling", "meta", "recomputed"),
   }
   assert set(statuses.values()) == {"pass"}
   for check in verification.checks:
@@ -265,6 +266,38 @@ def test_another_order_of_the_dataset_is_joined_by_name(path):
   assert wrong["recomputed"].status == "fail"
 
 
+_GAPS = {
+    "one missing": [3],
+    "three missing": [3, 17, 40],
+    "one too many": [],
+}
+
+
+@pytest.mark.parametrize("name", _GAPS)
+def test_numbers_that_slip_are_no_other_order(rewrite, name):
+  gaps = _GAPS[name]
+  dataset = np.insert(_NAMES, [g - i for i, g in enumerate(gaps)], "new")
+  if not gaps:  # The file numbers an image that the dataset lacks.
+    rows = np.array([[0, 1, 2], [0, 5, 9], [7, 11, 30], [12, 40, 59]])
+    path = rewrite(
+        indices=rows,
+        filenames=_NAMES[rows],
+        similarities=np.array([[3, 2, 1]] * 4, np.float32),
+    )
+    dataset = np.append(np.delete(_NAMES, 4), "new")
+  else:
+    path = rewrite()
+  check = triplet_verify.verify(path, image_filenames=dataset)["filenames"]
+  assert check.status == "fail"
+  assert "images are missing, or too many" in check.message
+
+
+def test_two_halves_of_a_dataset_in_the_other_order(path):
+  dataset = np.concatenate([_NAMES[20:], _NAMES[:20]])
+  check = triplet_verify.verify(path, image_filenames=dataset)["filenames"]
+  assert check.status == "fail"
+
+
 def test_a_dataset_of_fewer_images(path):
   verification = triplet_verify.verify(path, image_filenames=_NAMES[:30])
   assert verification["range"].status == "fail"
@@ -378,6 +411,77 @@ def test_unreadable_file(path):
   assert "truncated" in check.message
   with pytest.raises(AlignetError, match="does not exist"):
     triplet_verify.verify(path.with_name("nowhere"))
+
+
+@pytest.mark.parametrize("key", ["indices", "similarities", "meta"])
+@pytest.mark.parametrize("mapped", [False, True])
+def test_one_bit_of_damage(tmp_path, monkeypatch, mapped, key):
+  """A memory map never meets the checksum."""
+  if mapped:
+    monkeypatch.setattr(triplet_io, "MAPPED_ROWS", 1)
+  path = tmp_path / "a.npz"
+  rows = sampling.sample(_LABELS, "border", 200, seed=0)
+  s = similarity.of_triplets(_TRANSFORM(_FEATURES), rows)
+  triplet_io.write(path, _NAMES, rows, s, meta={"note": "x" * 100})
+  assert triplet_verify.verify(path).ok
+  with zipfile.ZipFile(path) as archive:
+    info = archive.getinfo(f"{key}.npy")
+  data = bytearray(path.read_bytes())
+  # The lowest bit of a number in the middle; of meta, some bit.
+  data[info.header_offset + 30 + (40 if key == "meta" else 1000)] ^= 1
+  path.write_bytes(data)
+  check = triplet_verify.verify(path)["readable"]
+  assert check.status == "fail" and f"{key} in" in check.message
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"temperature": "x"},
+        {"temperature": None},
+        {"temperature": 0},
+        {"temperature": True},
+        {"temperature": 10**400},
+        {"store": [1]},
+        {"similarity": {}},
+    ],
+)
+def test_meta_that_cannot_be(rewrite, meta):
+  path = rewrite(meta=np.array(json.dumps(meta)))
+  verification = triplet_verify.verify(path, **_ALL)
+  (key,) = meta
+  assert verification["meta"].status == "fail"
+  assert f"expected {key}" in verification["meta"].message
+  assert verification["recomputed"].status == "skipped"
+
+
+@pytest.mark.parametrize("meta", ["[1]", "{", "[" * 100_000])
+def test_meta_that_is_none(rewrite, meta):
+  verification = triplet_verify.verify(rewrite(meta=np.array(meta)), **_ALL)
+  assert verification["readable"].status == "fail"
+  assert "meta in" in verification["readable"].message
+
+
+def test_a_number_too_large_for_tables(rewrite):
+  path = rewrite(indices=_at("indices", 7, [0, 1, 2_000_000_000]))
+  check = triplet_verify.verify(path)["range"]
+  assert check.status == "fail" and "first in row 7" in check.message
+
+
+def test_labels_far_apart(path):
+  labels = _LABELS * 10**12
+  check = triplet_verify.verify(path, labels=labels, rule="border")["labels"]
+  assert check.message.startswith("6 of 6 groups")
+  labels = np.full(_N, -1)
+  verification = triplet_verify.verify(path, labels=labels, rule="border")
+  assert verification["sampling"].status == "fail"
+  assert verification["labels"].message == "0 of 0 groups"
+
+
+def test_names_in_no_encoding(rewrite):
+  names_ = np.full((200, 3), b"\xff")
+  check = triplet_verify.verify(rewrite(filenames=names_))["readable"]
+  assert check.status == "fail" and "not in UTF-8" in check.message
 
 
 def test_damaged_names(path):

@@ -214,9 +214,62 @@ def test_command(released, ours, capsys):
   assert main.main(["verify", str(released), "--json"]) == 0
   found = json.loads(capsys.readouterr().out)
   assert found["ok"] and len(found["files"]) == 2
-  (ours / "release.json").write_text("{")
-  assert main.main(["verify", str(ours)]) == 2
   assert main.main(["verify", str(released), "--strategy=within"]) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{", "[1]", "[" * 100_000, '{"card": 1}', '{"files": []}'),
+        *('{"files": [{}]}', '{"files": [1]}', '{"files": [{"path": 1}]}'),
+        '{"files": [{"path": "/etc/a.npz", "split": "val"}]}',
+        '{"files": [{"path": "../a.npz", "split": "val"}]}',
+        '{"files": [{"path": "a.npz", "split": []}]}',
+        '{"files": [{"path": "a.npz", "split": "val", "sampling": []}]}',
+        '{"files": [{"path": "a.npz", "split": "val"}], "sources": [1]}',
+        '{"files": [{"path": "a", "split": "val"}], "sources": {"": [1]}}',
+    ],
+)
+def test_a_manifest_that_cannot_be_stops_nothing(ours, text, capsys):
+  (ours / "release.json").write_text(text)
+  assert main.main(["verify", str(ours), "--json"]) == 1
+  found = json.loads(capsys.readouterr().out)
+  (check,) = [c for c in found["checks"] if c["name"] == "manifest"]
+  assert check["status"] == "fail" and "release.json" in check["message"]
+  assert len(found["files"]) == 2 and all(f["ok"] for f in found["files"])
+  assert main.main(["verify", str(ours)]) == 1
+
+
+def test_a_manifest_that_cannot_be_in_an_empty_folder(tmp_path, capsys):
+  (tmp_path / "release.json").write_text('{"files": [{}]}')
+  assert main.main(["verify", str(tmp_path), "--json"]) == 1
+  assert json.loads(capsys.readouterr().out)["files"] == []
+
+
+def test_damaged_representations_stop_nothing(ours):
+  path = ours / "representations/filenames.npy"
+  path.write_bytes(path.read_bytes()[:50])
+  found = triplet_verify.verify_release(ours)
+  (check,) = [c for c in found.checks if c.name == "sources"]
+  assert check.status == "fail" and "filenames.npy" in check.message
+  assert all(file.ok for file in found.files)
+  # Those that were given are the caller's to mend.
+  with pytest.raises(AlignetError, match="filenames.npy"):
+    triplet_verify.verify_release(ours, representations=path.parent)
+
+
+def test_one_hostile_file_stops_nothing(ours):
+  path = ours / "ud/train_class_border.npz"
+  with np.load(path) as old:
+    arrays = dict(old)
+  np.savez(path, **arrays | {"meta": np.array('{"temperature": null}')})
+  hostile, whole = triplet_verify.verify_release(ours).files
+  assert hostile["meta"].status == "fail" and whole.ok
+
+
+def test_sums_in_no_encoding(ours):
+  (ours / "SHA256SUMS").write_bytes(b"\xff\xfe")
+  assert triplet_verify.verify_release(ours).checks[0].status == "fail"
 
 
 def test_a_folder_without_files(tmp_path):

@@ -74,9 +74,9 @@ def load(
     The module and its parameter tree, float32 NumPy arrays.
 
   Raises:
-    AlignetError: missing or damaged; of another format, family or size; no
-      variant where one is needed; a training's folder; a SavedModel that
-      computes something else.
+    AlignetError: missing or damaged; of another format, family or size, or not
+      of the model that it describes; no variant where one is needed; a
+      training's folder; a SavedModel that computes something else.
   """
   path = pathlib.Path(path)
   form = _form(path)
@@ -102,7 +102,7 @@ def load(
     model, params = checkpoints.load(path)
     if variant is not None:
       _check_same(model, variant, path)
-    return model, params
+    return model, _check_own(model, params, path, allow_half)
   model = variant.model()
   tensors = read(path, shapes(model), allow_half=allow_half)
   model = model.clone(
@@ -262,6 +262,24 @@ def _check_same(
         f"{path} describes its model itself, and that is not {variant.name}:"
         f" {'; '.join(differ)}; pass it alone, as --model={path}"
     )
+
+
+def _check_own(
+    model: VisionModel,
+    params: Mapping[str, Any],
+    path: pathlib.Path,
+    allow_half: bool,
+) -> dict[str, Any]:
+  """The float32 parameters of a file that describes its model, compared."""
+  flat = flax.traverse_util.flatten_dict(params, sep="/")
+  flat = {k: _float32(v, k, path, allow_half) for k, v in flat.items()}
+  vit = model.backbone
+  if vit.grid is None:  # Any grid of as many patches has the same shapes.
+    positions = flat.get(_BACKBONE + "pos_embedding", np.zeros((1, 1, 0)))
+    n = positions.shape[1] - (vit.pool == "tok" and vit.class_position)
+    model = model.clone(backbone=vit.clone(grid=(1, max(n, 1))))
+  checkpoints.check_tree(flat, shapes(model), path)
+  return flax.traverse_util.unflatten_dict(flat, sep="/")
 
 
 def _in_backbone(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -295,6 +295,26 @@ def test_ours_say_themselves_what_they_are(tmp_path):
   _fails(path, scaled, "layer_scale=None instead of 1.0")
 
 
+@pytest.mark.parametrize("pool", ["map", "tok"])
+def test_an_open_grid_of_ours_may_be_of_any_form(tmp_path, pool):
+  stated = _variant(
+      "vit-b16", pool=pool, class_position=True, grid=(2, 3)
+  ).model()
+  model = stated.clone(backbone=stated.backbone.clone(grid=None))
+  flat = {k: np.ones(s, "f4") for k, s in weights.shapes(stated).items()}
+  path = tmp_path / "w.safetensors"
+  models.save(path, model, flax.traverse_util.unflatten_dict(flat, sep="/"))
+  assert weights.load(path)[0] == model
+  del flat["backbone/pos_embedding"]
+  models.save(
+      path,
+      model,
+      flax.traverse_util.unflatten_dict(flat, sep="/"),
+      overwrite=True,
+  )
+  _fails(path, None, "missing 1 (backbone/pos_embedding)")
+
+
 def _fails(path, variant, *parts, **options):
   with pytest.raises(AlignetError) as error:
     weights.load(path, variant, **options)

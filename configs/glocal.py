@@ -8,8 +8,9 @@ local images a batch, Adam 1e-3; the rest as in `uncertainty_distillation.py`.
     --cfg.aux.features=F.npy --cfg.aux.triplets=T.npy --cfg.aux.local=L.npy
 
 L holds representations of any images, such as ImageNet's, by the same network.
-Unlike gLocal's code, they are standardised like the judged ones, because the
-transform that is saved is applied to standardised representations.
+The neighbourhoods to keep are those of L as it is. Unlike gLocal's code, what
+is transformed is L standardised like the judged images, because the transform
+that is saved is applied to standardised representations.
 """
 
 from alignet import config_files

@@ -153,19 +153,20 @@ class TeacherData:
     ) / std
 
   @functools.cached_property
-  def local_x(self) -> np.ndarray:
-    """(images, d) float32 local images, standardised like the others."""
-    if not self.local:
-      return self.x[~self.held_out[self.inputs.concepts]]
-    images = files.load_npy(
-        self.local,
-        what="local images",
-        shape=(None, self.inputs.features.shape[1]),
-        kinds="f",
-    )
-    files.check_finite(images, f"local images in {self.local}")
-    mean, std = self.moments
-    return (transforms.map_input(images, self.input_map) - mean) / std
+  def local_images(self) -> np.ndarray:
+    """(images, d) float32 local images, mapped, not standardised."""
+    if self.local:
+      images = files.load_npy(
+          self.local,
+          what="local images",
+          shape=(None, self.inputs.features.shape[1]),
+          kinds="f",
+      )
+      files.check_finite(images, f"local images in {self.local}")
+    else:
+      rows = ~self.held_out[self.inputs.concepts]
+      images = self.inputs.features[rows]
+    return transforms.map_input(images, self.input_map)
 
   @functools.cached_property
   def objects(self) -> loop.Objects:
@@ -181,7 +182,8 @@ class TeacherBatches(grain.RandomAccessDataSource):
   """Element k is a whole batch: of it, the part of this process.
 
   {"triplets": [b, 3] int32, "targets": [b, 3] float32}, with `local_batch` also
-  {"local": [m, d] float32}.
+  {"original": [m, d], "local": [m, d]} float32: images as they are, whose
+  neighbourhoods shall stay, and standardised, for the transform.
 
   Attributes:
     data: where judgments and features come from.
@@ -214,8 +216,10 @@ class TeacherBatches(grain.RandomAccessDataSource):
         "targets": judgments.probabilities[rows],
     }
     if self.local_batch:
-      local = self.data.local_x
-      m = min(self.local_batch, len(local))
-      rows = rng.choice(len(local), m, replace=False)
-      batch["local"] = local[batches.share(rows, self.part)]
+      images = self.data.local_images
+      m = min(self.local_batch, len(images))
+      rows = rng.choice(len(images), m, replace=False)
+      batch["original"] = images[batches.share(rows, self.part)]
+      mean, std = self.data.moments
+      batch["local"] = (batch["original"] - mean) / std
     return batch

@@ -54,7 +54,8 @@ def fit(
       ridge regression predicts. Without it, `point.embedding` of the
       judgments takes its place.
     local_images: (m, d) representations of any images, whose neighbourhoods
-      glocal keeps; needed where the config's alpha is above 0, and only there.
+      (before standardisation) glocal keeps; needed where the config's alpha is
+      above 0, and only there.
 
   Returns:
     The transform, and a JSON-serialisable report: the number of steps chosen,
@@ -184,8 +185,11 @@ def _local(images, d, base, config):
   order = np.random.default_rng([config.seed, 0x6C6F63]).permutation(
       len(images)
   )
-  images = np.asarray(images[order], np.float32)
-  return objective.Local(jnp.asarray(images), jnp.asarray(base(images)))
+  images = images[order]
+  return objective.Local(
+      original=jnp.asarray(transforms.map_input(images, base.input_map)),
+      inputs=jnp.asarray(base(images)),
+  )
 
 
 def _distil(objects, judgments, config, local):

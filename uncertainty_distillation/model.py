@@ -96,13 +96,13 @@ class Locality(kd.losses.Loss):
 
   Attributes:
     tau: temperature.
-    original: key of the [m, p] representations.
+    original: key of the [m, p] representations, not standardised.
     transformed: key of the [m, d'] transformed ones.
   """
 
   tau: float = 1.0
 
-  original: kontext.Key = "batch.local"
+  original: kontext.Key = "batch.original"
   transformed: kontext.Key = "preds.local"
 
   def get_values(

@@ -26,8 +26,9 @@ class Local(NamedTuple):
   """Images whose neighbourhoods a transform shall keep.
 
   Attributes:
-    original: [m, p] representations that define the neighbourhoods.
-    inputs: [m, d] what the transform is applied to.
+    original: [m, p] representations that define the neighbourhoods: after the
+      input map, and not standardised, as gLocal's.
+    inputs: [m, d] what the transform is applied to: the same, standardised.
   """
 
   original: jax.Array

@@ -20,8 +20,8 @@ if not flags.FLAGS.is_parsed():
   flags.FLAGS.mark_as_parsed()
 
 
-def _config(workdir, **aux):
-  cfg = config_files.load("uncertainty_distillation")
+def _config(workdir, name="uncertainty_distillation", **aux):
+  cfg = config_files.load(name)
   cfg.workdir = str(workdir)
   cfg.num_train_steps = 20
   cfg.aux.eval_every = 10
@@ -165,7 +165,7 @@ def test_glocal_wiring_and_training(tmp_path):
   assert transforms.load(tmp_path / "run" / "transform.npz").meta["step"] == 10
 
 
-def test_local_images_are_standardised_like_the_judged_ones(tmp_path):
+def test_local_images_are_standardised_where_they_are_transformed(tmp_path):
   images = np.random.default_rng(0).normal(size=(9, 32)).astype(np.float32)
   np.save(tmp_path / "L.npy", images)
   cfg = config_files.load(
@@ -173,33 +173,44 @@ def test_local_images_are_standardised_like_the_judged_ones(tmp_path):
   )
   source = konfig.resolve(cfg).train_ds.data_source
   mean, std = source.data.moments
-  batch = source[3]["local"]
-  assert batch.shape == (9, 32)
+  batch = source[3]
+  np.testing.assert_array_equal(
+      np.sort(batch["original"], axis=0), np.sort(images, axis=0)
+  )
   np.testing.assert_allclose(
-      np.sort(batch, axis=0), np.sort((images - mean) / std, axis=0), rtol=1e-6
+      batch["local"], (batch["original"] - mean) / std, rtol=1e-6
   )
   np.save(tmp_path / "L.npy", images[:, :5])
   with pytest.raises(AlignetError, match="expected shape .any, 32"):
     konfig.resolve(cfg).train_ds.data_source[0]
 
 
-@pytest.mark.parametrize("batch", [8, 64])
-def test_steps_are_those_of_the_bare_objective(tmp_path, batch):
+@pytest.mark.parametrize("batch, alpha", [(8, 0), (64, 0), (8, 0.4)])
+def test_steps_are_those_of_the_bare_objective(tmp_path, batch, alpha):
   """The trainer and a loop over the objective: the same batches, one path."""
   x, _, embedding = teacher.linear_world(40, 1, features=32, seed=3)
+  x += 3  # So that neighbourhoods change when the mean is subtracted.
   np.save(tmp_path / "F.npy", x)
   np.save(tmp_path / "V.npy", embedding)
-  cfg = _config(
-      tmp_path / "run",
-      batch_size=batch,
-      features=str(tmp_path / "F.npy"),
-      embedding=str(tmp_path / "V.npy"),
-  )
+  np.save(tmp_path / "L.npy", x[:9])
+  aux = {
+      "batch_size": batch,
+      "features": str(tmp_path / "F.npy"),
+      "embedding": str(tmp_path / "V.npy"),
+  }
+  name = "uncertainty_distillation"
+  if alpha:
+    name = "glocal"
+    aux |= {"alpha": alpha, "tau": 0.1, "local": str(tmp_path / "L.npy")}
+  cfg = _config(tmp_path / "run", name, **aux)
   cfg.num_train_steps = 9
   trainer = konfig.resolve(cfg)
   state, _ = trainer.train()
   source = trainer.train_ds.data_source
   x = source.data.x
+  images = np.load(tmp_path / "L.npy")
+  mean, std = source.data.moments
+  local = objective.Local(original=images, inputs=(images - mean) / std)
   rows = np.arange(40)[None]
   params = {"weights": 1e-3 * jnp.eye(32), "bias": jnp.full(32, 1e-3)}
   optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3))
@@ -214,6 +225,9 @@ def test_steps_are_those_of_the_bare_objective(tmp_path, batch):
         element["targets"],
         kind="identity",
         weight=0.1,
+        alpha=alpha,
+        tau=0.1,
+        local=local if alpha else None,
     )
     updates, moments = optimizer.update(gradient, moments)
     params = optax.apply_updates(params, updates)

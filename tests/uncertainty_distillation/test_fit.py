@@ -14,6 +14,7 @@ from uncertainty_distillation import fit
 from uncertainty_distillation import judgments as judgments_lib
 from uncertainty_distillation import loop
 from uncertainty_distillation import objective
+from uncertainty_distillation import starts
 
 _FAST = config_lib.Config(
     steps=100, optimisation=loop.Optimisation(batch=1024), inner_folds=3
@@ -271,6 +272,18 @@ def test_glocal_keeps_neighbourhoods(world, start):
     )
     kept.append(float(objective.locality(images, transform(images), 0.1)))
   assert kept[1] < kept[0] - 0.1
+
+
+def test_neighbourhoods_are_those_before_standardisation():
+  """As in the Kauldron trainer, see `tests/configs`."""
+  rng = np.random.default_rng(0)
+  images = rng.gamma(2, size=(9, 4)).astype(np.float32)
+  base, x = starts.plain(images, "sqrt", "scalar")
+  config = config_lib.Config(optimisation=loop.Optimisation(alpha=0.1))
+  local = fit._local(images, 4, base, config)
+  in_order = lambda a: np.asarray(a)[np.lexsort(np.asarray(a).T)]
+  np.testing.assert_allclose(in_order(local.original), in_order(images**0.5))
+  np.testing.assert_allclose(in_order(local.inputs), in_order(x), rtol=1e-5)
 
 
 @pytest.mark.parametrize("alpha, images", [(0.1, None), (0.0, np.eye(32))])

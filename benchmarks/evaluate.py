@@ -22,7 +22,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from alignet import progress
 from alignet.representations import store
-from alignet.scores import bootstrap
 from alignet.scores import choice_scores
 from alignet.scores import cka
 from alignet.scores import hierarchy
@@ -62,11 +61,10 @@ def main() -> None:
     )
 
   def resample(names, participants):
-    table = np.stack([kept["rows"][name] for name in names], axis=1)
-    bootstrap.intervals(
-        table,
+    choice_scores.summarise(
+        {name: kept["rows"][name] for name in names},
         triplets,
-        rng=np.random.default_rng(0),
+        seed=0,
         participants=participants,
         resamples=1000,
     )
@@ -84,7 +82,7 @@ def main() -> None:
       ("all scores of choices", scores),
       ("1,000 resamples of concepts", lambda: resample(["accuracy"], None)),
       (
-          "1,000 resamples of concepts and people, five scores",
+          "1,000 resamples of concepts and people, all scores",
           lambda: resample(list(kept["rows"]), people),
       ),
       ("relative distances, 1,000 resamples of classes", distances),

@@ -73,18 +73,19 @@ def _judgments(args, model, baseline) -> tuple[dict, dict]:
       "resamples": args.resamples,
   }
   for source, name, path in suite_checks.trials(args):
-    scores |= stored.on_trials(model, path, source=source, name=name, **common)
+    found, about = stored.on_trials(
+        model, path, source=source, name=name, **common
+    )
+    scores |= found
+    details |= about
   if args.things:
     choices = _choices(args, model)
-    found, left_out = stored.on_choices(
+    found, about = stored.on_choices(
         model, choices.triplets, participants=choices.participant, **common
     )
     scores |= found
     details["human/things"] = {
-        "ceilings": stored.ceilings_of_choices(
-            choices.triplets, choices.participant, seed=args.seed
-        ),
-        "without_images": left_out,
+        **about,
         "unknown_concepts": choices.report.unknown,
     }
   if args.levels:

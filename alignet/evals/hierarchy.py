@@ -7,6 +7,7 @@ from typing import Any
 from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
 from alignet.evals.stored import Model
+from alignet.scores import bootstrap
 from alignet.scores import cka
 from alignet.scores import hierarchy
 import numpy as np
@@ -128,7 +129,7 @@ def _values(model, tree, weights) -> tuple[np.ndarray, np.ndarray]:
 
 def _score(mean: float, draws: np.ndarray) -> dict[str, Any]:
   out = {"mean": _finite(mean)}
-  if found := hierarchy.interval(mean, draws):
+  if found := bootstrap.of_draws(mean, draws):
     out |= {"se": found.se, "low": found.low, "high": found.high}
     out["skipped"] = found.skipped
   return out

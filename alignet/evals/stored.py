@@ -82,7 +82,7 @@ def on_trials(
     baseline: Model | None = None,
     seed: int = 0,
     resamples: int = 1000,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], dict[str, Any]]:
   """Agreement with choice probabilities kept in AligNet's format.
 
   Args:
@@ -92,19 +92,19 @@ def on_trials(
     name: of the set, by default the file's; see `trials.find`.
     baseline: another model, for paired differences.
     seed: of temperatures and bootstrap.
-    resamples: of the bootstrap over concepts, where all images have one, and
-      else over images.
+    resamples: of the bootstrap over concepts, where all images of the set's
+      trials have one, and else over images; 0 for none.
 
   Returns:
     `{source}/{set}/{modal, expected, cross_entropy, kl, brier, …_fitted,
-    calibration_error, calibration_error_fitted}`.
+    calibration_error, calibration_error_fitted}`; and details, `{source}/{set}`
+    to {"drawn": what the bootstrap draws, ["concepts"] or ["images"]}.
 
   Raises:
     AlignetError: an unknown source, images of other names, a broken file.
   """
   check_source(source)
-  objects = _objects(model)
-  out = {}
+  out, details = {}, {}
   for set_name, file in trials_lib.find(path, name).items():
     trials = trials_lib.read(file, image_names=model.filenames)
     similarities = [
@@ -118,16 +118,39 @@ def on_trials(
         )
         for s in similarities
     ]
+    objects, drawn = objects_of(model.labels, trials.indices)
     found = choice_scores.summarise(
         rows[0],
-        objects[trials.indices],
+        objects,
         baseline=rows[1] if baseline else None,
         seed=seed,
         resamples=resamples,
     )
-    found |= _calibration(similarities, trials.probabilities, seed)
     out |= {f"{source}/{set_name}/{key}": value for key, value in found.items()}
-  return out
+    details[f"{source}/{set_name}"] = {"drawn": [drawn]}
+  return out, details
+
+
+def objects_of(
+    labels: Mapping[str, labels_lib.Labels],
+    images: np.ndarray,
+    level: str = "concept",
+) -> tuple[np.ndarray, str]:
+  """What a bootstrap draws: classes where all images have one, or images.
+
+  Args:
+    labels: of all images, by level.
+    images: rows of those that are judged, of any shape.
+    level: of the classes.
+
+  Returns:
+    Integers of that shape, and "concepts" or "images".
+  """
+  if level in labels:
+    ids = labels[level].ids[images].astype(np.int64)
+    if (ids != labels_lib.UNLABELLED).all():
+      return ids, "concepts"
+  return np.asarray(images, np.int64), "images"
 
 
 def check_source(source: str) -> None:
@@ -147,7 +170,7 @@ def on_choices(
     baseline: Model | None = None,
     seed: int = 0,
     resamples: int = 1000,
-) -> tuple[dict[str, Any], int]:
+) -> tuple[dict[str, Any], dict[str, Any]]:
   """Agreement with people's choices among concepts.
 
   A concept is represented by the mean of its images' representations.
@@ -163,8 +186,10 @@ def on_choices(
       any; 0 for none.
 
   Returns:
-    `{name}/{accuracy, nll, brier, …}`, and the number of choices left out
-    because an image of one of their concepts is missing.
+    `{name}/{accuracy, nll, brier, …}`; and details: ceilings, as
+    `ceilings_of_choices` of the choices scored; without_images, the number of
+    choices left out because one of their concepts has no image; drawn, what
+    the bootstrap draws.
 
   Raises:
     AlignetError: no concepts, or fewer than two choices are left.
@@ -208,11 +233,11 @@ def on_choices(
       seed=seed,
       resamples=resamples,
   )
-  found |= _calibration(similarities, None, seed)
-  return (
-      {f"{name}/{key}": value for key, value in found.items()},
-      int((~used).sum()),
-  )
+  return {f"{name}/{key}": value for key, value in found.items()}, {
+      "ceilings": ceilings_of_choices(triplets, participants, seed=seed),
+      "without_images": int((~used).sum()),
+      "drawn": ["concepts"] + ["participants"] * (participants is not None),
+  }
 
 
 def ceilings_of_choices(
@@ -253,29 +278,6 @@ def ceilings_of_choices(
       people[repeated],
       rng=np.random.default_rng(seed),
   )
-
-
-def _objects(model: Model) -> np.ndarray:
-  """What a bootstrap draws: concepts where all images have one, or images."""
-  if "concept" in model.labels and (model.labels["concept"].ids >= 0).all():
-    return model.labels["concept"].ids
-  return np.arange(len(model.features))
-
-
-def _calibration(similarities, probabilities, seed) -> dict[str, Any]:
-  found = [
-      choice_scores.calibration(
-          s, probabilities, rng=np.random.default_rng(seed)
-      )
-      for s in similarities
-  ]
-  out = {}
-  for key, value in found[0].items():
-    out[key] = {"mean": value, "n": len(similarities[0])}
-    if len(found) > 1:
-      out[key]["baseline"] = found[1][key]
-      out[key]["difference"] = {"mean": value - found[1][key]}
-  return out
 
 
 def _means(features: np.ndarray, ids: np.ndarray, n: int) -> np.ndarray:

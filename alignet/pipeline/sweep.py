@@ -18,6 +18,7 @@ from alignet import files
 from alignet.data import images as images_lib
 from alignet.data import trials as trials_lib
 from alignet.errors import AlignetError
+from alignet.evals import stored
 from alignet.pipeline import ablation
 from alignet.pipeline import runner
 from alignet.scores import bootstrap
@@ -270,22 +271,20 @@ def _scores(sweep: Sweep, cell: Cell, out: files.Path) -> dict[str, _Rows]:
       for name in ("evaluate", "evaluate_base")
   )
   store = images_lib.open_store(_find(config, config.roles.test, folders))
-  concepts = np.arange(len(store))  # Images, where they have no concept.
-  if config.levels.concept in store.labels:
-    concepts = store.labels[config.levels.concept].ids.astype(np.int64)
-  if config.draws_world:
-    concepts = concepts + _MOST_CONCEPTS * cell.seed
+  world = _MOST_CONCEPTS * cell.seed if config.draws_world else 0
   rows = {}
   sets = trials_lib.read_folder(
       _find(config, config.roles.trials, folders), image_names=store.filenames
   )
   for name, trials in sets.items():
-    of_trials = concepts[trials.indices]
+    of_trials, _ = stored.objects_of(
+        store.labels, trials.indices, config.levels.concept
+    )
     for score, key in ((name, "modal"), (name + _HEAD, "head_dot")):
       rows[score] = _Rows(
           student=student[f"{name}/{key}"],
           base=base[f"{name}/modal"],  # The base model has no such head.
-          concepts=of_trials,
+          concepts=of_trials + world,
       )
   rows["class_accuracy"] = _Rows(
       student=student["knn"], base=base["knn"], concepts=None

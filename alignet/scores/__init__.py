@@ -9,6 +9,7 @@ import importlib
 
 _SUBMODULES = (
     "bootstrap",
+    "calibration",
     "ceilings",
     "choice_scores",
     "cka",

@@ -18,9 +18,11 @@ concept make that small; 1,500 triplets of 40 concepts do not.
 With participants, people are drawn as well, independently of the concepts, and
 a trial counts the product of both multiplicities: the interval then speaks of
 other people judging other things.
+
+What is no mean, such as a correlation, is a function of the weights: `draws`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 import dataclasses
 
 from alignet import files
@@ -28,18 +30,22 @@ from alignet import progress
 from alignet.errors import AlignetError
 import numpy as np
 
+Statistic = Callable[[np.ndarray], np.ndarray]
+"""(n,) how often each row counts -> values, NaN where undefined."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Interval:
-  """A mean with its uncertainty.
+  """A mean, or another statistic, with its uncertainty.
 
   Attributes:
-    mean: mean of the rows, as given.
-    se: standard deviation of the mean over resamples.
+    mean: of the rows as given.
+    se: standard deviation over resamples.
     low: lower end of the percentile interval.
     high: upper end.
     resamples: resamples used.
-    skipped: resamples left out because they contain no triplet at all.
+    skipped: resamples left out because it is undefined in them; for a mean,
+      those that contain no triplet at all.
   """
 
   mean: float
@@ -130,42 +136,94 @@ def intervals(
         "bootstrap: expected one row of concepts a value and at least one,"
         f" found {len(concepts)} rows and {len(values)} values"
     )
+  columns = np.ascontiguousarray(values.T)
+  found = draws(
+      lambda weights: columns @ weights / weights.sum(),
+      concepts,
+      rng=rng,
+      participants=participants,
+      resamples=resamples,
+  )
+  return [
+      of_draws(float(column.mean()), of_column, level=level)
+      for column, of_column in zip(values.T, found.T)
+  ]
+
+
+def draws(
+    statistic: Statistic,
+    concepts: np.ndarray,
+    *,
+    rng: np.random.Generator,
+    participants: np.ndarray | None = None,
+    resamples: int = 1000,
+) -> np.ndarray:
+  """Values of a statistic in each resample.
+
+  Args:
+    statistic: of n rows, values of any shape; not called where no row counts,
+      and the weights it gets are written again.
+    concepts: (n, 3), the concepts of each row; rows of fewer repeat one.
+    rng: as in `interval`.
+    participants: as in `interval`.
+    resamples: as in `interval`.
+
+  Returns:
+    (resamples, ...) float64, NaN in a resample without any row.
+
+  Raises:
+    AlignetError: lengths that differ, fewer than two resamples with rows.
+  """
   if participants is not None:
     files.check_array(
-        participants, "participants", shape=(len(values),), kinds="iu"
+        participants, "participants", shape=(len(concepts),), kinds="iu"
     )
-  if resamples < 2 or not 0 < level < 1:
+  if resamples < 2:
     raise AlignetError(
-        "bootstrap: expected 2 resamples or more and a level between 0 and 1,"
-        f" found {resamples} and {level}"
+        f"bootstrap: expected 2 resamples or more, found {resamples}"
     )
-  columns = np.ascontiguousarray(values.T)
-  means, skipped = [], 0
-  for weights in _weights(concepts, participants, rng, resamples):
-    total = weights.sum()
-    if total:
-      means.append(columns @ weights / total)
-    else:
-      skipped += 1
-  if len(means) < 2:
+  found = [
+      np.asarray(statistic(weights)) if weights.any() else None
+      for weights in _weights(concepts, participants, rng, resamples)
+  ]
+  usable = [values for values in found if values is not None]
+  if len(usable) < 2:
     raise AlignetError(
-        f"bootstrap: {skipped} of {resamples} resamples of"
+        f"bootstrap: {resamples - len(usable)} of {resamples} resamples of"
         f" {len(np.unique(concepts))} concepts contain no triplet; use more"
         " resamples or more concepts"
     )
+  empty = np.full(usable[0].shape, np.nan)
+  return np.array([empty if values is None else values for values in found])
+
+
+def of_draws(
+    mean: float, draws: np.ndarray, *, level: float = 0.95
+) -> Interval | None:
+  """Percentile interval; None where fewer than two draws are defined.
+
+  Args:
+    mean: the value of the sample itself.
+    draws: (r,) the value of each resample, NaN where it has none.
+    level: coverage, between 0 and 1.
+  """
+  if not 0 < level < 1:
+    raise AlignetError(
+        f"bootstrap: expected a level between 0 and 1, found {level}"
+    )
+  defined = draws[np.isfinite(draws)]
+  if len(defined) < 2 or not np.isfinite(mean):
+    return None
   tail = (1 - level) / 2
-  low, high = np.quantile(means, [tail, 1 - tail], axis=0)
-  return [
-      Interval(
-          mean=float(values[:, i].mean()),
-          se=float(se),
-          low=float(low[i]),
-          high=float(high[i]),
-          resamples=len(means),
-          skipped=skipped,
-      )
-      for i, se in enumerate(np.std(means, axis=0, ddof=1))
-  ]
+  low, high = np.quantile(defined, [tail, 1 - tail])
+  return Interval(
+      mean=float(mean),
+      se=float(np.std(defined, ddof=1)),
+      low=float(low),
+      high=float(high),
+      resamples=len(defined),
+      skipped=len(draws) - len(defined),
+  )
 
 
 def paired_difference(

@@ -2,19 +2,21 @@
 
 Rows first, numbers then: a score is an array with a number a judgment, so that
 it can be averaged, resampled, and compared with another model's, judgment by
-judgment.
+judgment. The calibration error is no mean: it is a function of the judgments'
+weights.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alignet.errors import AlignetError
 from alignet.scores import bootstrap
+from alignet.scores import calibration
 from alignet.scores import odd_one_out
 from alignet.scores import probabilistic
 import numpy as np
 
-Rows = Mapping[str, np.ndarray]
+Rows = Mapping[str, np.ndarray | calibration.Error]
 
 
 def of_choices(
@@ -33,7 +35,8 @@ def of_choices(
   Returns:
     accuracy (ties 1/k); nll and brier at temperature 1, nll_fitted and
     brier_fitted with one temperature fitted on other rows, nll_participant with
-    one a person; (n,) float64 each, nats.
+    one a person; (n,) float64 each, nats. Also calibration_error and
+    calibration_error_fitted.
   """
   log_p = probabilistic.log_probabilities(similarities)
   fitted = probabilistic.log_probabilities(
@@ -46,6 +49,8 @@ def of_choices(
       "brier": probabilistic.brier(log_p),
       "nll_fitted": probabilistic.nll(fitted),
       "brier_fitted": probabilistic.brier(fitted),
+      "calibration_error": calibration.error(log_p),
+      "calibration_error_fitted": calibration.error(fitted),
   }
   if participants is not None:
     own = probabilistic.group_temperatures(similarities, participants, rng=rng)
@@ -71,6 +76,7 @@ def of_probabilities(
   Returns:
     modal, expected; cross_entropy, kl and brier at temperature 1, and the same
     `…_fitted` with one temperature fitted on other rows; (n,) float64 each.
+    Also calibration_error and calibration_error_fitted.
   """
   rows = {
       "modal": odd_one_out.modal(similarities, probabilities),
@@ -87,37 +93,9 @@ def of_probabilities(
         ),
         f"kl{end}": probabilistic.kl_divergence(log_p, probabilities),
         f"brier{end}": probabilistic.brier(log_p, probabilities),
+        f"calibration_error{end}": calibration.error(log_p, probabilities),
     }
   return rows
-
-
-def calibration(
-    similarities: np.ndarray,
-    probabilities: np.ndarray | None = None,
-    *,
-    rng: np.random.Generator,
-) -> dict[str, float]:
-  """Expected calibration errors, 15 bins of equal width.
-
-  Args:
-    similarities: (n, 3), the pair that was chosen in column 0 unless there are
-      probabilities.
-    probabilities: (n, 3) of the observers.
-    rng: deals the rows out for the fitted temperature.
-
-  Returns:
-    calibration_error at temperature 1, calibration_error_fitted.
-  """
-  temperatures = probabilistic.cross_fitted_temperatures(
-      similarities, probabilities, rng=rng
-  )
-  return {
-      f"calibration_error{end}": probabilistic.calibration_curve(
-          probabilistic.log_probabilities(similarities, temperature),
-          probabilities,
-      ).expected_calibration_error
-      for end, temperature in (("", 1.0), ("_fitted", temperatures))
-  }
 
 
 def summarise(
@@ -132,7 +110,7 @@ def summarise(
   """Means with intervals, and paired differences from a baseline.
 
   Args:
-    rows: score to (n,) values.
+    rows: score to (n,) values, or to a calibration error of n rows.
     objects: (n, 3) integers, drawn anew in each resample.
     seed: of the bootstrap; equal seeds give equal resamples.
     participants: (n,) integers, drawn anew, too.
@@ -147,7 +125,7 @@ def summarise(
     AlignetError: other scores, or another number of judgments, of the baseline.
   """
   names = list(rows)
-  columns = [rows[name] for name in names]
+  models = [rows]
   if baseline is not None:
     if set(baseline) != set(rows):
       raise AlignetError(
@@ -160,26 +138,47 @@ def summarise(
             f"baseline: expected {len(rows[name])} judgments, found"
             f" {len(baseline[name])}"
         )
-    columns += [rows[name] - baseline[name] for name in names]
-  table = np.stack(columns, axis=1)
+    models.append({name: baseline[name] for name in names})
+  statistic = _statistic(models)
+  means = statistic(np.ones(len(objects)))
+  draws = np.empty((0, *means.shape))
   if resamples:
-    found = bootstrap.intervals(
-        table,
+    draws = bootstrap.draws(
+        statistic,
         objects,
         rng=np.random.default_rng(seed),
         participants=participants,
         resamples=resamples,
     )
-    cells = [
-        {"mean": i.mean, "se": i.se, "low": i.low, "high": i.high}
-        for i in found
-    ]
-  else:
-    cells = [{"mean": float(m)} for m in table.mean(axis=0)]
   out = {}
   for i, name in enumerate(names):
-    out[name] = {**cells[i], "n": len(table)}
+    out[name] = {**_cell(means[0, i], draws[:, 0, i]), "n": len(objects)}
     if baseline is not None:
-      out[name]["baseline"] = float(baseline[name].mean())
-      out[name]["difference"] = cells[len(names) + i]
+      out[name]["baseline"] = float(means[1, i])
+      out[name]["difference"] = _cell(
+          means[0, i] - means[1, i], draws[:, 0, i] - draws[:, 1, i]
+      )
+  return out
+
+
+def _statistic(models: Sequence[Rows]) -> bootstrap.Statistic:
+  """(n,) weights -> (models, scores), all models with the same scores."""
+  columns = [list(rows.values()) for rows in models]
+  means = [i for i, x in enumerate(columns[0]) if isinstance(x, np.ndarray)]
+  others = [i for i in range(len(columns[0])) if i not in means]
+  table = np.array([rows[i] for rows in columns for i in means])
+
+  def statistic(weights):
+    out = np.empty((len(models), len(columns[0])))
+    out[:, means] = (table @ weights).reshape(len(models), -1) / weights.sum()
+    out[:, others] = [[rows[i](weights) for i in others] for rows in columns]
+    return out
+
+  return statistic
+
+
+def _cell(mean: float, draws: np.ndarray) -> dict[str, float]:
+  out = {"mean": float(mean)}
+  if found := bootstrap.of_draws(mean, draws):
+    out |= {"se": found.se, "low": found.low, "high": found.high}
   return out

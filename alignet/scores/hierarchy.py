@@ -31,7 +31,6 @@ from typing import NamedTuple
 from alignet import files
 from alignet import similarity
 from alignet.errors import AlignetError
-from alignet.scores import bootstrap
 import numpy as np
 
 _ROWS = 4096
@@ -130,31 +129,6 @@ def resample(
   """(resamples, k) how often each draw with replacement holds each class."""
   k = len(of.shared)
   return rng.multinomial(k, np.full(k, 1 / k), resamples).astype(np.float64)
-
-
-def interval(
-    mean: float, draws: np.ndarray, *, level: float = 0.95
-) -> bootstrap.Interval | None:
-  """Percentile interval; None where fewer than two draws are defined.
-
-  Args:
-    mean: the value of the sample itself.
-    draws: (r,) the value of each resample, NaN where it has none.
-    level: coverage.
-  """
-  defined = draws[np.isfinite(draws)]
-  if len(defined) < 2 or not np.isfinite(mean):
-    return None
-  tail = (1 - level) / 2
-  low, high = np.quantile(defined, [tail, 1 - tail])
-  return bootstrap.Interval(
-      mean=float(mean),
-      se=float(np.std(defined, ddof=1)),
-      low=float(low),
-      high=float(high),
-      resamples=len(defined),
-      skipped=len(draws) - len(defined),
-  )
 
 
 def class_distances(

@@ -14,8 +14,8 @@ from typing import Literal
 from alignet import files
 from alignet import similarity
 from alignet.errors import AlignetError
+from alignet.scores import calibration
 from alignet.scores import checks
-from alignet.scores import odd_one_out
 import numpy as np
 from scipy import optimize
 
@@ -118,7 +118,7 @@ def calibration_curve(
     log_p: np.ndarray,
     probabilities: np.ndarray | None = None,
     *,
-    bins: int = 15,
+    bins: int = calibration.BINS,
     binning: Literal["width", "mass"] = "width",
 ) -> CalibrationCurve:
   """Confidence in the pair chosen against how often people agree with it.
@@ -146,17 +146,12 @@ def calibration_curve(
         "calibration: expected at least one bin and binning 'width' or 'mass',"
         f" found {bins} and {binning!r}"
     )
-  log_p = checks.log_probabilities(log_p)
-  p = np.exp(log_p)
-  if probabilities is None:
-    outcome = odd_one_out.accuracy(p)
+  confidence, outcome = calibration.top_label(log_p, probabilities)
+  if binning == "width":
+    index = calibration.of_width(confidence, bins)
   else:
-    outcome = odd_one_out.expected(p, probabilities)
-  confidence = p.max(axis=1)
-  inner = np.linspace(0, 1, bins + 1)[1:-1]
-  if binning == "mass":
-    inner = np.quantile(confidence, inner)
-  index = np.searchsorted(inner, confidence, side="left")
+    inner = np.quantile(confidence, np.linspace(0, 1, bins + 1)[1:-1])
+    index = np.searchsorted(inner, confidence, side="left")
   count = np.bincount(index, minlength=bins)
   full = count > 0
   return CalibrationCurve(

@@ -127,6 +127,7 @@ def test_everything_at_once(world, capsys):
   # Forty of the 56 triplets of eight concepts: some came twice.
   assert things.pop("ceilings")["answers_per_stimulus"] >= 2
   assert things == {
+      "drawn": ["concepts"],
       "without_images": 0,
       "unknown_concepts": 0,
   }

@@ -1,5 +1,7 @@
 """Stored representations: trials, choices among concepts, RDMs."""
 
+import dataclasses
+
 from alignet import similarity
 from alignet import transforms
 from alignet import triplet_io
@@ -47,9 +49,10 @@ def test_trials_of_a_folder_and_of_a_file(world):
   folder, x, _ = world
   good = stored.open_model(folder / "good")
   bad = stored.open_model(folder / "bad")
-  found = stored.on_trials(
+  found, details = stored.on_trials(
       good, folder / "sets", source="simulated", baseline=bad, resamples=20
   )
+  assert details["simulated/a"] == {"drawn": ["concepts"]}
   assert {name.split("/")[1] for name in found} == {"a", "b"}
   assert all(name.startswith("simulated/") for name in found)
   opened = triplet_io.open(folder / "sets" / "a.npz")
@@ -69,12 +72,53 @@ def test_trials_of_a_folder_and_of_a_file(world):
       at("cross_entropy")["mean"] + (p * np.log(p)).sum(axis=1).mean(), abs=1e-9
   )
   assert at("kl_fitted")["mean"] < at("kl")["mean"]
-  assert 0 <= at("calibration_error_fitted")["mean"] < 0.3
-  one = stored.on_trials(
+  for end in ("", "_fitted"):
+    score = at(f"calibration_error{end}")
+    assert 0 <= score["low"] < score["high"] < 0.7
+    assert score["difference"]["low"] < score["difference"]["high"]
+  assert at("calibration_error_fitted")["mean"] < 0.3
+  one, _ = stored.on_trials(
       good, folder / "sets" / "a.npz", source="synthetic", resamples=0
   )
   assert one["synthetic/a/modal"]["mean"] == at("modal")["mean"]
   assert "low" not in one["synthetic/a/modal"]
+
+
+def test_an_image_that_nobody_judged_does_not_change_what_is_drawn(world):
+  folder, _, names = world
+  good = stored.open_model(folder / "good")
+  ids = good.labels["concept"].ids.copy()
+  triplets = np.stack([np.random.default_rng(0).permutation(29)[:3]] * 9)
+  triplet_io.write(folder / "few.npz", names, triplets, np.ones((9, 3)))
+  scored = {}
+  for row, drawn in ((29, "concepts"), (triplets[0, 0], "images")):
+    gap = dataclasses.replace(
+        good.labels["concept"], ids=np.where(np.arange(30) == row, -1, ids)
+    )
+    model = dataclasses.replace(good, labels={"concept": gap})
+    scored[drawn], details = stored.on_trials(
+        model, folder / "few.npz", source="vice", resamples=50
+    )
+    assert details == {"vice/few": {"drawn": [drawn]}}
+  whole, _ = stored.on_trials(
+      good, folder / "few.npz", source="vice", resamples=50
+  )
+  assert scored["concepts"] == whole
+
+
+def test_ceilings_are_of_the_choices_that_are_scored(world):
+  """Concepts 10 and 11 have no image: what was said of them is left out."""
+  good = stored.open_model(world[0] / "good")
+  seen = np.array([[0, 1, 2], [1, 0, 2], [0, 2, 1]])
+  unseen = np.array([[10, 1, 2], [1, 10, 2], [2, 10, 1], [1, 2, 10]])
+  people = np.arange(7)
+  _, details = stored.on_choices(
+      good, np.concatenate([seen, unseen]), participants=people, resamples=9
+  )
+  assert details["without_images"] == 4
+  assert details["drawn"] == ["concepts", "participants"]
+  assert details["ceilings"] == stored.ceilings_of_choices(seen, people[:3])
+  assert details["ceilings"]["stimuli"] == 1
 
 
 def test_choices_among_concepts(world):
@@ -83,9 +127,10 @@ def test_choices_among_concepts(world):
   means = good.features.reshape(10, 3, 6).mean(axis=1)
   rng = np.random.default_rng(0)
   triplets = np.stack([rng.permutation(12)[:3] for _ in range(80)])
-  found, left_out = stored.on_choices(
+  found, details = stored.on_choices(
       good, triplets, participants=np.arange(80) % 4, resamples=20
   )
+  left_out = details["without_images"]
   used = (triplets < 10).all(axis=1)
   s = similarity.of_triplets(means.astype(np.float64), triplets[used], "cosine")
   score = found["human/things/accuracy"]

@@ -3,6 +3,7 @@
 import itertools
 
 from alignet.errors import AlignetError
+from alignet.scores import bootstrap
 from alignet.scores import hierarchy
 import numpy as np
 import pytest
@@ -108,7 +109,7 @@ def test_draws_of_one_class_do_not_count():
       x, tree, kind="dot", weights=np.array([[2.0, 0], [1, 1], [0, 2], [1, 1]])
   )
   assert np.isfinite(draws).all(axis=1).tolist() == [False, True] * 2
-  assert hierarchy.interval(1.0, draws[:, 0]).skipped == 2
+  assert bootstrap.of_draws(1.0, draws[:, 0]).skipped == 2
 
 
 def test_interval_covers_the_mean_of_many_classes():
@@ -130,7 +131,7 @@ def test_interval_covers_the_mean_of_many_classes():
     mean = hierarchy.relative_distances(x, tree, kind="dot")
     n = hierarchy.pairs(tree)
     truth = 0.25 / (0.25 * n[0] + 1.25 * n[1]) * n.sum()
-    found = hierarchy.interval(mean[0], draws[:, 0])
+    found = bootstrap.of_draws(mean[0], draws[:, 0])
     hits.append(found.low <= truth <= found.high)
   assert 0.85 <= np.mean(hits) <= 1
 
@@ -143,8 +144,8 @@ def test_what_is_undefined_is_nan():
   np.testing.assert_allclose(found, [np.nan, 1, 1])
   flat = hierarchy.relative_distances(np.full((3, 4), 0.1), tree, kind="dot")
   assert np.isnan(flat).all()
-  assert hierarchy.interval(np.nan, np.ones(5)) is None
-  assert hierarchy.interval(1.0, np.array([1, np.nan])) is None
+  assert bootstrap.of_draws(np.nan, np.ones(5)) is None
+  assert bootstrap.of_draws(1.0, np.array([1, np.nan])) is None
 
 
 @pytest.mark.parametrize(

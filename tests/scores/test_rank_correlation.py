@@ -100,3 +100,27 @@ def test_rsatoolbox_says_the_same(method):
 def test_refused(a, b, method, message):
   with pytest.raises(AlignetError, match=message):
     rank_correlation.correlate(np.array(a), np.array(b), method)
+
+
+def test_weights_are_repetitions():
+  rng = np.random.default_rng(0)
+  a, b = rng.integers(0, 9, (3, 40)), rng.integers(0, 9, (2, 40))
+  weights = rng.integers(0, 4, 40)
+  of_rows = rank_correlation.weighted(
+      a.astype(float), b.astype(float), weights.astype(float)
+  )
+  for i, j in np.ndindex(3, 2):
+    x, y = (np.repeat(v, weights) for v in (a[i], b[j]))
+    assert of_rows[i, j] == pytest.approx(stats.pearsonr(x, y).statistic)
+    rho = rank_correlation.WeightedSpearman(a[i], b[j])
+    assert rho(weights.astype(float)) == pytest.approx(
+        stats.spearmanr(x, y).statistic
+    )
+
+
+def test_weights_that_leave_nothing_to_correlate():
+  a, b = np.arange(4.0), np.array([1.0, 2, 2, 2])
+  rho = rank_correlation.WeightedSpearman(a, b)
+  assert np.isnan(rho(np.array([0.0, 1, 2, 1])))
+  assert np.isnan(rho(np.zeros(4)))
+  assert rho(np.array([1.0, 0, 0, 2])) == pytest.approx(1)

@@ -8,16 +8,19 @@ without features it trains on a small simulated problem in seconds.
   python -m kauldron.main --cfg=configs/uncertainty_distillation.py \
     --cfg.workdir=$PWD/out/teacher
 
-With your own representations (row i of F shows concept C[i] of embedding V):
+With your own representations (row i of F shows concept C[i] of the posterior,
+that of `alignet vice` or `configs/vice.py`):
 
   python -m alignet.train --cfg=configs/uncertainty_distillation.py \
     --cfg.workdir=out/teacher --cfg.aux.features=F.npy \
-    --cfg.aux.embedding=V.npy --cfg.aux.concepts=C.npy
+    --cfg.aux.posterior=vice.npz --cfg.aux.concepts=C.npy
 
-or, for judgments instead of an embedding, with `--cfg.aux.triplets=T.npy` (odd
-one last) and perhaps `--cfg.aux.probabilities=P.npy`. An embedding whose row i
-is not concept i needs `aux.concept_list` and `aux.embedding_names`; one of the
-1,854 concepts of THINGS those, or `aux.embedding_order=things`. The result is
+or, where only a point embedding is known, with `--cfg.aux.embedding=V.npy`
+(`soft_point`: no posterior uncertainty), or, for judgments, with
+`--cfg.aux.triplets=T.npy` (odd one last) and perhaps
+`--cfg.aux.probabilities=P.npy`. An embedding or posterior whose row i is not
+concept i needs `aux.concept_list` and `aux.embedding_names`; one of the 1,854
+concepts of THINGS those, or `aux.embedding_order=things`. The result is
 `out/teacher/transform.npz`: the transform with the smallest cross-entropy on
 the held-out fold of the concepts.
 
@@ -25,8 +28,8 @@ Known (Muttenthaler et al. 2023, their code): scalar standardisation, W and b
 start at 1e-3 I and 1e-3, Adam, gradient clipping 1.0, 256 triplets a batch,
 identity shrinking with lambda .1, 4 object-disjoint folds. Not public for the
 AligNet teacher: its learning rate (gLocal's is here), lambda, number of steps
-(100 epochs with early stopping in gLocal) and the Monte-Carlo samples of its
-targets; with an embedding as input the targets are `soft_point`.
+(100 epochs with early stopping in gLocal) and the Monte-Carlo samples M of its
+targets (`aux.samples`).
 
 For few concepts this setting overfits, whatever lambda: `alignet teach` starts
 from a cross-fitted ridge regression, see `uncertainty_distillation.fit`.
@@ -53,6 +56,8 @@ def get_config():
   cfg.aux = {
       "features": "",
       "embedding": "",
+      "posterior": "",
+      "samples": 50,
       "concept_list": "",
       "embedding_names": "",
       "embedding_order": "",
@@ -72,6 +77,8 @@ def get_config():
   judged = data.TeacherData(
       features=cfg.ref.aux.features,
       embedding=cfg.ref.aux.embedding,
+      posterior=cfg.ref.aux.posterior,
+      samples=cfg.ref.aux.samples,
       concept_list=cfg.ref.aux.concept_list,
       embedding_names=cfg.ref.aux.embedding_names,
       embedding_order=cfg.ref.aux.embedding_order,

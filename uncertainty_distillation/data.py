@@ -34,8 +34,11 @@ class TeacherData:
   Attributes:
     features: npy (n, d).
     embedding: npy (concepts, k).
+    posterior: npz of mu and sigma (concepts, k), in its place: targets are the
+      posterior predictive, uncertainty distillation proper.
+    samples: Monte-Carlo samples M of it.
     concept_list: names of the concepts.
-    embedding_names: name of each row of the embedding.
+    embedding_names: name of each row of the embedding or posterior.
     embedding_order: in its place "things"; see `inputs.load`.
     concepts: npy (n,).
     triplets: npy (m, 3), the odd one last.
@@ -46,12 +49,14 @@ class TeacherData:
     standardise: "scalar" or "per_dimension"; from rows of training concepts.
     folds: object-disjoint folds of the concepts; 0 trains on all of them.
     fold: the one held out.
-    max_triplets: most triplets to take from an embedding.
-    seed: of folds and of that draw.
+    max_triplets: most triplets to take from an embedding or posterior.
+    seed: of folds, of that draw and of the samples.
   """
 
   features: str = ""
   embedding: str = ""
+  posterior: str = ""
+  samples: int = 50
   concept_list: str = ""
   embedding_names: str = ""
   embedding_order: str = ""
@@ -69,11 +74,15 @@ class TeacherData:
   @functools.cached_property
   def inputs(self) -> inputs.Inputs:
     """The arrays, read and checked once."""
-    options = {"max_triplets": self.max_triplets, "seed": self.seed}
+    options = {
+        "samples": self.samples,
+        "max_triplets": self.max_triplets,
+        "seed": self.seed,
+    }
     paths = {
         name: getattr(self, name)
         for name in (
-            *("features", "embedding", "concept_list"),
+            *("features", "embedding", "posterior", "concept_list"),
             *("embedding_names", "embedding_order"),
             *("concepts", "triplets", "probabilities"),
         )

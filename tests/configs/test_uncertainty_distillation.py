@@ -15,6 +15,7 @@ import numpy as np
 import optax
 import pytest
 from uncertainty_distillation import objective
+from uncertainty_distillation import vice
 
 if not flags.FLAGS.is_parsed():
   flags.FLAGS.mark_as_parsed()
@@ -100,6 +101,30 @@ def test_files_without_features_are_refused(tmp_path):
   cfg = _config(tmp_path, embedding="V.npy")
   with pytest.raises(AlignetError, match="cfg.aux.features"):
     konfig.resolve(cfg).train_ds.data_source[0]
+
+
+def test_training_from_a_posterior(tmp_path):
+  """Uncertainty distillation proper: the targets are a mean over samples."""
+  x, concepts, mu = teacher.linear_world(30, 2, features=16, seed=3)
+  np.save(tmp_path / "F.npy", x)
+  np.save(tmp_path / "C.npy", concepts)
+  np.savez(tmp_path / "vice.npz", mu=mu, sigma=np.full_like(mu, 0.3))
+  cfg = _config(
+      tmp_path / "run",
+      features=str(tmp_path / "F.npy"),
+      posterior=str(tmp_path / "vice.npz"),
+      concepts=str(tmp_path / "C.npy"),
+      samples=3,
+  )
+  trainer = konfig.resolve(cfg)
+  training = trainer.train_ds.data_source.data.training
+  expected, _ = vice.posterior_predictive(
+      mu, np.full_like(mu, 0.3), training.triplets, samples=3, seed=0
+  )
+  np.testing.assert_allclose(training.probabilities, expected, atol=1e-5)
+  trainer.train()
+  meta = transforms.load(tmp_path / "run" / "transform.npz").meta
+  assert set(meta["inputs"]) == {"features", "posterior", "concepts"}
 
 
 def test_embedding_is_joined_by_name(tmp_path):

@@ -8,8 +8,10 @@ from alignet import files
 from alignet import folders
 from alignet.export import card as card_lib
 from alignet.export import serving
+from alignet.models import blocks
 from alignet.models import checkpoints
 from alignet.models.vision_model import VisionModel
+import flax
 
 _CARD = "README.md"
 
@@ -38,8 +40,9 @@ class Written(NamedTuple):
 
 
 Writer = Callable[[pathlib.Path, VisionModel, Mapping[str, Any]], Written]
-"""Fills an existing folder from a model, whose grid is stated, and its
-parameters; an error is raised where what it reads back is something else."""
+"""Fills an existing folder from a model, whose grid is stated and whose blocks
+are apart, and its parameters; an error is raised where what it reads back is
+something else."""
 
 
 def export(
@@ -70,7 +73,7 @@ def export(
       raises.
   """
   folders.check(out, _CARD, card_lib.PARITY, _OTHERS, overwrite=overwrite)
-  model = serving.with_grid(model, params)
+  model, params = _for_inference(serving.with_grid(model, params), params)
   with files.atomic_directory(out, overwrite=overwrite) as folder:
     written = write(folder, model, params)
     text = card_lib.card(
@@ -82,3 +85,13 @@ def export(
     with files.atomic_write(folder / _CARD) as f:
       f.write(text.encode())
   return written.difference
+
+
+def _for_inference(
+    model: VisionModel, params: Mapping[str, Any]
+) -> tuple[VisionModel, dict[str, Any]]:
+  """The same function, without options that only help training."""
+  vit = model.backbone.clone(remat=False, scan=False)
+  flat = flax.traverse_util.flatten_dict(dict(params), sep="/")
+  params = flax.traverse_util.unflatten_dict(blocks.unstack(flat), sep="/")
+  return model.clone(backbone=vit), params

@@ -1,7 +1,6 @@
 """Weights of google-research/big_vision and vision_transformer, as npz."""
 
 from collections.abc import Mapping
-import re
 
 from alignet import files
 from alignet.errors import AlignetError
@@ -58,9 +57,9 @@ def to_ours(
 ) -> dict[str, np.ndarray]:
   """Parameters of an image encoder of big_vision, of any age -> as our ViT's.
 
-  Classifiers are left out; blocks that are stacked (`scan`) are taken apart;
-  names from before 2022 become today's. A class token's position is added to
-  the class token where the model has no such position.
+  Classifiers are left out; names from before 2022 become today's. A class
+  token's position is added to the class token where the model has no such
+  position.
 
   Args:
     found: flat, without what comes before `embedding`.
@@ -71,7 +70,6 @@ def to_ours(
       for name, value in found.items()
       if not name.startswith(_UNUSED)
   }
-  found = _unstack(found)
   positions, cls = found.get("pos_embedding"), found.get("cls")
   wanted = shapes.get("pos_embedding")
   if (
@@ -92,15 +90,3 @@ def _today(name: str) -> str:
   parts = name.split("/")
   # An old block has no second LayerNorm_0, so the new names are free.
   return "/".join(_OLD.get(part, part) for part in parts)
-
-
-def _unstack(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-  result = {}
-  for name, value in found.items():
-    match = re.fullmatch(r"Transformer/encoderblock/(.+)", name)
-    if match is None:
-      result[name] = value
-      continue
-    for i, part in enumerate(value):
-      result[f"Transformer/encoderblock_{i}/{match[1]}"] = part
-  return result

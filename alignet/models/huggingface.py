@@ -89,7 +89,7 @@ _LAYERS = {
     "dinov2": "encoder.layer",
 }
 # What a family's modules compute, whatever config.json says.
-_TOKEN = dict(pool="tok", class_position=True, scan=False)
+_TOKEN = dict(pool="tok", class_position=True)
 _FIXED = {
     "siglip": dict(
         pool="map",
@@ -97,7 +97,6 @@ _FIXED = {
         patch_bias=True,
         pre_norm=False,
         layer_scale=None,
-        scan=False,
     ),
     "clip": dict(_TOKEN, patch_bias=False, pre_norm=True, layer_scale=None),
     "vit": dict(_TOKEN, patch_bias=True, pre_norm=False, layer_scale=None),

@@ -20,7 +20,6 @@ from alignet.models.layers import MlpBlock
 from alignet.models.layers import Weights
 from alignet.models.layers import drop
 from flax import linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Float
@@ -85,7 +84,7 @@ class Encoder(nn.Module):
     depth: number of blocks.
     reduce: what happens to the tokens before the final norm.
     remat: compute a block's activations again in the backward pass.
-    scan: one compiled block in a loop; see `stack_blocks`.
+    scan: one compiled block in a loop; see `alignet.models.blocks`.
   """
 
   block: Mapping[str, Any]
@@ -157,7 +156,7 @@ class ViT(nn.Module):
       Kauldron trains; elsewhere apply with `is_training_property=False`.
     remat: recompute each block in the backward pass, for memory.
     scan: loop over the blocks, for compile time; parameters are stacked, see
-      `stack_blocks`.
+      `alignet.models.blocks`.
     dtype: compute dtype, float32 where None. Parameters are always float32, and
       so are softmax and the statistics of layer norms.
 
@@ -294,26 +293,3 @@ class ViT(nn.Module):
 
 # The value itself, not the tuple of values that Flax collects.
 _REPLACE = {"init_fn": lambda: None, "reduce_fn": lambda old, new: new}
-
-
-def stack_blocks(params: Mapping[str, Any]) -> dict[str, Any]:
-  """Parameters of a ViT -> those of the same with `scan=True`.
-
-  `Transformer/encoderblock_{i}` become `Transformer/encoderblock`, with a
-  leading axis of depth, as big_vision names them.
-  """
-  encoder = dict(params["Transformer"])
-  depth = sum(name.startswith("encoderblock_") for name in encoder)
-  blocks = [encoder.pop(f"encoderblock_{i}") for i in range(depth)]
-  encoder["encoderblock"] = jax.tree.map(lambda *x: jnp.stack(x), *blocks)
-  return {**params, "Transformer": encoder}
-
-
-def unstack_blocks(params: Mapping[str, Any]) -> dict[str, Any]:
-  """The inverse of `stack_blocks`."""
-  encoder = dict(params["Transformer"])
-  stacked = encoder.pop("encoderblock")
-  depth = len(jax.tree.leaves(stacked)[0])
-  for i in range(depth):
-    encoder[f"encoderblock_{i}"] = jax.tree.map(lambda x, i=i: x[i], stacked)
-  return {**params, "Transformer": encoder}

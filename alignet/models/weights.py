@@ -19,6 +19,7 @@ from typing import Any
 from alignet import files
 from alignet.errors import AlignetError
 from alignet.models import big_vision
+from alignet.models import blocks
 from alignet.models import checkpoints
 from alignet.models import huggingface
 from alignet.models import orbax
@@ -131,8 +132,9 @@ def read(
 
   Args:
     path: a file or folder; of a training that ended, the final weights count.
-    expected: names and shapes of the model's parameters. Nothing is compared
-      here but the family: `checkpoints.check_tree` does.
+    expected: names and shapes of the model's parameters; where its blocks are
+      stacked, so are those that are read. Nothing is compared here but the
+      family: `checkpoints.check_tree` does.
     allow_half: convert float16 and bfloat16 to float32, which brings back none
       of the digits that were lost; otherwise they are an error.
 
@@ -144,9 +146,12 @@ def read(
       precision, or values that are no floats.
   """
   path = pathlib.Path(path)
+  apart = blocks.unstack(  # Arrays for their shapes: they take no memory.
+      {name: np.broadcast_to(0.0, shape) for name, shape in expected.items()}
+  )
   own = {
-      name.removeprefix(_BACKBONE): shape
-      for name, shape in expected.items()
+      name.removeprefix(_BACKBONE): value.shape
+      for name, value in apart.items()
       if name.startswith(_BACKBONE)
   }
   match _form(path):
@@ -164,10 +169,11 @@ def read(
       tensors, header = checkpoints.read(path / inside.get(form, ""))
       if not checkpoints.is_ours(header):
         tensors = _in_backbone(huggingface.read(tensors, own))
-  return {
+  tensors = {
       name: _float32(value, name, path, allow_half)
-      for name, value in tensors.items()
+      for name, value in blocks.unstack(tensors).items()
   }
+  return blocks.stack(tensors) if blocks.are_stacked(expected) else tensors
 
 
 def shapes(model: VisionModel) -> dict[str, tuple[int, ...]]:

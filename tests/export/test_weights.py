@@ -7,6 +7,7 @@ from alignet.errors import OutputExistsError
 from alignet.export import card
 from alignet.export import folder
 from alignet.export import weights as export
+from alignet.models import blocks
 from alignet.models import weights
 from alignet.models import zoo
 import flax
@@ -62,6 +63,23 @@ def test_transformers_folder(tmp_path, name):
   if name == "dinov2-b14":
     assert pixels["image_mean"] == [0.485, 0.456, 0.406]
     assert pixels["image_std"] == [0.229, 0.224, 0.225]
+
+
+@pytest.mark.parametrize(
+    "write", [export.write_huggingface, export.write_safetensors]
+)
+def test_a_scanned_model_is_exported_with_its_blocks_apart(tmp_path, write):
+  _, model, params = _make("siglip-b16", depth=2)
+  _, scanned, _ = _make("siglip-b16", depth=2, scan=True, remat=True)
+  flat = flax.traverse_util.flatten_dict(params, sep="/")
+  stacked = flax.traverse_util.unflatten_dict(blocks.stack(flat), sep="/")
+  for name, args in (("a", (model, params)), ("b", (scanned, stacked))):
+    folder.export(tmp_path / name, write, *args, title="mine")
+  names = sorted(path.name for path in (tmp_path / "a").iterdir())
+  assert "README.md" in names
+  for name in names:
+    a, b = ((tmp_path / out / name).read_bytes() for out in "ab")
+    assert a == b, name
 
 
 def test_ours_keeps_the_heads_and_a_card_tells(tmp_path):

@@ -7,13 +7,14 @@ from alignet import models
 from alignet.data import image_folder
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
+from alignet.models import blocks
 from alignet.models import encoders
 from alignet.models import huggingface
-from alignet.models import vit
 from alignet.models import weights
 from alignet.models import zoo
 from alignet.representations import extract
 import cv2
+import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -255,7 +256,8 @@ def test_layers_of_a_model_of_ours(make_model, pool, scan):
       images[1] / 255, params, backbone.clone(scan=False)
   )
   if scan:
-    params["backbone"] = vit.stack_blocks(params["backbone"])
+    flat = flax.traverse_util.flatten_dict(params, sep="/")
+    params = flax.traverse_util.unflatten_dict(blocks.stack(flat), sep="/")
   encode = lambda **how: encoders.FlaxEncoder(
       model, params, batch_size=4, **how
   )

@@ -4,8 +4,9 @@ import dataclasses
 
 from alignet import models
 from alignet.errors import AlignetError
+from alignet.models import blocks
 from alignet.models import positions
-from alignet.models import vit as vit_lib
+import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -102,16 +103,27 @@ def test_gradients_are_finite_differences(draw_params, options):
     assert abs(found - quotient) < 1e-4 * size + 1e-5, tree
 
 
-@pytest.mark.parametrize("remat", [False, True])
-def test_scan_and_remat_change_nothing(draw_params, remat):
+def _moved(move, params):
+  """`blocks.stack` or `unstack` of a tree."""
+  flat = flax.traverse_util.flatten_dict(params, sep="/")
+  return flax.traverse_util.unflatten_dict(move(flat), sep="/")
+
+
+@pytest.mark.parametrize(
+    "options", [dict(scan=True), dict(remat=True), dict(scan=True, remat=True)]
+)
+def test_scan_and_remat_change_nothing(draw_params, options):
   model, params = _make(draw_params, layer_scale=0.5)
   vit, own = model.backbone, params["backbone"]
   x = _images() / np.float32(255)
-  stacked = vit_lib.stack_blocks(own)
-  scanned = vit.clone(scan=True, remat=remat)
-  wanted = jax.eval_shape(scanned.init, jax.random.key(0), x)["params"]
-  assert jax.tree.map(jnp.shape, stacked) == jax.tree.map(jnp.shape, wanted)
-  again = vit_lib.unstack_blocks(stacked)
+  other, other_params = vit.clone(**options), own
+  if options.get("scan"):
+    other_params = _moved(blocks.stack, own)
+  wanted = jax.eval_shape(other.init, jax.random.key(0), x)["params"]
+  assert jax.tree.map(jnp.shape, other_params) == (
+      jax.tree.map(jnp.shape, wanted)
+  )
+  again = _moved(blocks.unstack, other_params)
   assert jax.tree.all(jax.tree.map(np.array_equal, again, own))
 
   def run(module, p):
@@ -122,17 +134,27 @@ def test_scan_and_remat_change_nothing(draw_params, remat):
     return jax.jit(jax.grad(loss, has_aux=True))(p)
 
   slopes, outputs = run(vit, own)
-  found_slopes, found = run(scanned, stacked)
-  found_slopes = vit_lib.unstack_blocks(found_slopes)
+  found_slopes, found = run(other, other_params)
+  found_slopes = _moved(blocks.unstack, found_slopes)
   np.testing.assert_allclose(found[0], outputs[0], rtol=1e-5, atol=1e-5)
-  for tree, other in ((found[1], outputs[1]), (found_slopes, slopes)):
-    assert jax.tree.structure(tree) == jax.tree.structure(other)
-    for a, b in zip(jax.tree.leaves(tree), jax.tree.leaves(other)):
+  for tree, expected in ((found[1], outputs[1]), (found_slopes, slopes)):
+    assert jax.tree.structure(tree) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(tree), jax.tree.leaves(expected)):
       np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3)
 
 
-def test_bfloat16_is_near_float32(draw_params):
-  model, params = _make(draw_params, pool="tok", class_position=True)
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(pool="map"),
+        dict(pool="gap"),
+        dict(pool="tok", class_position=True),
+        dict(pool="map", scan=True),
+    ],
+    ids=str,
+)
+def test_bfloat16_is_near_float32(draw_params, options):
+  model, params = _make(draw_params, **options)
   half = model.clone(backbone=model.backbone.clone(dtype=jnp.bfloat16))
   a, b = (
       np.asarray(m.apply({"params": params}, _images()).pre_logits, np.float32)

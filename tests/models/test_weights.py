@@ -7,6 +7,7 @@ import shutil
 
 from alignet import models
 from alignet.errors import AlignetError
+from alignet.models import blocks
 from alignet.models import huggingface
 from alignet.models import weights
 from alignet.models import zoo
@@ -130,21 +131,49 @@ def test_big_vision_and_a_forward_pass(tmp_path, root):
   assert np.abs(found - wanted).max() / np.abs(wanted).max() < 1e-5
 
 
-def test_big_visions_stacked_blocks(tmp_path):
-  variant = _variant("cappa-b16")
-  flat = _params(variant)
-  block = "Transformer/encoderblock"
-  arrays = {
-      k.replace(f"{block}_0/", f"{block}/"): (
-          np.stack([v, flat[k.replace("block_0/", "block_1/")]])
-          if f"{block}_0/" in k
-          else v
-      )
-      for k, v in flat.items()
-      if f"{block}_1/" not in k
-  }
-  np.savez(tmp_path / "w.npz", **arrays)
-  _assert_loaded(tmp_path / "w.npz", variant, flat)
+@pytest.mark.parametrize("form", ["apart", "stacked", "huggingface", "ours"])
+@pytest.mark.parametrize("scan", [False, True])
+def test_blocks_apart_and_stacked(tmp_path, form, scan):
+  variant = _variant("siglip-b16", scan=scan)
+  flat = _params(_variant("siglip-b16"))
+  if form == "huggingface":
+    path = _huggingface(tmp_path / "w.safetensors", _variant("siglip-b16"))
+  elif form == "ours":  # Of a training with the other layout.
+    other = _variant("siglip-b16", scan=not scan).model()
+    path = tmp_path / "w.safetensors"
+    models.save(path, other, _tree(flat if scan else blocks.stack(flat)))
+  else:
+    path = tmp_path / "w.npz"
+    np.savez(path, **(flat if form == "apart" else blocks.stack(flat)))
+  wanted = blocks.stack(flat) if scan else flat
+  if form != "ours":  # Which is loaded with its own layout.
+    _assert_loaded(path, variant, wanted)
+  zeros = {k: np.zeros_like(v) for k, v in wanted.items()}
+  state = models.InitFromWeights(path=str(path)).transform(_state(_tree(zeros)))
+  found = flax.traverse_util.flatten_dict(state.params["backbone"], sep="/")
+  assert found.keys() == wanted.keys()
+  for name, value in wanted.items():
+    np.testing.assert_array_equal(found[name], value)
+
+
+def test_stacked_blocks_that_do_not_fit(tmp_path):
+  path = tmp_path / "w.npz"
+  flat = _params(_variant("cappa-b16"))
+  np.savez(path, **flat)
+  _fails(
+      path,
+      _variant("cappa-b16", scan=True, depth=3),
+      "of another shape 16",
+      "LayerNorm_0/bias: model (3, 12), file (2, 12)",
+  )
+  del flat["Transformer/encoderblock_0/LayerNorm_0/bias"]
+  np.savez(path, **flat)
+  _fails(
+      path,
+      _variant("cappa-b16", scan=True),
+      "missing 1 (backbone/Transformer/encoderblock/LayerNorm_0/bias)",
+      "unexpected 1 (backbone/Transformer/encoderblock_1/LayerNorm_0/bias)",
+  )
 
 
 def test_old_names_and_the_class_tokens_position(tmp_path):

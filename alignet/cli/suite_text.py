@@ -20,6 +20,6 @@ def _number(value: float | None, sign: str = "") -> str:
 
 
 def _interval(score: dict[str, float]) -> str:
-  if "low" in score:
-    return f" ({score['low']:.4f} to {score['high']:.4f})"
-  return f" (standard error {score['se']:.4f})" if "se" in score else ""
+  return (
+      f" ({score['low']:.4f} to {score['high']:.4f})" if "low" in score else ""
+  )

@@ -1,8 +1,9 @@
 """What representations are good for: classes of images.
 
 Names of scores: `knn`, `probe`, `few_shot1` (and other shots), `retrieval_map`,
-`retrieval_recall1`; one number a test image, for paired comparisons. For BREEDS
-`source/…` and `target/…`: the target subclasses were never seen in training.
+`retrieval_recall1`; one number a test image, for paired comparisons, for
+few-shot one a draw and test image. For BREEDS `source/…` and `target/…`: the
+target subclasses were never seen in training.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from alignet.scores import knn
 from alignet.scores import linear_probe
 from alignet.scores import retrieval
 import numpy as np
+from scipy import stats
 
 TASKS = ("knn", "probe", "few_shot", "retrieval")
 
@@ -70,7 +72,7 @@ def scores(
 
   Returns:
     Name to one number a test image that has a class (for retrieval: that has
-    another one of its class among the test images).
+    another one of its class among the test images); for few-shot (repeats, m).
 
   Raises:
     AlignetError: no labelled images, classes of one image, NaN.
@@ -200,13 +202,19 @@ def summarise(
 ) -> dict[str, dict[str, Any]]:
   """Means over test images, and paired differences from a baseline.
 
+  Args:
+    rows: as `scores` gives them.
+    baseline: the same of another model on the same images and draws.
+
   Returns:
-    Score to mean, se (standard deviation / sqrt(n)) and n; with a baseline also
-    `baseline`, its mean, and `difference`, mean and se over images.
+    Score to mean, n and, of two images or more, se, low and high: 95 %, by
+    Student's t over images, for several draws of few-shot over draws and images
+    (see `few_shot`). With a baseline also `baseline`, its mean, and
+    `difference`, the same of the paired differences.
   """
   out = {}
   for name, values in rows.items():
-    out[name] = {**_mean(values), "n": len(values)}
+    out[name] = {**_mean(values), "n": values.shape[-1]}
     if baseline is not None:
       other = baseline[name]
       out[name]["baseline"] = float(other.mean())
@@ -215,10 +223,15 @@ def summarise(
 
 
 def _mean(values: np.ndarray) -> dict[str, float]:
-  return {
-      "mean": float(values.mean()),
-      "se": float(values.std() / np.sqrt(len(values))),
-  }
+  mean, n = float(values.mean()), values.shape[-1]
+  if n < 2:
+    return {"mean": mean}
+  if values.ndim == 2 and len(values) > 1:
+    se, freedom = few_shot.error(values)
+  else:
+    se, freedom = float(values.std(ddof=1) / np.sqrt(n)), n - 1
+  half = float(stats.t.ppf(0.975, freedom)) * se
+  return {"mean": mean, "se": se, "low": mean - half, "high": mean + half}
 
 
 def _labelled(

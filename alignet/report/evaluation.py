@@ -233,8 +233,8 @@ def _table(name, scores, details, names) -> page.Table:
   caption = "/".join(name) + "."
   if any(score_dots.ends(score) for score in scores.values()):
     caption += " In brackets: 95 % intervals"
-    if any("low" not in s and "se" in s for s in scores.values()):
-      caption += ", normal ones of the standard error over images"
+    if name[0] in ("classes", "breeds"):
+      caption += " over test images, of few-shot over draws and images"
     caption += "."
   said = [
       what + (ceilings.rows(name, details) if key == "accuracy" else "")

@@ -14,8 +14,6 @@ HEADLINES = (
 )
 """Last parts of the names of scores that are drawn."""
 
-_NORMAL = 1.959964
-
 Sets = Mapping[tuple[str, ...], Mapping[str, Mapping[str, Any]]]
 """Parts of a set's name -> last part of a score's name -> score."""
 
@@ -109,12 +107,7 @@ def changes_of_distance(
 
 
 def ends(score: Mapping[str, Any]) -> tuple[float, float] | None:
-  """The interval's ends; normal ones where only the error is known."""
-  if score.get("mean") is None:
+  """The interval's ends, None where there is none."""
+  if score.get("mean") is None or "low" not in score:
     return None
-  if "low" in score and "high" in score:
-    return score["low"], score["high"]
-  if "se" in score:
-    half = _NORMAL * score["se"]
-    return score["mean"] - half, score["mean"] + half
-  return None
+  return score["low"], score["high"]

@@ -3,6 +3,18 @@
 Each repeat draws `shots` training rows of every class. A test row goes to the
 class whose mean of unit-length rows is nearest by cosine (Snell et al. 2017,
 with cosine).
+
+Other training rows could have been drawn, and other test rows taken: the error
+of the mean is that of a table of r draws by m rows, both of them random
+(two-way random effects, one observation a cell). With the mean squares of
+draws, of rows and of what is left,
+
+  se^2 = (MS_draws + MS_rows - MS_rest) / (r m),
+
+unbiased for what other draws and other rows would give; at least either of the
+first two alone, which chance may undercut. Degrees of freedom are
+Satterthwaite's (1946, Biometrics Bulletin 2(6)). The pool that training rows
+are drawn from stays what it is.
 """
 
 from alignet import files
@@ -24,7 +36,7 @@ def accuracy(
     rng: np.random.Generator,
     repeats: int = 10,
 ) -> np.ndarray:
-  """How often each test row is classified correctly, over repeats.
+  """Whether each test row is classified correctly, in each repeat.
 
   Args:
     train: (n, d) floats.
@@ -36,7 +48,7 @@ def accuracy(
     repeats: number of draws.
 
   Returns:
-    (m,) float64 from 0 to 1; the mean is the accuracy.
+    (repeats, m) float64 0 or 1; the mean is the accuracy, see `error`.
 
   Raises:
     AlignetError: lengths that differ, NaN, a class with fewer than `shots`
@@ -54,14 +66,42 @@ def accuracy(
         "few-shot: expected at least one shot and one repeat, found"
         f" {shots} and {repeats}"
     )
-  right = np.zeros(len(test))
-  for _ in progress.bar(range(repeats), desc=f"{shots}-shot", unit="draw"):
+  right = np.empty((repeats, len(test)))
+  for of_draw in progress.bar(right, desc=f"{shots}-shot", unit="draw"):
     rows = draw(train_labels, shots, rng=rng)
     # Sorted, so that a memory map is read in order.
     rows = np.sort(rows.ravel())
     x, y = np.asarray(train[rows]), train_labels[rows]
-    right += _by_prototype(x, y, test) == test_labels
-  return right / repeats
+    of_draw[:] = _by_prototype(x, y, test) == test_labels
+  return right
+
+
+def error(table: np.ndarray) -> tuple[float, float]:
+  """Standard error of a table's mean, and its degrees of freedom.
+
+  Args:
+    table: (r, m) of r draws and m rows, such as `accuracy` or the difference of
+      two models' on the same draws; two of each or more.
+  """
+  r, m = table.shape
+  grand = table.mean()
+  draws = table.mean(axis=1, keepdims=True)
+  rows = table.mean(axis=0, keepdims=True)
+  degrees = np.array([r - 1, m - 1, (r - 1) * (m - 1)])
+  squares = (
+      np.array(
+          [
+              m * ((draws - grand) ** 2).sum(),
+              r * ((rows - grand) ** 2).sum(),
+              ((table - draws - rows + grand) ** 2).sum(),
+          ]
+      )
+      / degrees
+  )
+  total = max(squares[0] + squares[1] - squares[2], *squares[:2])
+  spread = (squares**2 / degrees).sum()
+  freedom = total**2 / spread if spread else np.inf
+  return float(np.sqrt(total / (r * m))), float(freedom)
 
 
 def draw(

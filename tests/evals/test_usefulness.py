@@ -4,9 +4,11 @@ from alignet.data import breeds
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
 from alignet.evals import usefulness
+from alignet.scores import few_shot
 from alignet.scores import knn
 import numpy as np
 import pytest
+from scipy import stats
 
 
 @pytest.fixture(name="world")
@@ -38,6 +40,14 @@ def test_all_tasks_and_unlabelled_images(world):
   for name, score in found.items():
     assert score["n"] == 75 and 1 / 6 < score["mean"] <= 1, name
   assert found["few_shot5"]["mean"] > found["few_shot1"]["mean"]
+  table = rows["few_shot1"]
+  assert table.shape == (2, 75)
+  assert found["few_shot1"]["se"] == few_shot.error(table)[0]
+  assert found["few_shot1"]["se"] > table.mean(axis=0).std() / 75**0.5
+  knn_score = found["knn"]
+  assert (knn_score["low"], knn_score["high"]) == pytest.approx(
+      stats.t.interval(0.95, 74, rows["knn"].mean(), stats.sem(rows["knn"]))
+  )
   paired = usefulness.summarise(rows, {k: v * 0 for k, v in rows.items()})
   assert paired["knn"]["difference"]["mean"] == paired["knn"]["mean"]
   again = usefulness.scores(x, y, {"": (t, ty)}, protocol)

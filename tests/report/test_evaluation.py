@@ -23,7 +23,9 @@ _OPEN = _SCORE | {"difference": {"mean": 0.1, "low": -0.2, "high": 0.3}}
 def _result():
   return {
       "scores": {
-          "breeds/living17/target/knn": {"mean": 0.5, "n": 5, "se": 0.125},
+          "breeds/living17/target/knn": {
+              **{"mean": 0.5, "n": 5, "se": 0.1, "low": 0.255, "high": 0.745}
+          },
           "cka/biased": {"mean": 0.75, "n": 9},
           "classes/knn": _SCORE,
           "hierarchy/across": _SCORE,
@@ -126,7 +128,6 @@ def test_cells_and_ceilings():
   assert king["subjects_spearman"][2:5] == [
       *("–", "–", "lower 0.300, upper 0.400")
   ]
-  # Of images only the standard error is known: a normal interval.
   assert tables["breeds/living17/target"].rows[0][1] == "0.500 [0.255, 0.745]"
   assert tables["cka"].header[1] == "new and old"
   assert tables["mine/x"].rows == [["score", "1.000", "–"]]

@@ -4,6 +4,7 @@ from alignet.errors import AlignetError
 from alignet.scores import few_shot
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn import neighbors
 from sklearn import preprocessing
 
@@ -30,9 +31,10 @@ def test_prototypes_are_the_nearest_centroids(world, shots):
       rng=np.random.default_rng(3),
       repeats=4,
   )
-  rng, total = np.random.default_rng(3), np.zeros(len(test))
+  assert found.shape == (4, len(test))
+  rng = np.random.default_rng(3)
   unit = preprocessing.normalize
-  for _ in range(4):
+  for of_draw in found:
     rows = few_shot.draw(y, shots, rng=rng)
     classes = np.repeat(np.unique(y), shots)
     # Cosine with a mean of any length ranks as distance to it at length 1.
@@ -42,9 +44,69 @@ def test_prototypes_are_the_nearest_centroids(world, shots):
     model = neighbors.KNeighborsClassifier(1).fit(
         unit(centroids.centroids_), centroids.classes_
     )
-    total += model.predict(unit(test)) == test_y
-  np.testing.assert_allclose(found, total / 4, atol=1e-10)
+    np.testing.assert_array_equal(of_draw, model.predict(unit(test)) == test_y)
   assert 0.3 < found.mean() < 1
+
+
+@pytest.mark.parametrize("rows", [1.0, 0.1])
+def test_error_is_that_of_other_draws_and_other_rows(rows):
+  """Against brute force: how far means of new draws and rows spread."""
+  rng = np.random.default_rng(0)
+  means, errors, covered = [], [], []
+  for _ in range(4000):
+    table = 0.6 + 0.3 * rng.normal(size=(5, 1))
+    table = table + rows * rng.normal(size=(1, 40)) + rng.normal(size=(5, 40))
+    se, freedom = few_shot.error(table)
+    half = se * stats.t.ppf(0.975, freedom)
+    means.append(table.mean())
+    errors.append(se)
+    covered.append(abs(means[-1] - 0.6) < half)
+  assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(
+      np.std(means), rel=0.04
+  )
+  assert 0.92 < np.mean(covered) < 0.98
+  # Over rows alone, as if the draws were all there are, it is far too small.
+  truth = np.sqrt(0.3**2 / 5 + rows**2 / 40 + 1 / 200)
+  alone = np.sqrt((rows**2 + 1 / 5) / 40)
+  assert np.std(means) == pytest.approx(truth, rel=0.04)
+  assert alone < 0.82 * truth
+
+
+def test_error_on_features_by_brute_force():
+  """Accuracies of new draws and new test images of the same classes."""
+  rng = np.random.default_rng(0)
+  centres = rng.normal(size=(5, 8))
+
+  def images(n):
+    y = rng.integers(0, 5, n)
+    return centres[y] + 1.5 * rng.normal(size=(n, 8)), y
+
+  train, y = images(2000)
+  means, errors, paired = [], [], []
+  for _ in range(150):
+    test, test_y = images(60)
+    a, b = (
+        few_shot.accuracy(
+            train[:, :d],
+            y,
+            test[:, :d],
+            test_y,
+            shots=1,
+            rng=np.random.default_rng(len(means)),
+            repeats=6,
+        )
+        for d in (8, 5)
+    )
+    means.append((a.mean(), (a - b).mean()))
+    errors.append(few_shot.error(a)[0])
+    paired.append(few_shot.error(a - b)[0])
+  spread = np.std(means, axis=0)
+  for se, wanted in zip((errors, paired), spread):
+    assert np.sqrt(np.mean(np.square(se))) == pytest.approx(wanted, rel=0.2)
+
+
+def test_equal_tables_have_no_error():
+  assert few_shot.error(np.ones((3, 4))) == (0, np.inf)
 
 
 def test_draws_are_fair_and_equal_for_equal_generators(world):

@@ -28,6 +28,11 @@ _CITED = (
     " representations across abstraction levels. Nature 647, 349-355"
 )
 
+_LAWS = {
+    "groups": "groups uniform, then images in them",
+    "images": "images uniform",
+}
+
 _REQUIRED = {
     "name": "name of the dataset",
     "provider": "who releases it",
@@ -52,7 +57,8 @@ class Card:
     date: of the release, YYYY-MM-DD.
     licence: address of the licence of the triplets.
     images: name of the image dataset.
-    images_licence: on what terms the images may be had; none are in a release.
+    images_licence: on what terms the images may be had; none are in a release,
+      but for those in a gallery.png that was asked for.
     version: three numbers.
     description: one paragraph.
     human_data: whose judgments the teacher learned from, and their licence.
@@ -117,26 +123,51 @@ def readme(
     card: Card,
     files: Sequence[Mapping[str, Any]],
     sources: Mapping[str, Mapping[str, Any]],
+    pictures: bool,
 ) -> str:
   """The data card in Markdown, with schema.org's table for search engines.
 
   Args:
     card: what the releaser says.
     files: a mapping an AligNet npz: path, rows, entropy, bytes.
-    sources: name -> model, layer, images, dimensions, clusters, transforms.
+    sources: name -> model, layer, images, excluded, dimensions, clusters, law,
+      store, transforms.
+    pictures: there is a gallery.png.
   """
   table = "\n".join(
       f"| `{f['path']}` | {f['rows']:,} | {f['entropy']:.3f} |"
       f" {f['bytes'] / 2**20:.1f} |"
       for f in files
   )
+  first, several = next(iter(sources)), len(sources) > 1
   origin = "\n".join(
-      f"- **{name}**: {s['model']}, layer {s['layer']}, {s['images']:,} images,"
-      f" {s['dimensions']} dimensions"
+      "- "
+      + (f"**{name}**: " if several else "")
+      + f"{s['model']}, layer {s['layer']}, {s['images']:,} images"
+      + (f" ({s['excluded']:,} held out)" if s["excluded"] else "")
+      + f", {s['dimensions']} dimensions"
       + (f", {s['clusters']} clusters" if s["clusters"] else "")
-      + f"; transforms {', '.join(s['transforms']) or 'none'}"
+      + f"; {_LAWS.get(s['law'], 'the law of the sampling not recorded')};"
+      f" transforms {', '.join(s['transforms']) or 'none'}; rows multiplied in"
+      f" {s['store']}"
       for name, s in sources.items()
   )
+  at = "*/" if several else ""
+  folders = (
+      f"\nEach network's layer has a folder of its name: {', '.join(sources)}."
+      " Numbers of images are those of its own `images.csv`; the main set is"
+      f" of {first}.\n"
+      if several
+      else ""
+  )
+  gallery = (
+      "\n![Triplets of each sampling with the probabilities of the teacher]"
+      "(gallery.png)\n"
+      if pictures
+      else ""
+  )
+  most = max(len(s["transforms"]) for s in sources.values())
+  which = " of one transform, see the table" if most > 1 else ""
   judgments = card.human_data or "see the transforms' meta"
   return f"""# {card.name}
 
@@ -144,13 +175,13 @@ def readme(
 
 Version {card.version}, {card.date}, released by [{card.provider}]\
 ({card.provider_url}).
-
+{gallery}
 ## Files
 
 | file | triplets | mean target entropy (nats) | MiB |
 |---|---|---|---|
 {table}
-
+{folders}
 Each is an `.npz` of three arrays, a row a triplet, readable with
 `np.load(path, allow_pickle=False)`:
 
@@ -159,24 +190,26 @@ Each is an `.npz` of three arrays, a row a triplet, readable with
 - `similarities` (n, 3) float32: `[s01, s02, s12]`, the dot products of the
   transformed representations; their softmax is the probability that a pair is
   judged the most similar. Rows satisfy `s01 >= s02 >= s12`.
-- `indices` (n, 3) int32: rows of `images.csv` and of `representations/`. The
-  order of a TFDS dataset depends on its version: join by file name.
+- `indices` (n, 3) int32: rows of `{at}images.csv` and of
+  `{at}representations/`. The order of a TFDS dataset depends on its version:
+  join by file name.
 
 `untransformed` are answers of the representations without a transform,
 `untransformed-matched` those divided by one temperature, so that their mean
-entropy is that of the aligned ones; `alignet_train.npz` and
-`alignet_valid.npz` are the main set. Also here: `transforms/*/transform.npz`
-(`weights`, `bias`, `mean`, `std`), `representations/`, `clusters.npz`,
-`images.csv` (number, file name and cluster), `records/*.csv` (the first rows of
-the main set, for readers that know no npz), `croissant.json`, `release.json`,
-and `SHA256SUMS`.
+entropy is that of the aligned ones{which}; `alignet_train.npz` and
+`alignet_valid.npz` are the main set. Also here:
+`{at}transforms/*/transform.npz` (`weights`, `bias`, `mean`, `std`),
+`{at}representations/`, `{at}clusters.npz`, `{at}images.csv` (number, file name
+and cluster), `records/*.csv` (the first rows of the main set, for readers that
+know no npz), `croissant.json`, `release.json`, and `SHA256SUMS`.
 
 ## How it came about
 
 {origin}
 
 Human judgments: {judgments}. The similarities are a model's
-prediction of human judgments, not judgments; images are not included.
+prediction of human judgments, not judgments; images are not included\
+{" but in `gallery.png`" if pictures else ""}.
 
 ## Check and load
 
@@ -202,14 +235,17 @@ See `LICENSE.md` and `CITATION.bib`.
 """
 
 
-def licence(card: Card, sources: Mapping[str, Mapping[str, Any]]) -> str:
-  """LICENSE.md: what is under which terms."""
-  models = ", ".join(str(s["model"]) for s in sources.values())
+def licence(
+    card: Card, sources: Mapping[str, Mapping[str, Any]], pictures: bool
+) -> str:
+  """LICENSE.md: what is under which terms; arguments as those of `readme`."""
+  models = ", ".join(dict.fromkeys(str(s["model"]) for s in sources.values()))
   return f"""# Licences
 
 - Triplets, similarities, cluster assignments and transforms, as far as
   {card.provider} holds rights in them: {card.licence}
-- Images of {card.images} are not part of this release. {card.images_licence}
+- Images of {card.images} are not part of this release\
+{", but for those in `gallery.png`" if pictures else ""}. {card.images_licence}
 - File names and class labels are those of {card.images}.
 - Representations were computed with {models}: the terms of
   its weights apply.

@@ -57,6 +57,7 @@ _FORMATS = {
     ".bib": "text/plain",
     ".npy": "application/octet-stream",
     ".npz": "application/zip",
+    ".png": "image/png",
 }
 _TYPES = {"i": "sc:Integer", "f": "sc:Float", "s": "sc:Text"}
 

@@ -1,9 +1,7 @@
 """The folder of a release: files placed, tables written, sums taken."""
 
 from collections.abc import Iterator, Mapping
-import csv
 import dataclasses
-import io
 import os
 import pathlib
 import shutil
@@ -12,9 +10,11 @@ from typing import Any
 from alignet import files
 from alignet import progress
 from alignet import triplet_io
+from alignet.data import records
 from alignet.errors import AlignetError
 from alignet.release import card as card_lib
 from alignet.release import croissant
+from alignet.release import tables as tables_lib
 from alignet.representations import kmeans
 from alignet.representations import store
 from alignet.triplet_verify.manifest import MANIFEST
@@ -22,13 +22,6 @@ from alignet.triplet_verify.release import SUMS
 import numpy as np
 
 Path = pathlib.Path
-
-_ROWS = 65536
-_TRIPLET_COLUMNS = {
-    **{f"filename{i}": "s" for i in range(3)},
-    **{f"s{pair}": "f" for pair in ("01", "02", "12")},
-    **{f"index{i}": "i" for i in range(3)},
-}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,6 +50,7 @@ def write(
     main: str,
     class_level: str,
     csv_rows: int | None = 10_000,
+    images: records.Source | None = None,
 ) -> None:
   """Writes all files of a release into a new folder.
 
@@ -72,9 +66,11 @@ def write(
       `alignet_valid.npz`; of the first source.
     class_level: level of the labels that class-based samplings used.
     csv_rows: rows of the main files that `records/` repeats; None for all.
+    images: what the first source was extracted from: some of them are shown in
+      gallery.png. None draws none.
 
   Raises:
-    AlignetError: the main files are not among the answers.
+    AlignetError: the main files are not among the answers; other images.
   """
   folder.mkdir()
   entries, about, tables = [], {}, []
@@ -90,7 +86,7 @@ def write(
       _place(source.clusters, folder / prefix / "clusters.npz")
     for key, path in source.transforms.items():
       _copy(path, folder / prefix / "transforms" / key / "transform.npz")
-    tables.append(_images(folder, prefix, reps, source.clusters))
+    tables.append(tables_lib.of_images(folder, prefix, reps, source.clusters))
     entries += _answers(folder, prefix, name, source, class_level)
     about[name] = _about(reps, source)
     manifest["sources"][name] = {
@@ -98,8 +94,10 @@ def write(
         "clusters": f"{prefix}clusters.npz" if source.clusters else None,
     }
   entries = _main(folder, entries, main) + entries
+  if images is not None:
+    _gallery(folder, images, sources, main.partition("/")[0], class_level)
   tables += [
-      _records(folder, entry, csv_rows)
+      tables_lib.of_triplets(folder, entry, csv_rows)
       for entry in entries
       if entry["path"].startswith("alignet_")
   ]
@@ -110,8 +108,9 @@ def write(
   }
   files.write_json(folder / MANIFEST, manifest)
   shown = [_shown(folder, entry) for entry in entries]
-  _text(folder / "README.md", card_lib.readme(card, shown, about))
-  _text(folder / "LICENSE.md", card_lib.licence(card, about))
+  pictures = images is not None
+  _text(folder / "README.md", card_lib.readme(card, shown, about, pictures))
+  _text(folder / "LICENSE.md", card_lib.licence(card, about, pictures))
   _text(folder / "CITATION.bib", card_lib.citation(card))
   sums = dict(_sums(folder))
   files.write_json(
@@ -170,66 +169,25 @@ def _main(folder, entries, main) -> list[dict[str, Any]]:
   return found
 
 
-def _images(folder, prefix, reps, clusters) -> dict[str, Any]:
-  """images.csv: number, file name and cluster of each image."""
-  columns = {"index": "i", "filename": "s"}
-  assignments = None
-  if clusters:
-    assignments = kmeans.load(clusters).assignments
-    columns["cluster"] = "i"
-  path = f"{prefix}images.csv"
+def _gallery(folder, images, sources, transform, class_level) -> None:
+  """Draws training triplets of each sampling of the first source."""
+  from alignet.release import gallery  # pylint: disable=g-import-not-at-top
 
-  def rows() -> Iterator[list[Any]]:
-    for index, filename in enumerate(reps.filenames):
-      row = [index, filename]
-      yield row if assignments is None else [*row, assignments[index]]
-
-  _csv(folder / path, columns, rows())
-  return {
-      "name": f"{prefix}images".replace("/", "_"),
-      "path": path,
-      "about": "number, file name and cluster of each image",
-      "columns": columns,
-  }
-
-
-def _records(folder, entry, limit) -> dict[str, Any]:
-  """The first rows of a main file as CSV."""
-  opened = triplet_io.open(folder / entry["path"])
-  n = len(opened) if limit is None else min(limit, len(opened))
-  name = entry["path"].removeprefix("alignet_").removesuffix(".npz")
-  path = f"records/{name}.csv"
-
-  def rows() -> Iterator[list[Any]]:
-    start = 0
-    for names in opened.filename_blocks(_ROWS):
-      for i in range(start, min(start + len(names), n)):
-        # repr of a float32's shortest text: it reads back the same.
-        s = (str(x) for x in opened.similarities[i])
-        yield [*names[i - start], *s, *opened.indices[i]]
-      start += len(names)
-      if start >= n:
-        return
-
-  _csv(
-      folder / path, _TRIPLET_COLUMNS, progress.bar(rows(), desc=path, total=n)
+  source = next(iter(sources.values()))
+  answers = {}
+  for sampling, splits in source.answers.items():
+    by = {
+        name: splits["train"] / f"{name}.npz"
+        for name in (transform, "untransformed")
+    }
+    answers[sampling] = {k: path for k, path in by.items() if path.exists()}
+  gallery.write(
+      folder / "gallery.png",
+      images,
+      store.open(source.representations),
+      answers,
+      level=class_level,
   )
-  return {
-      "name": name,
-      "path": path,
-      "about": f"the first {n} of {len(opened)} rows of {entry['path']}",
-      "columns": _TRIPLET_COLUMNS,
-  }
-
-
-def _csv(path: Path, columns, rows) -> None:
-  path.parent.mkdir(parents=True, exist_ok=True)
-  with files.atomic_write(path) as f:
-    text = io.TextIOWrapper(f, "utf-8", newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    text.detach()
 
 
 def _shown(folder, entry) -> dict[str, Any]:
@@ -248,11 +206,18 @@ def _about(reps, source) -> dict[str, Any]:
   clusters = None
   if source.clusters:
     clusters = len(kmeans.load(source.clusters).centroids)
+  splits = next(iter(source.answers.values()), {})
+  answered = sorted(next(iter(splits.values())).glob("*.npz")) if splits else []
+  meta = triplet_io.open(answered[0]).meta if answered else {}
+  sampled = meta.get("triplets", {})
   return {
       "model": reps.meta.get("model", "a network not named"),
       "layer": reps.meta.get("layer", "not named"),
       "images": n,
       "dimensions": d,
+      "excluded": sampled.get("n_images_excluded", 0),
+      "law": sampled.get("law", "not recorded"),
+      "store": meta.get("store", "not recorded"),
       "clusters": clusters,
       "transforms": sorted(source.transforms),
   }

@@ -1,16 +1,18 @@
 """Stages of a release: triplets, answers of several teachers, the folder."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import pathlib
 from typing import Any
 
 from alignet import files
 from alignet import sampling
 from alignet import triplet_verify
+from alignet.data import sources as image_sources
 from alignet.errors import AlignetError
 from alignet.pipeline.runner import stage
 from alignet.release import card as card_lib
 from alignet.release import folder as folder_lib
+import numpy as np
 
 Path = pathlib.Path
 
@@ -18,7 +20,12 @@ FOLDER = "release"
 """Where in the last stage's output the release lies."""
 
 
-@stage(version=1)
+def _excluded(params: Mapping[str, Any]) -> list[str]:
+  """Files that the sampling's parameters name."""
+  return [params["exclude_images"]] if params.get("exclude_images") else []
+
+
+@stage(version=1, reads=_excluded)
 def sample(
     out: Path,
     *,
@@ -29,19 +36,23 @@ def sample(
     n: int,
     seed: int,
     law: str = "groups",
+    exclude_images: str = "",
+    exclude_classes: Sequence[str] = (),
     disjoint_from: Path | None = None,
 ) -> None:
   """Distinct triplets by clusters or by the classes of a level.
 
   Writes triplets.npz. With `disjoint_from`, none of that file's triplets.
+  Left out are the images whose numbers are in the npy file `exclude_images`,
+  and those of the level's classes named in `exclude_classes`.
   """
   # pylint: disable=g-import-not-at-top
   from alignet.representations import kmeans
   from alignet.representations import store
 
-  if sampling.parse(strategy).labels == "cluster":
-    labels = kmeans.load(clusters).assignments
-  else:
+  by_cluster = sampling.parse(strategy).labels == "cluster"
+  classes = None
+  if not by_cluster or exclude_classes:
     levels = store.open(representations).labels
     if level not in levels:
       raise AlignetError(
@@ -49,7 +60,21 @@ def sample(
           f" representations have {', '.join(sorted(levels)) or 'none'}; pass"
           " --cfg.class_level=…"
       )
-    labels = levels[level].ids
+    classes = levels[level]
+  exclude = []
+  if exclude_images:
+    exclude.append(
+        files.load_npy(exclude_images, what="image numbers", shape=(None,))
+    )
+  if exclude_classes:
+    unknown = set(exclude_classes) - set(classes.names.tolist())
+    if unknown:
+      raise AlignetError(
+          f"exclude.classes: {min(unknown)!r} is no class of level {level}"
+      )
+    numbers = np.flatnonzero(np.isin(classes.names, exclude_classes))
+    exclude.append(np.flatnonzero(np.isin(classes.ids, numbers)))
+  labels = kmeans.load(clusters).assignments if by_cluster else classes.ids
   sampling.write(
       out / "triplets.npz",
       labels,
@@ -57,6 +82,7 @@ def sample(
       n,
       seed=seed,
       law=law,
+      exclude=np.concatenate(exclude) if exclude else None,
       distinct=True,
       disjoint_from=[disjoint_from] if disjoint_from else [],
   )
@@ -108,7 +134,7 @@ def answer(
   )
 
 
-@stage(version=1)
+@stage(version=2)
 def assemble(
     out: Path,
     *,
@@ -120,12 +146,19 @@ def assemble(
     main: str,
     class_level: str,
     csv_rows: int | None,
+    gallery: Mapping[str, str] | None = None,
 ) -> None:
   """The release's folder, verified; writes release/ and verify.json.
 
   The mappings are by source, `{backbone}-{layer}`; `answers` then by sampling
-  and split.
+  and split. `gallery`: `images`, a source as `alignet extract` takes it, and
+  `data_dir`, where TFDS keeps its datasets; "" for none and for its default.
   """
+  images = None
+  if gallery and gallery["images"]:
+    images = image_sources.open(
+        gallery["images"], data_dir=gallery["data_dir"] or None
+    )
   sources = {
       name: folder_lib.Source(
           representations=representations[name],
@@ -143,6 +176,7 @@ def assemble(
       main=main,
       class_level=class_level,
       csv_rows=csv_rows,
+      images=images,
   )
   found = triplet_verify.verify_release(target)
   files.write_json(out / "verify.json", found.to_json() | {"path": FOLDER})

@@ -4,15 +4,19 @@ import csv
 import hashlib
 import html.parser
 import json
+import re
 import shutil
 
+from alignet import transforms
 from alignet import triplet_io
 from alignet import triplet_verify
 from alignet.cli import main
+from alignet.data import images as images_lib
 from alignet.errors import AlignetError
 from alignet.release import card as card_lib
 from alignet.release import folder as folder_lib
 from alignet.release import stages
+from alignet.release import tables
 import numpy as np
 import pytest
 from response_generation import respond
@@ -163,7 +167,7 @@ def test_what_broke_off_goes_on_to_the_same_bytes(
     raise KeyboardInterrupt
 
   with monkeypatch.context() as patch:
-    patch.setattr(folder_lib, "_records", broken)
+    patch.setattr(tables, "of_triplets", broken)
     assert main.main([*arguments, f"--out={out}"]) == 130
   assert not out.exists()
   answers = list((tmp_path / "r.work/stages").glob("answers_*/*.npz"))
@@ -246,6 +250,13 @@ def test_several_sources_have_folders(arguments, released, inputs, tmp_path):
   assert (out / "a-last/representations/features.npy").is_file()
   assert not (out / "untransformed").exists()
   assert triplet_verify.verify_release(out).ok
+  text = (out / "README.md").read_text()
+  assert "a folder of its name: a-last, b-first" in text
+  assert "**a-last**: numbers" in text and "**b-first**: numbers" in text
+  for path in re.findall(r"`([^`]*(?:images\.csv|representations/))`", text):
+    if path != "images.csv":  # "its own `images.csv`".
+      assert list(out.glob(path)), path
+  assert "with numbers:" in (out / "LICENSE.md").read_text()
   with pytest.raises(AlignetError, match="main set 'x/y' has no train file"):
     folder_lib.write(
         tmp_path / "s",
@@ -254,6 +265,95 @@ def test_several_sources_have_folders(arguments, released, inputs, tmp_path):
         main="x/y",
         class_level="subordinate",
     )
+
+
+_SEVERAL = """
+from alignet.release import recipe
+
+def get_config():
+  made = recipe.config(
+      k=4,
+      samplings=("cluster_border_4", "within_class"),
+      n_train=300,
+      n_val=40,
+      transforms=("other",),
+  )
+  made.card.images = "made-up pictures"
+  made.card.images_licence = "There are none."
+  return made
+"""
+
+
+def test_transforms_law_store_exclusions_and_a_gallery(
+    arguments, inputs, tmp_path
+):
+  (tmp_path / "several.py").write_text(_SEVERAL)
+  np.save(tmp_path / "held.npy", np.array([8, 11]))
+  transforms.save(tmp_path / "other.npz", transforms.identity(6))
+  names = np.load(inputs / "representations/filenames.npy")
+  rng = np.random.default_rng(0)
+  images_lib.write(
+      tmp_path / "images",
+      images_lib.ImageStore(
+          images=rng.integers(0, 255, (60, 8, 8, 3), np.uint8),
+          filenames=names,
+          labels={},
+          meta={},
+      ),
+  )
+  out = tmp_path / "r"
+  flags = [
+      *(a for a in arguments if "--config=" not in a),
+      f"--config={tmp_path / 'several.py'}",
+      f"--cfg.paths.transforms.other={tmp_path / 'other.npz'}",
+      *("--cfg.law=images", "--cfg.store=bfloat16"),
+      f"--cfg.exclude.images={tmp_path / 'held.npy'}",
+      *('--cfg.exclude.classes=("c",)', "--cfg.n_train=200"),
+      f"--cfg.gallery.images=images:{tmp_path / 'images'}",
+  ]
+  assert main.main([*flags, f"--out={out}"]) == 0
+  classes = np.arange(60) % 5
+  for file in out.glob("*/*.npz"):
+    if file.name.startswith(("train_", "val_")):
+      opened = triplet_io.open(file)
+      assert not np.isin(opened.indices, [8, 11]).any(), file
+      assert not (classes[opened.indices] == 2).any(), file
+      assert opened.meta["triplets"]["law"] == "images"
+      assert opened.meta["store"] == "bfloat16"
+  assert (out / "other/val_within_class.npz").is_file()
+  assert (out / "transforms/other/transform.npz").is_file()
+  text = (out / "README.md").read_text()
+  assert "60 images (14 held out)" in text and "images uniform" in text
+  assert "other, uncertainty_distillation; rows multiplied in bfloat16" in text
+  assert "![Triplets of each sampling" in text
+  assert "not included but in `gallery.png`" in text
+  assert (out / "gallery.png").read_bytes().startswith(b"\x89PNG")
+  assert "gallery.png" in (out / "SHA256SUMS").read_text()
+  # Another content of the file that is left out is another sampling.
+  np.save(tmp_path / "held.npy", np.array([9]))
+  work = f"--work={tmp_path / 'r.work'}"
+  assert main.main([*flags, f"--out={out}", work, "--overwrite"]) == 0
+  assert (triplet_io.open(out / "alignet_train.npz").indices == 8).any()
+  wrong = [*flags, '--cfg.exclude.classes=("z",)', f"--out={tmp_path / 's'}"]
+  assert main.main(wrong) == 2
+
+
+def test_the_gallery_needs_the_same_images(arguments, inputs, tmp_path, capsys):
+  images_lib.write(
+      tmp_path / "images",
+      images_lib.ImageStore(
+          images=np.zeros((60, 8, 8, 3), np.uint8),
+          filenames=np.array([f"{i}.png" for i in range(60)]),
+          labels={},
+          meta={},
+      ),
+  )
+  spec = f"--cfg.gallery.images=images:{tmp_path / 'images'}"
+  assert main.main([*arguments, spec, f"--out={tmp_path / 'r'}"]) == 2
+  assert "what the representations were extracted from" in (
+      capsys.readouterr().err
+  )
+  assert not (tmp_path / "r").exists()
 
 
 _FIELDS = {

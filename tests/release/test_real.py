@@ -51,6 +51,8 @@ def test_mini_imagenet(test_data, tmp_path):
           *("release", "--config=mini_imagenet", f"--out={out}", "--quiet"),
           f"--cfg.paths.representations={tmp_path / 'r'}",
           f"--cfg.paths.transform={tmp_path / 't.npz'}",
+          "--cfg.gallery.images=tfds:imagenet2012:train",
+          f"--cfg.gallery.data_dir={test_data / 'tfds'}",
           *(
               f"--cfg.card.{key}={value}"
               for key, value in conftest.CARD.items()
@@ -59,6 +61,7 @@ def test_mini_imagenet(test_data, tmp_path):
   )
   assert code == 0
   assert main.main(["verify", str(out)]) == 0
+  assert (out / "gallery.png").stat().st_size > 100_000
   opened = triplet_io.open(out / "untransformed/train_class_border.npz")
   wnids = np.char.partition(opened.filenames, "_")[..., 0]
   assert all(len(set(row)) == 2 for row in wnids.tolist())

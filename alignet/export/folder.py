@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 from alignet import files
 from alignet import folders
 from alignet.export import card as card_lib
-from alignet.export import serving
 from alignet.models import blocks
 from alignet.models import checkpoints
 from alignet.models.vision_model import VisionModel
+from alignet.models.vision_model import with_grid
 import flax
 
 _CARD = "README.md"
@@ -73,7 +73,7 @@ def export(
       raises.
   """
   folders.check(out, _CARD, card_lib.PARITY, _OTHERS, overwrite=overwrite)
-  model, params = _for_inference(serving.with_grid(model, params), params)
+  model, params = _for_inference(with_grid(model, params), params)
   with files.atomic_directory(out, overwrite=overwrite) as folder:
     written = write(folder, model, params)
     text = card_lib.card(

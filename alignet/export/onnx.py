@@ -50,7 +50,7 @@ def write(
   path = folder / FILE_NAME
   jax2onnx.to_onnx(
       ordered,
-      [("B", *serving.size(model), 3)],
+      [("B", *model.size, 3)],
       model_name="alignet",
       return_mode="file",
       output_path=path,

@@ -37,7 +37,7 @@ def write(
   # pylint: disable-next=g-import-not-at-top
   from jax.experimental import jax2tf
 
-  height, width = serving.size(model)
+  height, width = model.size
   call = jax2tf.convert(
       serving.function(model),
       polymorphic_shapes=(None, f"(b, {height}, {width}, 3)"),

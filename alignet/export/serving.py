@@ -54,30 +54,6 @@ def function(
   return serve
 
 
-def with_grid(model: VisionModel, params: Mapping[str, Any]) -> VisionModel:
-  """The model with its grid stated, a square one where it was open.
-
-  Raises:
-    AlignetError: it was open, and the positions are no square.
-  """
-  vit = model.backbone
-  if vit.grid is not None:
-    return model
-  n = params["backbone"]["pos_embedding"].shape[1] - vit.class_position
-  side = math.isqrt(n)
-  if side * side != n:
-    raise AlignetError(
-        f"{n} positions are no square grid; set the grid of the ViT"
-    )
-  return model.clone(backbone=vit.clone(grid=(side, side)))
-
-
-def size(model: VisionModel) -> tuple[int, int]:
-  """Height and width in pixels of the images of a model with a grid."""
-  rows, columns = model.backbone.grid
-  return rows * model.backbone.patch_size, columns * model.backbone.patch_size
-
-
 def check(
     model: VisionModel,
     params: Mapping[str, Any],
@@ -102,7 +78,7 @@ def check(
   Raises:
     AlignetError: an output is missing or too different.
   """
-  images = np.random.default_rng(0).random((2, *size(model), 3), np.float32)
+  images = np.random.default_rng(0).random((2, *model.size, 3), np.float32)
   wanted = jax.jit(function(model, layers=layers))(params, images)
   found = again(images)
   differences = {}

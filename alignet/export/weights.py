@@ -57,7 +57,7 @@ def write_huggingface(
   backbone = flax.traverse_util.flatten_dict(dict(params["backbone"]), sep="/")
   tensors = huggingface.write(backbone)
   kind = huggingface.family({k: np.shape(v) for k, v in backbone.items()})
-  size = model.image_size or model.backbone.grid[0] * model.backbone.patch_size
+  size = model.size[0]
   config = huggingface.config(model.backbone, kind, size)
   with files.atomic_write(folder / "model.safetensors") as f:
     f.write(safetensors.numpy.save(tensors, metadata={"format": "pt"}))
@@ -82,6 +82,13 @@ def write_huggingface(
       f"from transformers import {name}\n"
       f'model = {name}.from_pretrained("FOLDER")'
   )
+  if config["image_size"] != size:
+    usage += (
+        f"\n# images of {size} pixels meet positions made for"
+        f" {config['image_size']}"
+    )
+    if kind != "dinov2":  # Which resamples them unasked.
+      usage += ": model(images, interpolate_pos_encoding=True)"
   sentence = (
       f"{len(tensors)} tensors were read back after writing, and are the"
       " model's; transformers was not run on them"

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 import functools
-import math
 import os
 import re
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ from alignet.models import pixels
 from alignet.models import weights as weights_lib
 from alignet.models import zoo
 from alignet.models.vision_model import VisionModel
+from alignet.models.vision_model import with_grid
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -137,7 +137,8 @@ class FlaxEncoder:
       which `ViT` describes, `layer_k` or `attention_k`, k from 0.
     pool: of a block's tokens: "mean" (None too), of the patches, which a class
       token is not one of; or "first", the class token.
-    size: side of the images; None for the one its position embedding fits.
+    size: side of the images; None for the one that the model is served, or
+      that its position embedding fits.
     batch_size: images on the device at a time; None for 256, or fewer where
       attention needs more memory. Smaller batches are padded, so that the model
       is compiled once.
@@ -244,13 +245,12 @@ def _batch_size(model: VisionModel, size: int) -> int:
 
 
 def _size(model: VisionModel, params: Mapping[str, Any]) -> int:
-  if model.image_size:
-    return model.image_size
-  rows, columns = model.backbone.grid or (0, 0)
-  if rows != columns:
+  if not model.image_size:
+    model = with_grid(model, params)
+  height, width = model.size
+  if height != width:
     raise AlignetError(
-        f"the model was made for {rows} x {columns} patches, which is no"
-        " square; pass the images' size"
+        f"the model was made for images of {height} x {width} pixels, which are"
+        " no square; pass the images' size"
     )
-  tokens = params["backbone"]["pos_embedding"].shape[1]
-  return model.backbone.patch_size * (rows or math.isqrt(tokens))
+  return height

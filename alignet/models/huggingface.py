@@ -212,8 +212,14 @@ def write(params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
   return {k: np.ascontiguousarray(v) for k, v in tensors.items()}
 
 
-def config(vit: ViT, kind: Family, image_size: int) -> dict[str, Any]:
+def config(vit: ViT, kind: Family, size: int) -> dict[str, Any]:
   """The config.json from which `transformers` builds the same model.
+
+  Args:
+    vit: the architecture.
+    kind: its family.
+    size: side in pixels of the images that it is served. Where it is another
+      than the grid's, `image_size` is the grid's: what positions are made for.
 
   Raises:
     AlignetError: `transformers` would compute something else.
@@ -229,10 +235,11 @@ def config(vit: ViT, kind: Family, image_size: int) -> dict[str, Any]:
         f"mlp_dim={mlp_dim}, where it has a multiple of the width {vit.width}"
     )
   rows, columns = vit.grid or (0, 0)
-  if rows == columns and rows and image_size // vit.patch_size != rows:
+  fits = size // vit.patch_size == rows
+  if not fits and vit.resampling != "bicubic":
     differ.append(
-        f"a grid of {rows} x {columns} patches, where it has that of images of"
-        f" {image_size} pixels"
+        f"resampling={vit.resampling!r} to images of {size} pixels, where it"
+        " has 'bicubic'"
     )
   if differ:
     raise AlignetError(
@@ -250,7 +257,7 @@ def config(vit: ViT, kind: Family, image_size: int) -> dict[str, Any]:
       "num_hidden_layers": vit.depth,
       "num_attention_heads": vit.num_heads,
       "patch_size": vit.patch_size,
-      "image_size": image_size,
+      "image_size": size if fits else rows * vit.patch_size,
       "layer_norm_eps": vit.norm_epsilon,
       "hidden_act": act,
       "num_channels": 3,

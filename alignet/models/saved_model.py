@@ -185,10 +185,8 @@ def as_served(
         f"{path}: expected the output {OUTPUT}, to compare with, found"
         f" {', '.join(served.outputs)}"
     )
-  vit = model.backbone
-  own = [model.image_size or side * vit.patch_size for side in vit.grid]
   n, *sides = served.shape
-  size = [fixed or side for fixed, side in zip(sides, own)]
+  size = [fixed or side for fixed, side in zip(sides, model.size)]
   images = np.random.default_rng(0).random((n or 2, *size, 3), np.float32)
   wanted = served(images)
   differences = {}

@@ -1,7 +1,10 @@
 """A backbone with the heads AligNet trains: triplet embedding and classes."""
 
 from collections.abc import Mapping
+import math
+from typing import Any
 
+from alignet.errors import AlignetError
 from alignet.models import pixels
 from flax import linen as nn
 import flax.struct
@@ -50,8 +53,8 @@ class VisionModel(nn.Module):
       out of pre_logits by a layer norm and a dense layer, whose gradient stops
       there: it tells what the representation knows and does not change it; 0
       for no such readout.
-    image_size: side in pixels of the images it was made for, where that is not
-      its grid's: only a record for those who resize, any size is taken.
+    image_size: side in pixels of the images that it is served, where that is
+      not its grid's: a record for those who resize, any size is taken.
     images: kontext key of the uint8 images, or of such a dict.
   """
 
@@ -74,6 +77,17 @@ class VisionModel(nn.Module):
         "i1k_logits": self.i1k_classes,
     }
     return [name for name, size in sizes.items() if size]
+
+  @property
+  def size(self) -> tuple[int, int]:
+    """Height and width in pixels of the images that it is served.
+
+    Without an `image_size`, the backbone must be a `ViT` whose grid is stated.
+    """
+    if self.image_size:
+      return self.image_size, self.image_size
+    rows, columns = self.backbone.grid
+    return rows * self.backbone.patch_size, columns * self.backbone.patch_size
 
   @nn.compact
   def __call__(
@@ -106,6 +120,25 @@ class VisionModel(nn.Module):
     if rows is None:
       return predictions
     return jax.tree.map(lambda x: x[rows], predictions)
+
+
+def with_grid(model: VisionModel, params: Mapping[str, Any]) -> VisionModel:
+  """A model of a `ViT` with its grid stated, a square one where it was open.
+
+  Raises:
+    AlignetError: it was open, and the positions are no square.
+  """
+  vit = model.backbone
+  if vit.grid is not None:
+    return model
+  extra = vit.pool == "tok" and vit.class_position
+  n = params["backbone"]["pos_embedding"].shape[1] - extra
+  side = math.isqrt(n)
+  if side * side != n:
+    raise AlignetError(
+        f"{n} positions are no square grid; set the grid of the ViT"
+    )
+  return model.clone(backbone=vit.clone(grid=(side, side)))
 
 
 class Readout(nn.Module):

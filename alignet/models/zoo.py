@@ -54,12 +54,14 @@ class Variant:
     name: what it is called here.
     fields: of the `ViT`, without patch size and grid.
     patch_size: pixels.
-    image_size: side in pixels of the images it was trained on; the position
-      embedding is made for it, other sizes resample it.
+    image_size: side in pixels of the images that its position embedding is
+      made for; other sizes resample it.
     pixel_range: what its network expects; see `alignet.models.pixels`.
     resize: what its authors do before: informative. alignet resizes straight
       to the size with OpenCV cubic, as AligNet's authors do.
     parameters: number, of the representation.
+    served: side in pixels of the images that features are extracted from, by
+      its authors and here, unless another is asked for; None for image_size.
     format: of the weights that are published.
     hub: repository on the Hugging Face hub, or None.
     licence: of the published weights, as their page states it.
@@ -72,6 +74,7 @@ class Variant:
   pixel_range: pixels.PixelRange
   resize: str
   parameters: int
+  served: int | None = None
   format: Format = "huggingface"
   hub: str | None = None
   licence: str = "not known to alignet"
@@ -93,7 +96,7 @@ class Variant:
         backbone=self.vit(**fields),
         pixel_range=self.pixel_range,
         triplet_dim=triplet_dim,
-        image_size=self.image_size,
+        image_size=self.served or self.image_size,
     )
 
 
@@ -149,7 +152,9 @@ ZOO: Mapping[str, Variant] = {
             hub="facebook/dino-vitb16",
             licence="Apache-2.0",
         ),
-        # transformers' Dinov2Model: 86,580,480, with a mask token of 768.
+        # transformers' Dinov2Model: 86,580,480, with a mask token of 768. Its
+        # last training was at 518; its authors evaluate it, and transformers'
+        # preprocessing gives it, images of 224.
         Variant(
             name="dinov2-b14",
             fields={**_DINOV2, **_B},
@@ -158,6 +163,7 @@ ZOO: Mapping[str, Variant] = {
             pixel_range="imagenet",
             resize="bicubic, short side 256, centre 224",
             parameters=86_579_712,
+            served=224,
             hub="facebook/dinov2-base",
             licence="Apache-2.0",
         ),

@@ -1,10 +1,13 @@
 """A SavedModel computes what the model does, by the released signature."""
 
+import dataclasses
+
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
 from alignet.export import folder
 from alignet.export import saved_model
 from alignet.export import serving
+from alignet.models import saved_model as reader
 from alignet.models.vision_model import VisionModel
 from alignet.models.vit import ViT
 import jax
@@ -68,6 +71,16 @@ def test_signature_and_values(pool, tmp_path):
       ("i1k_logits", wanted.i1k_logits),
   ):
     np.testing.assert_allclose(found[name].numpy(), value, atol=1e-4)
+
+
+def test_the_size_that_the_model_says(tmp_path):
+  # Two pixels fill no patch, as six of So400m's 384; and positions for another.
+  for i, grid in enumerate([(1, 1), (2, 2)]):
+    model = dataclasses.replace(_model(grid=grid), image_size=10)
+    params = jax.tree.map(np.float32, _params(model, (10, 10)))
+    out = tmp_path / str(i)
+    saved_model.write(out, model, params)
+    assert reader.open(out).shape == (None, 10, 10)
 
 
 def test_other_values_are_noticed():

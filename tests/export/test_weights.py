@@ -24,6 +24,7 @@ def _make(name, **heads):
       fields={**variant.fields, **_SMALL},
       patch_size=4,
       image_size=10,  # Two pixels that fill no patch, as in So400m.
+      served=None,
   )
   model = variant.model(**heads)
   rng = np.random.default_rng(0)
@@ -63,6 +64,21 @@ def test_transformers_folder(tmp_path, name):
   if name == "dinov2-b14":
     assert pixels["image_mean"] == [0.485, 0.456, 0.406]
     assert pixels["image_std"] == [0.229, 0.224, 0.225]
+
+
+@pytest.mark.parametrize("name", ["siglip-b16", "dinov2-b14"])
+def test_positions_for_another_size_than_the_one_served(tmp_path, name):
+  _, model, params = _make(name, grid=(5, 5))
+  out = tmp_path / "out"
+  folder.export(out, export.write_huggingface, model, params, title="mine")
+  # Of the grid, for which it has positions.
+  assert json.loads((out / "config.json").read_text())["image_size"] == 20
+  found = json.loads((out / "preprocessor_config.json").read_text())
+  assert found["size"] == {"height": 10, "width": 10}
+  card = (out / "README.md").read_text()
+  assert "images of 10 pixels meet positions made for 20" in card
+  asked = "interpolate_pos_encoding=True" in card
+  assert asked == (name == "siglip-b16")  # Dinov2Model always does.
 
 
 @pytest.mark.parametrize(
@@ -160,7 +176,11 @@ def test_only_an_export_is_replaced(tmp_path):
         ("clip-b16", dict(patch_bias=True), "patch_bias=True"),
         ("dinov2-b14", dict(mlp_dim=20), "mlp_dim=20, .* of the width 12"),
         ("dinov2-b14", dict(pool="gap"), "pool='gap', where it has 'tok'"),
-        ("dinov2-b14", dict(grid=(3, 3)), "grid of 3 x 3 .* of 10 pixels"),
+        (
+            "siglip-b16",
+            dict(grid=(3, 3), resampling="bilinear"),
+            "resampling='bilinear' to images of 10 pixels",
+        ),
     ],
 )
 def test_what_transformers_would_compute_differently(

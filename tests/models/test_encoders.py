@@ -235,6 +235,26 @@ def test_a_model_of_ours(tmp_path):
     encoders.open(str(path), pixel_range="0,1")
 
 
+@pytest.mark.parametrize(
+    "grid, image_size, wanted",
+    [((2, 2), 10, 10), ((2, 3), 8, 8), (None, 0, 12)],
+)
+def test_the_size_of_images(make_model, grid, image_size, wanted):
+  model, params = make_model("tok", image_size=image_size)
+  model = model.clone(backbone=model.backbone.clone(grid=grid))
+  params["backbone"]["pos_embedding"] = np.zeros((1, 9, 12), np.float32)
+  assert encoders.FlaxEncoder(model, params).size == wanted
+
+
+def test_no_square_and_no_size(make_model):
+  model, params = make_model("map")  # Of 2 x 3 patches, which it does not say.
+  with pytest.raises(AlignetError, match="6 positions are no square grid"):
+    encoders.FlaxEncoder(model, params)
+  model = model.clone(backbone=model.backbone.clone(grid=(2, 3)))
+  with pytest.raises(AlignetError, match="8 x 12 pixels, which are no square"):
+    encoders.FlaxEncoder(model, params)
+
+
 @pytest.mark.parametrize("model", ["onnx:m.onnx", "saved_model:m"])
 @pytest.mark.parametrize("given", [{"weights": "w"}, {"allow_half": True}])
 def test_weights_that_would_not_be_used(model, given):

@@ -42,6 +42,16 @@ def test_the_teacher():
   assert vit.mlp_dim == 4304 and vit.pool == "map"
 
 
+def test_the_size_that_is_served():
+  for name, side, grid in (
+      ("so400m-siglip-webli384", 384, (27, 27)),
+      ("siglip-b16", 224, (14, 14)),
+      ("dinov2-b14", 224, (37, 37)),  # Positions for 518 are resampled.
+  ):
+    model = zoo.find(name).model()
+    assert model.size == (side, side) and model.backbone.grid == grid
+
+
 def test_unknown_names_are_told_the_known():
   with pytest.raises(AlignetError, match="so400m-siglip-webli384.*found 'x'"):
     zoo.find("x")

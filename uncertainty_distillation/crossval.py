@@ -37,10 +37,11 @@ class Method:
   """A way to a transform.
 
   Attributes:
-    configs: of the fit, from which inner folds choose; none for the raw
-      representations, compared by cosine.
+    configs: of the fit, from which inner folds choose, down to the temperature;
+      none for the raw representations, compared by cosine.
     judgments: to learn from, where they are not those it is scored on (hard
-      choices, for example); same numbers of concepts.
+      choices, for example); same numbers of concepts. The temperature is fitted
+      to the training part of those it is scored on all the same.
     with_embedding: whether the fit may see the human embedding.
     local_images: for glocal, see `fit.fit`.
   """
@@ -120,11 +121,19 @@ def cross_validate(
     Scores of all trials.
 
   Raises:
-    AlignetError: too few concepts or judgments for the folds.
+    AlignetError: too few concepts or judgments for the folds, a config without
+      inner folds.
   """
   features, concepts = inputs.check_features(
       features, concepts, judgments.n_concepts
   )
+  for name, method in methods.items():
+    if not all(config.inner_folds for config in method.configs):
+      raise AlignetError(
+          f"cross-validation of {name}: expected inner folds, on which steps"
+          " and temperature are chosen, found none; set --inner_folds to at"
+          " least 2"
+      )
   parts, fits, dropped = [], {name: [] for name in methods}, []
   for seed in seeds:
     for held_out in _folds(concepts, judgments, folds, blocks, seed):
@@ -211,6 +220,7 @@ def _fold(
           *(x, c, own),
           [dataclasses.replace(config, seed=seed) for config in method.configs],
           embedding=hidden,
+          calibration=None if method.judgments is None else training,
           local_images=method.local_images,
       )
       z, kind = transform(features[shown]), "dot"

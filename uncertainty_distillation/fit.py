@@ -40,6 +40,7 @@ def fit(
     config: Config | None = None,
     *,
     embedding: np.ndarray | None = None,
+    calibration: Judgments | None = None,
     local_images: np.ndarray | None = None,
 ) -> tuple[transforms.Transform, dict[str, Any]]:
   """Fits a teacher on all given concepts that have images and judgments.
@@ -53,6 +54,8 @@ def fit(
     embedding: (n_concepts, k) human embedding, where there is one: what the
       ridge regression predicts. Without it, `point.embedding` of the
       judgments takes its place.
+    calibration: what the temperature is fitted to, where that is not the
+      judgments: people's choices for a teacher of their posterior.
     local_images: (m, d) representations of any images, whose neighbourhoods
       (before standardisation) glocal keeps; needed where the config's alpha is
       above 0, and only there.
@@ -91,11 +94,9 @@ def fit(
   rows = np.flatnonzero(number[concepts] >= 0)
   concepts = number[concepts[rows]]
   features = features if len(rows) == len(features) else features[rows]
-  local = Judgments(
-      triplets=number[usable.triplets].astype(np.int32),
-      probabilities=usable.probabilities,
-      n_concepts=len(used),
-  )
+  local = judgments_lib.renumber(usable, number)
+  if calibration is not None:
+    calibration = judgments_lib.renumber(calibration, number)
   report = {
       "concepts": len(used),
       "images": len(rows),
@@ -119,7 +120,7 @@ def fit(
     base, x = starts.plain(features, input_map, config.standardise)
   objects = loop.make_objects(x, concepts)
   images = _local(local_images, features.shape[1], base, config)
-  weights, bias, chosen = _distil(objects, local, config, images)
+  weights, bias, chosen = _distil(objects, local, calibration, config, images)
   transform = transforms.fold(_compose(base, weights, bias))
   report |= chosen
   return dataclasses.replace(transform, meta=report), report
@@ -192,7 +193,7 @@ def _local(images, d, base, config):
   )
 
 
-def _distil(objects, judgments, config, local):
+def _distil(objects, judgments, calibration, config, local):
   """Weights, bias, and the report of the choice of the number of steps."""
   pool = loop.make_pool(judgments.triplets, judgments.probabilities)
   d = objects.x.shape[1]
@@ -219,7 +220,9 @@ def _distil(objects, judgments, config, local):
 
   steps, inner = config.steps, None
   if config.inner_folds:
-    steps, inner = _choose_steps(objects, judgments, pool, train, config)
+    steps, inner = _choose_steps(
+        objects, judgments, calibration, pool, train, config
+    )
   params = train(pool, steps)[-1]
   report = {
       "steps": steps,
@@ -229,7 +232,7 @@ def _distil(objects, judgments, config, local):
   return np.asarray(params["weights"]), np.asarray(params["bias"]), report
 
 
-def _choose_steps(objects, judgments, pool, train, config):
+def _choose_steps(objects, judgments, calibration, pool, train, config):
   """The number of steps with the smallest mean KL on inner held-out concepts.
 
   Returns:
@@ -239,26 +242,38 @@ def _choose_steps(objects, judgments, pool, train, config):
   folds = judgments_lib.folds(
       np.arange(n), min(config.inner_folds, n // 3), seed=config.seed + 1
   )
+  evaluate = lambda history, pool: [
+      loop.evaluate(params, objects, pool, seed=config.seed)
+      for params in history
+  ]
+  if calibration is not None:
+    answers = loop.make_pool(calibration.triplets, calibration.probabilities)
   curves, best_scores, outcomes = [], [], []
   for fold in folds:
-    held = np.isin(np.arange(n), fold)[judgments.triplets]
+    inside = np.isin(np.arange(n), fold)
+    held = inside[judgments.triplets]
     training = np.flatnonzero(~held.any(axis=1))
     validation = np.flatnonzero(held.all(axis=1))
     if not (len(training) and len(validation)):
       continue
-    outside = loop.restrict(pool, validation)
-    outcome = [
-        loop.evaluate(params, objects, outside, seed=config.seed)
-        for params in train(loop.restrict(pool, training), config.steps)
-    ]
+    history = train(loop.restrict(pool, training), config.steps)
+    outcome = evaluate(history, loop.restrict(pool, validation))
     scores = [score(s, p) for s, p in outcome]
-    outcomes.append(outcome)
     curves.append([x["kl"] for x in scores])
     best_scores.append(scores)
+    if calibration is None:
+      outcomes.append(outcome)
+    elif len(rows := np.flatnonzero(inside[calibration.triplets].all(axis=1))):
+      outcomes.append(evaluate(history, loop.restrict(answers, rows)))
   if not curves:
     raise AlignetError(
         "no judgment lies wholly within held-out concepts, so the number of"
         " steps cannot be chosen; give more judgments, or set --inner_folds=0"
+    )
+  if not outcomes:
+    raise AlignetError(
+        "no judgment to calibrate on lies wholly within held-out concepts, so"
+        " no temperature can be fitted; give more of them"
     )
   best = int(np.mean(curves, axis=0).argmin())
   inner = {

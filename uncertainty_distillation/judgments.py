@@ -138,6 +138,25 @@ def within(judgments: Judgments, kept: np.ndarray) -> Judgments:
   )
 
 
+def renumber(judgments: Judgments, number: np.ndarray) -> Judgments:
+  """The judgments under new numbers of the concepts.
+
+  Args:
+    judgments: any.
+    number: (n_concepts,) new number of each, from 0 on; -1 for concepts whose
+      judgments are left out.
+
+  Returns:
+    Those rows in their order.
+  """
+  kept = within(judgments, number >= 0)
+  return dataclasses.replace(
+      kept,
+      triplets=number[kept.triplets].astype(np.int32),
+      n_concepts=int(number.max()) + 1,
+  )
+
+
 def folds(concepts: np.ndarray, n_folds: int, *, seed: int) -> list[np.ndarray]:
   """Splits concepts at random into disjoint folds of nearly equal size."""
   order = np.random.default_rng([seed, 0x666F6C64]).permutation(concepts)

@@ -58,7 +58,11 @@ def get_config() -> ml_collections.ConfigDict:
     )
     stages[f"teacher_fold{i}"] = dict(
         run="teach_posterior",
-        inputs=dict(vice=f"vice_fold{i}/vice.npz", **held_out),
+        inputs=dict(
+            vice=f"vice_fold{i}/vice.npz",
+            triplets="choices/triplets.npy",
+            **held_out,
+        ),
         files=representations,
         params=taught,
     )
@@ -75,7 +79,7 @@ def get_config() -> ml_collections.ConfigDict:
   stages.vice = dict(run="vice", inputs=judged, params=fitted)
   stages.teacher = dict(
       run="teach_posterior",
-      inputs=dict(vice="vice/vice.npz"),
+      inputs=dict(vice="vice/vice.npz", triplets="choices/triplets.npy"),
       files=representations,
       params=taught,
   )

@@ -180,6 +180,40 @@ def test_raw_is_the_cosine(world, result):
   np.testing.assert_array_equal(found.scores["raw"]["agreement"], wanted)
 
 
+def test_temperatures_are_fitted_to_what_is_scored(world):
+  """A teacher of overconfident targets: as calibrated as one of the right."""
+  x, concepts, embedding, judgments = world
+  found = crossval.cross_validate(
+      *(x, concepts, judgments),
+      {
+          name: crossval.Method(
+              configs=[_FAST], judgments=targets, with_embedding=False
+          )
+          for name, targets in (
+              ("sure", judgments_lib.from_embedding(3 * embedding)),
+              ("right", judgments),
+          )
+      },
+      folds=3,
+      trials=400,
+  )
+  sure, right = (
+      found.scores[name]["cross_entropy_fitted"].mean()
+      for name in ("sure", "right")
+  )
+  assert sure < right + 0.03
+  assert found.scores["sure"]["cross_entropy"].mean() > sure + 0.04
+
+
+def test_without_inner_folds_there_is_no_temperature(world):
+  x, concepts, _, judgments = world
+  config = dataclasses.replace(_FAST, inner_folds=0)
+  with pytest.raises(AlignetError, match="of ours: expected inner folds"):
+    crossval.cross_validate(
+        *(x, concepts, judgments, {"ours": crossval.Method(configs=[config])})
+    )
+
+
 def test_too_many_folds(world):
   x, concepts, _, judgments = world
   with pytest.raises(AlignetError, match="use fewer folds"):

@@ -106,22 +106,27 @@ def vice(
   shutil.rmtree(out / "state")
 
 
-@stage(version=1)
+@stage(version=2)
 def teach_posterior(
     out: Path,
     *,
     representations: Path,
     vice: Path,
+    triplets: Path,
     level: str,
     seed: int,
     samples: int,
     held_out: Path | None = None,
     **settings: Any,
 ) -> None:
-  """Uncertainty distillation of VICE's posterior predictive: transform.npz."""
+  """Uncertainty distillation of VICE's posterior predictive: transform.npz.
+
+  Its temperature is fitted to people's choices, the `triplets`.
+  """
   # pylint: disable=g-import-not-at-top
   from alignet.representations import store as store_lib
   from uncertainty_distillation import fit
+  from uncertainty_distillation import judgments as judgments_lib
   from uncertainty_distillation import readers
   from uncertainty_distillation import vice as vice_lib
 
@@ -135,15 +140,18 @@ def teach_posterior(
     )
   ids = reps.labels[level].ids
   rows = np.flatnonzero((ids >= 0) & kept[np.maximum(ids, 0)])
-  kept &= np.isin(np.arange(len(kept)), ids[rows])
-  number = np.cumsum(kept) - 1
-  some = vice_lib.Embedding(mu=embedding.mu[kept], sigma=embedding.sigma[kept])
+  choices = files.load_npy(
+      triplets, what="triplets", shape=(None, 3), kinds="iu"
+  )
   transform, report = fit.fit(
       np.asarray(reps.features[rows], np.float32),
-      number[ids[rows]],
-      vice_lib.from_posterior(some, samples=samples, seed=seed),
+      ids[rows],
+      vice_lib.from_posterior(
+          embedding, concepts=ids[rows], samples=samples, seed=seed
+      ),
       fit.Config(seed=seed, **settings),
-      embedding=readers.Posterior(mu=some.mu, sigma=some.sigma).mean,
+      embedding=readers.Posterior(mu=embedding.mu, sigma=embedding.sigma).mean,
+      calibration=judgments_lib.from_choices(choices, n_concepts=len(kept)),
   )
   transforms.save(
       out / "transform.npz", dataclasses.replace(transform, meta=report)

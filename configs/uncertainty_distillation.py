@@ -22,7 +22,8 @@ or, where only a point embedding is known, with `--cfg.aux.embedding=V.npy`
 concept i needs `aux.concept_list` and `aux.embedding_names`; one of the 1,854
 concepts of THINGS those, or `aux.embedding_order=things`. The result is
 `out/teacher/transform.npz`: the transform with the smallest cross-entropy on
-the held-out fold of the concepts.
+the held-out fold of the concepts. That fold chose the step, so its scores,
+under `selection`, flatter; `alignet teach --cross_validate` scores a teacher.
 
 Known (Muttenthaler et al. 2023, their code): scalar standardisation, W and b
 start at 1e-3 I and 1e-3, Adam, gradient clipping 1.0, 256 triplets a batch,

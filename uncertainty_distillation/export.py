@@ -1,7 +1,9 @@
 """Scores on held-out concepts along a training, and the best transform so far.
 
 gLocal kept the last epoch of the last fold; here `transform.npz` in the work
-folder is the one with the smallest cross-entropy on held-out concepts.
+folder is the one with the smallest cross-entropy on held-out concepts. That
+score chose the step, so it is stored as `selection` and is no estimate for new
+concepts: `alignet teach --cross_validate` makes one.
 """
 
 import dataclasses
@@ -68,7 +70,7 @@ class TransformEvaluator(kd.evals.EvaluatorBase):
       s = similarity.of_triplets(z, images)
       scores = fit.score(s, probabilities)
       self.writer.write_scalars(
-          step=step, scalars={f"held_out/{k}": v for k, v in scores.items()}
+          step=step, scalars={f"selection/{k}": v for k, v in scores.items()}
       )
     if jax.process_index() == 0:
       self._keep_best(transform, scores, int(step))
@@ -76,13 +78,13 @@ class TransformEvaluator(kd.evals.EvaluatorBase):
   def _keep_best(self, transform, scores, step: int) -> None:
     path = pathlib.Path(self.base_cfg.workdir) / FILE_NAME
     if scores and path.exists():
-      best = transforms.load(path).meta.get("held_out", {})
+      best = transforms.load(path).meta.get("selection", {})
       if best.get("cross_entropy", np.inf) <= scores["cross_entropy"]:
         return
     meta = {
         "step": step,
         "seed": self.base_cfg.seed,
-        "held_out": scores,
+        "selection": scores,
         "held_out_concepts": np.flatnonzero(self.data.held_out).tolist(),
         "triplets": len(self.data.training),
         "triplets_dropped": self.data.dropped,

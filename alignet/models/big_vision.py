@@ -6,6 +6,13 @@ from alignet import files
 from alignet.errors import AlignetError
 import numpy as np
 
+NUMERICS = dict(
+    activation="gelu_tanh", norm_epsilon=1e-6, resampling="bilinear"
+)
+"""Fields of a `ViT` that computes as its code does (models/vit.py; so does
+vision_transformer's models_vit.py): Flax's defaults of GELU and LayerNorm, and
+`scipy.ndimage.zoom(order=1)` for positions."""
+
 # Where checkpoints keep the image encoder: alone, SigLIP's two towers, CapPa.
 _ROOTS = ("params/img/", "params/encoder/", "img/", "encoder/", "params/", "")
 # Classifiers are no part of the representation.

@@ -66,7 +66,8 @@ def load(
     path: a file or folder.
     variant: the model. Weights of ours say themselves what they are: theirs is
       the model that is returned, with all its heads, and a variant of another
-      backbone or pixel range is an error. To that of a SavedModel the heads
+      backbone or pixel range is an error. That of an npz computes as
+      big_vision does. To that of a SavedModel the heads
       that it holds are added, and its pixel range is the one by which the
       parameters give what the SavedModel does; see `saved_model.as_served`.
     allow_half: see `read`.
@@ -104,7 +105,7 @@ def load(
     if variant is not None:
       _check_same(model, variant, path)
     return model, _check_own(model, params, path, allow_half)
-  model = variant.model()
+  model = variant.model(**(big_vision.NUMERICS if form == "npz" else {}))
   tensors = read(path, shapes(model), allow_half=allow_half)
   model = model.clone(
       **{

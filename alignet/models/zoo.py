@@ -11,6 +11,7 @@ import dataclasses
 from typing import Any, Literal
 
 from alignet.errors import AlignetError
+from alignet.models import big_vision
 from alignet.models import pixels
 from alignet.models.vision_model import VisionModel
 from alignet.models.vit import ViT
@@ -31,8 +32,8 @@ _CLIP = dict(
     activation="quick_gelu",
     norm_epsilon=1e-5,
 )
-# transformers' ViT; augreg and DINO use the exact GELU there. Its norms have
-# an epsilon of 1e-12; the training code of augreg had 1e-6.
+# As transformers computes: the exact GELU, norms with an epsilon of 1e-12. The
+# npz of the ViTs are run as they were trained, see `big_vision.NUMERICS`.
 _VIT = dict(
     pool="tok", class_position=True, activation="gelu", norm_epsilon=1e-12
 )
@@ -43,7 +44,7 @@ _DINOV2 = dict(
     norm_epsilon=1e-6,
     layer_scale=1.0,
 )
-_PLAIN = dict(pool="gap", activation="gelu_tanh", norm_epsilon=1e-6)
+_CAPPA = dict(pool="gap", **big_vision.NUMERICS)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -171,7 +172,7 @@ ZOO: Mapping[str, Variant] = {
         # of the tokens. No number is published; this is the architecture's.
         Variant(
             name="cappa-b16",
-            fields={**_B, **_PLAIN},
+            fields={**_B, **_CAPPA},
             patch_size=16,
             image_size=224,
             pixel_range=(-1.0, 1.0),

@@ -3,9 +3,12 @@ r"""ViT-B/16 post-trained on AligNet; everything else as `student/siglip_b`.
   alignet train --cfg=student/vit_b --cfg.workdir=out/vit_b \
     --cfg.aux.root=alignet_release --cfg.aux.weights=WEIGHTS
 
-Its class token is what it says of an image (`pre_logits`). That the released
-model of this name was trained by the recipe of SigLIP-B is assumed: only that
-one's config is public.
+Its class token is what it says of an image (`pre_logits`). It computes as
+`transformers` does; with WEIGHTS in npz (augreg, big_vision) as these do by
+`--cfg.model.backbone.activation=gelu_tanh
+--cfg.model.backbone.norm_epsilon=1e-6`. That the released model of this name
+was trained by the recipe of SigLIP-B is assumed: only that one's config is
+public.
 """
 
 from alignet import config_files

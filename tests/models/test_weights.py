@@ -59,14 +59,14 @@ def _huggingface(path, variant, change=lambda tensors: tensors):
   return _write(path, change(huggingface.write(_params(variant))))
 
 
-def _assert_loaded(path, variant, wanted):
+def _assert_loaded(path, variant, wanted, **fields):
   model, found = weights.load(path, variant)
   found = flax.traverse_util.flatten_dict(found["backbone"], sep="/")
   assert found.keys() == wanted.keys()
   for name, value in wanted.items():
     np.testing.assert_array_equal(found[name], value)
     assert found[name].dtype == np.float32
-  assert model == variant.model()
+  assert model == variant.model(**fields)
 
 
 @pytest.mark.parametrize("name", _NAMES[:-1])
@@ -147,7 +147,8 @@ def test_blocks_apart_and_stacked(tmp_path, form, scan):
     np.savez(path, **(flat if form == "apart" else blocks.stack(flat)))
   wanted = blocks.stack(flat) if scan else flat
   if form != "ours":  # Which is loaded with its own layout.
-    _assert_loaded(path, variant, wanted)
+    npz = {} if form == "huggingface" else {"resampling": "bilinear"}
+    _assert_loaded(path, variant, wanted, **npz)
   zeros = {k: np.zeros_like(v) for k, v in wanted.items()}
   state = models.InitFromWeights(path=str(path)).transform(_state(_tree(zeros)))
   found = flax.traverse_util.flatten_dict(state.params["backbone"], sep="/")
@@ -188,12 +189,24 @@ def test_old_names_and_the_class_tokens_position(tmp_path):
   old["Transformer/posembed_input/pos_embedding"] = old.pop("pos_embedding")
   old["head/kernel"] = np.ones((12, 3))
   np.savez(tmp_path / "w.npz", **old)
-  _assert_loaded(tmp_path / "w.npz", variant, flat)
+  # Not as transformers computes, from whose files it differs.
+  numerics = dict(
+      activation="gelu_tanh", norm_epsilon=1e-6, resampling="bilinear"
+  )
+  assert variant.vit() != variant.vit(**numerics)
+  _assert_loaded(tmp_path / "w.npz", variant, flat, **numerics)
+  model, params = weights.load(tmp_path / "w.npz", variant)
+  image = np.random.default_rng(2).integers(0, 256, (8, 8, 3), np.uint8)
+  found = model.apply({"params": params}, image[None]).pre_logits[0]
+  wanted, _ = numpy_vit.forward(
+      image / 127.5 - 1, _tree(flat), variant.vit(**numerics)
+  )
+  assert np.abs(found - wanted).max() / np.abs(wanted).max() < 1e-5
   without = _variant("vit-b16", class_position=False)
   folded = dict(flat)
   folded["cls"] = flat["cls"] + flat["pos_embedding"][:, :1]
   folded["pos_embedding"] = flat["pos_embedding"][:, 1:]
-  _assert_loaded(tmp_path / "w.npz", without, folded)
+  _assert_loaded(tmp_path / "w.npz", without, folded, **numerics)
 
 
 def _state(params):

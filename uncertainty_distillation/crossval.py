@@ -12,6 +12,7 @@ from typing import Any
 
 from alignet import files
 from alignet import similarity
+from alignet import transforms
 from alignet.errors import AlignetError
 from alignet.scores import bootstrap
 from alignet.scores import odd_one_out
@@ -39,6 +40,8 @@ class Method:
   Attributes:
     configs: of the fit, from which inner folds choose, down to the temperature;
       none for the raw representations, compared by cosine.
+    transform: in their place one that is there, such as a published one: it is
+      not fitted, only its temperature, and it may have seen held-out concepts.
     judgments: to learn from, where they are not those it is scored on (hard
       choices, for example); same numbers of concepts. The temperature is fitted
       to the training part of those it is scored on all the same.
@@ -47,9 +50,32 @@ class Method:
   """
 
   configs: Sequence[Config] = ()
+  transform: transforms.Transform | None = None
   judgments: Judgments | None = None
   with_embedding: bool = True
   local_images: np.ndarray | None = None
+
+  def check(self, name: str, features: np.ndarray) -> None:
+    """Fails, with the method's name, where its scores could not be had."""
+    if self.configs and self.transform is not None:
+      raise AlignetError(f"{name}: expected configs or a transform, found both")
+    if not all(config.inner_folds for config in self.configs):
+      raise AlignetError(
+          f"cross-validation of {name}: expected inner folds, on which steps"
+          " and temperature are chosen, found none; set --inner_folds to at"
+          " least 2"
+      )
+    if self.transform is not None:
+      try:
+        self.transform(features[:1])
+      except AlignetError as e:
+        raise AlignetError(f"{name}: {e}") from e
+
+  def fixed(self, x: np.ndarray) -> tuple[np.ndarray, similarity.Kind]:
+    """What a method without configs makes of (n, d), and how it compares."""
+    if self.transform is None:
+      return np.asarray(x, np.float32), "cosine"
+    return self.transform(x), "dot"
 
 
 def standard_methods(
@@ -76,7 +102,8 @@ class Result:
     probabilities: (n, 3) human probabilities of the pairs.
     concepts: (n, 3) concepts of each trial.
     fold: (n,) number of its fold, counted on over the seeds.
-    fits: method -> a report a fold: steps, temperature.
+    fits: method -> a report a fold: steps, temperature; "fixed" where a
+      transform was there before.
     dropped: judgments that mixed training and held-out concepts, a fold.
   """
 
@@ -122,18 +149,13 @@ def cross_validate(
 
   Raises:
     AlignetError: too few concepts or judgments for the folds, a config without
-      inner folds.
+      inner folds, a transform of other representations.
   """
   features, concepts = inputs.check_features(
       features, concepts, judgments.n_concepts
   )
   for name, method in methods.items():
-    if not all(config.inner_folds for config in method.configs):
-      raise AlignetError(
-          f"cross-validation of {name}: expected inner folds, on which steps"
-          " and temperature are chosen, found none; set --inner_folds to at"
-          " least 2"
-      )
+    method.check(name, features)
   parts, fits, dropped = [], {name: [] for name in methods}, []
   for seed in seeds:
     for held_out in _folds(concepts, judgments, folds, blocks, seed):
@@ -207,8 +229,11 @@ def _fold(
   found = {"scores": {}, "log_p": {}, "fits": {}}
   for name, method in methods.items():
     if not method.configs:
-      z, kind = np.asarray(features[shown], np.float32), "cosine"
-      report = {"temperature": _raw_temperature(x, c, training, rng)}
+      z, kind = method.fixed(features[shown])
+      report = {
+          "temperature": _temperature(method, x, c, training, rng),
+          "fixed": method.transform is not None,
+      }
     else:
       own = method.judgments
       own = training if own is None else judgments_lib.within(own, ~held_out)
@@ -230,7 +255,7 @@ def _fold(
     found["log_p"][name] = probabilistic.log_probabilities(s, temperature)
     found["fits"][name] = {
         key: report[key]
-        for key in ("steps", "temperature", "tuned")
+        for key in ("steps", "temperature", "tuned", "fixed")
         if key in report
     }
   return {
@@ -252,10 +277,13 @@ def draw_images(
   return order[first[triplets] + offset]
 
 
-def _raw_temperature(x, concepts, training, rng) -> float:
+def _temperature(method, x, concepts, training, rng) -> float:
+  """Of a method without configs, fitted to judgments of training concepts."""
   rows = rng.permutation(len(training))[:8192]
   images = draw_images(concepts, training.triplets[rows], rng)
-  s = similarity.of_triplets(np.asarray(x, np.float32), images, "cosine")
+  shown = np.unique(images)
+  z, kind = method.fixed(x[shown])
+  s = similarity.of_triplets(z, np.searchsorted(shown, images), kind)
   return probabilistic.fit_temperature(s, training.probabilities[rows])
 
 
@@ -291,7 +319,8 @@ def report(
     "methods": name -> score -> {"value", "low", "high"}, and "folds", the mean
     of each; "calibration": name -> expected calibration error and curve at the
     fitted temperature; "differences": ours minus each other method, paired;
-    "ceiling", "entropy" of the human probabilities; counts.
+    "ceiling", "entropy" of the human probabilities; counts; and which methods
+    "may_have_seen_held_out_concepts", being transforms made before.
   """
   draws = lambda: np.random.default_rng([seed, 5])
 
@@ -332,6 +361,9 @@ def report(
           for other in others
       },
       "fits": {name: list(fits) for name, fits in result.fits.items()},
+      "may_have_seen_held_out_concepts": [
+          name for name, fits in result.fits.items() if fits[0].get("fixed")
+      ],
       "ceiling_expected": float(odd_one_out.ceiling(p).mean()),
       "entropy_of_people": float(-(p * log).sum(axis=1).mean()),
       "trials": len(result.concepts),

@@ -46,6 +46,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       help="(concepts,) category of each: categories are held out whole",
   )
   check.add_argument(
+      "--compare",
+      action="append",
+      default=[],
+      type=_named,
+      metavar="NAME=T.npz",
+      help=(
+          "also a transform that is there, such as gLocal's published ones, as"
+          " it is; it may have seen the held-out concepts; repeatable"
+      ),
+  )
+  check.add_argument(
       "--report",
       metavar="DIR",
       help="folder for report.json and calibration.png (default: OUT.report)",
@@ -111,10 +122,13 @@ def run(args: argparse.Namespace) -> None:
   # pylint: disable=g-import-not-at-top
   from alignet import files
   from alignet import transforms
+  from alignet.errors import AlignetError
   from uncertainty_distillation import fit
   from uncertainty_distillation import loop
 
   files.check_output(args.out, overwrite=args.overwrite)
+  if args.compare and not args.cross_validate:
+    raise AlignetError("--compare needs --cross_validate; pass that too")
   configs = [
       fit.Config(
           input_map=args.input_map,
@@ -173,6 +187,14 @@ def run(args: argparse.Namespace) -> None:
     print(f"{args.out}: {_summary(transform, report)}")
 
 
+def _named(text: str) -> tuple[str, str]:
+  """A name and a file."""
+  name, _, path = text.partition("=")
+  if not name or not path:
+    raise argparse.ArgumentTypeError(f"expected NAME=T.npz, found {text!r}")
+  return name, path
+
+
 def _numbers(text: str) -> tuple[float, ...]:
   """Numbers separated by commas."""
   return tuple(float(part) for part in text.split(","))
@@ -182,6 +204,8 @@ def _cross_validate(args, data, configs, local):
   """Scores on held-out concepts; written, printed and returned."""
   # pylint: disable=g-import-not-at-top
   from alignet import files
+  from alignet import transforms
+  from alignet.errors import AlignetError
   from alignet.report import figures
   from alignet.report import style
   from uncertainty_distillation import crossval
@@ -189,6 +213,15 @@ def _cross_validate(args, data, configs, local):
   out = args.report or f"{args.out}.report"
   files.check_output(out, overwrite=args.overwrite)
   methods = crossval.standard_methods(configs, local)
+  sha256 = dict(data.sha256)
+  for name, path in args.compare:
+    if name in methods:
+      raise AlignetError(
+          f"--compare={name}={path}: expected a name other than"
+          f" {', '.join(methods)}"
+      )
+    methods[name] = crossval.Method(transform=transforms.load(path))
+    sha256[name] = files.sha256(path)
   blocks = None
   if args.blocks:
     blocks = files.load_npy(
@@ -207,6 +240,7 @@ def _cross_validate(args, data, configs, local):
       ),
       seed=args.seed,
   )
+  report |= {"inputs": sha256, "versions": files.versions()}
   curves = {
       f"{name} (error {curve['error']:.3f})": (
           curve["confidence"],
@@ -246,6 +280,10 @@ def _table(report) -> str:
         for s in scores
     )
     lines.append(f"{name:14}" + "".join(f"{cell:>27}" for cell in cells))
+  if seen := report["may_have_seen_held_out_concepts"]:
+    lines.append(
+        f"{', '.join(seen)}: not fitted here; may have seen held-out concepts"
+    )
   return "\n".join(lines)
 
 

@@ -295,3 +295,24 @@ def test_cross_validation(folder, capsys):
   assert picture.read_bytes().startswith(b"\x89PNG")
   meta = transforms.load(folder / "transform.npz").meta
   assert meta["cross_validation"]["raw"] == report["methods"]["raw"]
+
+
+def test_cross_validation_beside_a_published_transform(folder, capsys):
+  """One with the four arrays of gLocal's files and no more."""
+  arrays = {"weights": np.eye(32, dtype=np.float32)[:, :9], "bias": np.ones(9)}
+  np.savez(folder / "glocal.npz", **arrays, mean=0.5, std=2.0)
+  flags = (*_EMBEDDING, "--cross_validate=3")
+  compare = f"--compare=glocal={folder / 'glocal.npz'}"
+  assert _teach(folder, *flags, compare) == 0
+  assert "\nglocal: not fitted here; may have seen" in capsys.readouterr().out
+  path = folder / "transform.npz.report" / "report.json"
+  report = json.loads(path.read_text())
+  assert set(report["methods"]) == {"ours", "ridge", "raw", "glocal"}
+  assert "ours - glocal" in report["differences"]
+  assert {"glocal", "features"} <= set(report["inputs"])
+  for bad, message in (
+      ((*flags, compare.replace("=glocal=", "=ridge=")), "a name other than"),
+      ((*_EMBEDDING, compare), "--compare needs --cross_validate"),
+  ):
+    assert _teach(folder, *bad, out="none.npz") == 2
+    assert message in capsys.readouterr().err

@@ -4,7 +4,9 @@ import dataclasses
 import json
 
 from alignet import similarity
+from alignet import transforms
 from alignet.errors import AlignetError
+from alignet.scores import probabilistic
 from alignet.testing import teacher
 import numpy as np
 import pytest
@@ -212,6 +214,42 @@ def test_without_inner_folds_there_is_no_temperature(world):
     crossval.cross_validate(
         *(x, concepts, judgments, {"ours": crossval.Method(configs=[config])})
     )
+
+
+def test_a_fixed_transform(world):
+  """Only its temperature is fitted, on training judgments."""
+  x, _, _, judgments = world
+  single = x[::2]
+  rng = np.random.default_rng(0)
+  transform = transforms.Transform(
+      weights=rng.normal(size=(32, 4)).astype(np.float32), bias=np.ones(4)
+  )
+  methods = {"raw": crossval.Method()} | {
+      "fixed": crossval.Method(transform=transform)
+  }
+  found = crossval.cross_validate(
+      *(single, None, judgments, methods), folds=3, trials=100
+  )
+  s = similarity.of_triplets(transform(single), found.concepts)
+  np.testing.assert_allclose(
+      found.scores["fixed"]["cross_entropy"],
+      crossval.score(s, found.probabilities, 1.0)["cross_entropy"],
+      rtol=1e-5,
+  )
+  for fold, held in enumerate(judgments_lib.folds(np.arange(_N), 3, seed=0)):
+    inside = ~np.isin(np.arange(_N), held)
+    training = judgments_lib.within(judgments, inside)
+    best = probabilistic.fit_temperature(
+        similarity.of_triplets(transform(single), training.triplets),
+        training.probabilities,
+    )
+    fit = found.fits["fixed"][fold]
+    np.testing.assert_allclose(fit["temperature"], best, rtol=0.1)
+  report = crossval.report(found, resamples=20)
+  assert report["may_have_seen_held_out_concepts"] == ["fixed"]
+  methods["fixed"] = crossval.Method(transform=transforms.identity(5))
+  with pytest.raises(AlignetError, match="fixed: .*fit the transform's"):
+    crossval.cross_validate(single, None, judgments, methods)
 
 
 def test_too_many_folds(world):

@@ -7,9 +7,10 @@ from alignet.cli import suite_flags
 HELP = "score a model or representations: human judgments, classes"
 
 _SUITE = """\
-Scores with 95 % intervals, named by their source: synthetic/... (AligNet's
-responses), simulated/..., vice/..., human/... (people). With --baseline each is
-compared, judgment by judgment. Writes JSON: scores (name to mean, n, se, low,
+Scores with 95 % intervals (but for subjects_tau_a and what --reweighted adds),
+named by their source: synthetic/... (AligNet's responses), simulated/...,
+vice/..., human/... (people). With --baseline each is compared, judgment by
+judgment. Writes JSON: scores (name to mean, n, se, low,
 high, baseline, difference), details (noise ceilings, coverage, what was left
 out), and meta. See docs/evaluation.md.
 """

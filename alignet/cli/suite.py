@@ -111,6 +111,7 @@ def _judgments(args, model, baseline) -> tuple[dict, dict]:
         "ceilings": found["ceilings"],
         "undefined": found["undefined"],
         "coverage": found["coverage"],
+        "drawn": found["drawn"],
         "left_out": left_out,
     }
   return scores, details

@@ -1,7 +1,6 @@
 """How a model arranges classes: relative distances by level, and CKA."""
 
 from collections.abc import Sequence
-import math
 from typing import Any
 
 from alignet.data import labels as labels_lib
@@ -60,7 +59,8 @@ def on_hierarchy(
     `hierarchy/{level}`, pairs that share a class of this level but of none
     finer; `hierarchy/across`, pairs that share none; each as n (pairs), mean
     relative distance and interval, None where there is no such pair. With a
-    baseline also `cka/biased` and `cka/unbiased`, of all images' raw features.
+    baseline also `cka/biased` and `cka/unbiased`, of all images' raw features,
+    whose interval is over images, from a jackknife.
     And details: levels, classes, images, left_out (images without a class at
     one of the levels), and no_intervals: why, with fewer than `MIN_CLASSES`.
 
@@ -89,20 +89,22 @@ def on_hierarchy(
   scores = {}
   for i, n in enumerate(hierarchy.pairs(tree).tolist()):
     name = levels[i] if i < len(levels) else ACROSS
-    score = {**_score(ours[0][i], ours[1][:, i]), "n": n}
+    score = {**bootstrap.score(ours[0][i], ours[1][:, i]), "n": n}
     if theirs is not None:
-      score["baseline"] = _finite(theirs[0][i])
-      score["difference"] = _score(
+      score["baseline"] = bootstrap.score(theirs[0][i])["mean"]
+      score["difference"] = bootstrap.score(
           ours[0][i] - theirs[0][i], ours[1][:, i] - theirs[1][:, i]
       )
     scores[f"hierarchy/{name}"] = score
   if baseline is not None:
-    found = cka.linear(model.features, baseline.features)
-    for name, value in found._asdict().items():
-      scores[f"cka/{name}"] = {
-          "mean": _finite(value),
-          "n": len(model.features),
-      }
+    pair = model.features, baseline.features
+    found, n = cka.linear(*pair), len(model.features)
+    errors = cka.Cka(np.nan, np.nan)
+    if resamples and n >= 4 * cka.GROUPS:
+      errors = cka.standard_error(*pair, rng=np.random.default_rng(seed))
+    for name, value, se in zip(found._fields, found, errors):
+      score = bootstrap.student_score(value, se, cka.GROUPS - 1)
+      scores[f"cka/{name}"] = {**score, "n": n}
   details = {
       "levels": list(levels),
       "classes": len(tree.shared),
@@ -125,15 +127,3 @@ def _values(model, tree, weights) -> tuple[np.ndarray, np.ndarray]:
       model.features, tree, kind=model.kind, weights=given
   )
   return values[0], values[1:]
-
-
-def _score(mean: float, draws: np.ndarray) -> dict[str, Any]:
-  out = {"mean": _finite(mean)}
-  if found := bootstrap.of_draws(mean, draws):
-    out |= {"se": found.se, "low": found.low, "high": found.high}
-    out["skipped"] = found.skipped
-  return out
-
-
-def _finite(value: float) -> float | None:
-  return float(value) if math.isfinite(value) else None

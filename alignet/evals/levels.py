@@ -1,16 +1,26 @@
-"""Representations on Levels: three levels of abstraction, and all together."""
+"""Representations on Levels: three levels of abstraction, and all together.
 
-from collections.abc import Mapping
+Intervals draw images, and for scores of single answers people, too. What is not
+computed again in a resample: the most frequent answers that `modal` is against,
+the shares of answers that `triplet_rsa` correlates with (fewer people give
+noisier ones, so that resamples of people would say too little of both), the
+z-scores of response times and the temperatures. The entropy that response times
+are correlated with is at one temperature, fitted on all answers of the level
+`all`: it is no score, and a rank correlation hardly knows it.
+"""
+
 from typing import Any
 
 from alignet import similarity
 from alignet.data import levels as levels_lib
 from alignet.errors import AlignetError
+from alignet.scores import bootstrap
 from alignet.scores import ceilings
 from alignet.scores import choice_scores
 from alignet.scores import odd_one_out
 from alignet.scores import pairs
 from alignet.scores import probabilistic
+from alignet.scores import rank_correlation
 from alignet.scores import response_times
 from alignet.scores import triplet_rsa
 from alignet.triplets import PAIRS
@@ -50,14 +60,17 @@ def evaluate(
 
   Returns:
     scores: `human/levels/{coarse,fine,boundary,all}/{accuracy, modal, nll,
-      nll_fitted, nll_participant, brier, brier_fitted, response_time}` and
+      nll_fitted, nll_participant, brier, brier_fitted, calibration_error,
+      calibration_error_fitted, response_time}` and
       `human/levels/all/triplet_rsa`, as `choice_scores.summarise` gives them
-      (the last two are correlations: mean and n alone; None for a model that
-      they are undefined for).
+      (the last two are correlations: None for a model that they are undefined
+      for).
     undefined: name of such a score to the reason, of the baseline's after
       "baseline: ".
     ceilings: level to `ceilings.summary`.
     coverage: images and answers, here and in all.
+    drawn: what a bootstrap draws, images and participants; of modal and
+      triplet_rsa images alone.
 
   Raises:
     AlignetError: too few of the images are there, NaN.
@@ -76,10 +89,11 @@ def evaluate(
       "answers_in_all": len(levels),
   }
   levels = levels.take(covered)
-  ours = _rows(features, rows, levels, kind, seed)
-  theirs = (
-      _rows(baseline[0], rows, levels, baseline[1], seed) if baseline else None
-  )
+  models = [
+      _rows(*model, rows, levels, seed)
+      for model in ((features, kind), baseline)
+      if model
+  ]
   scores, bounds, undefined = {}, {}, {}
   numbers = levels.stimulus_numbers
   groups = [
@@ -89,31 +103,29 @@ def evaluate(
   for name, inside in [*groups, ("all", np.ones(len(levels), bool))]:
     if inside.sum() < 2:
       continue
-    of_answers = choice_scores.summarise(
-        _some(ours["answers"], inside),
-        levels.stimuli[inside],
-        participants=levels.participants[inside],
-        baseline=_some(theirs["answers"], inside) if theirs else None,
-        seed=seed,
-        resamples=resamples,
-    )
     # One row a triplet: its first answer stands for it.
     first = np.zeros(len(levels), bool)
     first[np.unique(np.where(inside, numbers, -1), return_index=True)[1]] = True
-    first &= inside
-    of_stimuli = choice_scores.summarise(
-        _some(ours["stimuli"], first),
-        levels.stimuli[first],
-        baseline=_some(theirs["stimuli"], first) if theirs else None,
-        seed=seed,
-        resamples=resamples,
+    found = {}
+    for part, some, participants in (
+        ("answers", inside, levels.participants[inside]),
+        ("stimuli", first & inside, None),
+    ):
+      ours, *theirs = (
+          {k: v[some] for k, v in model[part].items()} for model in models
+      )
+      found |= choice_scores.summarise(
+          ours,
+          levels.stimuli[some],
+          participants=participants,
+          baseline=theirs[0] if theirs else None,
+          seed=seed,
+          resamples=resamples,
+      )
+    more, reasons = _correlations(
+        models, levels, inside, name, minimum_shown, seed, resamples
     )
-    for key, value in {**of_answers, **of_stimuli}.items():
-      scores[f"{SOURCE}/{name}/{key}"] = value
-    found, reasons = _correlations(
-        ours, theirs, levels, inside, name, minimum_shown
-    )
-    for key, value in found.items():
+    for key, value in {**found, **more}.items():
       scores[f"{SOURCE}/{name}/{key}"] = value
     for key, value in reasons.items():
       undefined[f"{SOURCE}/{name}/{key}"] = value
@@ -128,10 +140,11 @@ def evaluate(
       "undefined": undefined,
       "ceilings": bounds,
       "coverage": coverage,
+      "drawn": ["images", "participants"],
   }
 
 
-def _rows(features, rows, levels, kind, seed) -> dict[str, Any]:
+def _rows(features, kind, rows, levels, seed) -> dict[str, Any]:
   """Scores of each answer, in the order of the answers."""
   stimuli, place = np.unique(levels.stimuli, axis=0, return_inverse=True)
   place = place.reshape(-1)
@@ -156,12 +169,8 @@ def _rows(features, rows, levels, kind, seed) -> dict[str, Any]:
   }
 
 
-def _some(rows: Mapping[str, np.ndarray], inside) -> dict[str, np.ndarray]:
-  return {key: value[inside] for key, value in rows.items()}
-
-
 def _correlations(
-    ours, theirs, levels, inside, name, minimum
+    models, levels, inside, name, minimum, seed, resamples
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
   """Response times and triplet RSA, where there is enough to correlate.
 
@@ -169,47 +178,54 @@ def _correlations(
     Scores, and why those that are None are so.
   """
   z = response_times.z_scores(levels.times[inside], levels.participants[inside])
-
-  def time(model):
-    return response_times.correlation(
-        model["entropy"][inside],
-        levels.times[inside],
-        levels.participants[inside],
-    )
-
-  tasks = [("response_time", time, int(np.isfinite(z).sum()))]
+  timed = np.flatnonzero(inside)[np.isfinite(z)]
+  # Of each task: a model's values, people's, and what a bootstrap draws.
+  tasks = {
+      "response_time": (
+          lambda model: model["entropy"][timed],
+          z[np.isfinite(z)],
+          levels.stimuli[timed],
+          levels.participants[timed],
+      )
+  }
   if name == "all":
     found = triplet_rsa.pairs(levels.triplets, minimum=minimum)
-
-    def rsa(model):
-      s = _similarities_of_pairs(model["similarities"], levels, found.objects)
-      return triplet_rsa.correlation(found, s)
-
-    tasks.append(("triplet_rsa", rsa, len(found.kept)))
+    tasks["triplet_rsa"] = (
+        lambda model: _similarities_of_pairs(
+            model["similarities"], levels, found.objects
+        ),
+        found.kept,
+        found.objects[:, [0, 1, 1]],
+        None,
+    )
   out, reasons = {}, {}
-  for key, task, n in tasks:
-    if n < 3:
+  for key, (values, people, images, participants) in tasks.items():
+    if len(people) < 3:
       continue
-    mean, reason = _defined(task, ours)
-    out[key] = {"mean": mean, "n": n}
-    if reason:
-      reasons[key] = reason
-    if theirs:
-      other, reason = _defined(task, theirs)
-      known = mean is not None and other is not None
-      out[key]["baseline"] = other
-      out[key]["difference"] = {"mean": mean - other if known else None}
-      if reason:
-        reasons.setdefault(key, f"baseline: {reason}")
+    rhos = [
+        rank_correlation.WeightedSpearman(values(model), people)
+        for model in models
+    ]
+    means = [rho(np.ones(len(people))) for rho in rhos]
+    draws = np.empty((0, len(rhos)))
+    if resamples:
+      draws = bootstrap.draws(
+          lambda weights, rhos=rhos: [rho(weights) for rho in rhos],
+          images,
+          rng=np.random.default_rng(seed),
+          participants=participants,
+          resamples=resamples,
+      )
+    out[key] = {**bootstrap.score(means[0], draws[:, 0]), "n": len(people)}
+    if len(means) > 1:
+      out[key]["baseline"] = bootstrap.score(means[1])["mean"]
+      out[key]["difference"] = bootstrap.score(
+          means[0] - means[1], draws[:, 0] - draws[:, 1]
+      )
+    for mean, of in reversed(list(zip(means, ("", "baseline: ")))):
+      if np.isnan(mean):
+        reasons[key] = f"{of}expected values that differ, found equal ones"
   return out, reasons
-
-
-def _defined(task, model) -> tuple[float | None, str | None]:
-  """A correlation, or None and the reason: a model may see no difference."""
-  try:
-    return task(model), None
-  except AlignetError as e:
-    return None, str(e)
 
 
 def _similarities_of_pairs(similarities, levels, objects) -> np.ndarray:

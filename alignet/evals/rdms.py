@@ -5,8 +5,10 @@ from typing import Any
 
 from alignet.errors import AlignetError
 from alignet.evals.stored import Model
+from alignet.scores import bootstrap
 from alignet.scores import rsa
 from alignet.scores import rsa_bootstrap
+from alignet.scores import rsa_partial
 from alignet.scores import summary
 import numpy as np
 
@@ -33,14 +35,15 @@ def on_rdm(
       images, sorted by name, are those of the RDM.
     category_levels: levels of labels whose category models are held constant.
     reweighted: also fit weights of the dimensions.
-    baseline: another model of the same images, for differences; that of the
-      spearman gets an interval, both models in the same resamples.
+    baseline: another model of the same images, for differences, both models in
+      the same resamples.
     seed: of the bootstrap and all splits.
-    resamples: of the bootstrap over stimuli; 0 for none.
+    resamples: of the bootstrap over stimuli; 0 for none. It has no part in
+      subjects_tau_a and in what is reweighted, which would take too long.
 
   Returns:
     `human/{name}/{spearman, pearson, tau_a, subjects_spearman, …}`, and all
-    that `summary.of_rdm` gives, ceilings among it.
+    that `summary.of_rdm` gives, ceilings among it, and `drawn`: ["images"].
 
   Raises:
     AlignetError: an image or a level that is not there, or as `of_rdm`.
@@ -52,19 +55,16 @@ def on_rdm(
         f"the representations have no labels of the level {missing[0]!r}; found"
         f" {', '.join(model.labels) or 'none'}"
     )
-  common = {
-      "seed": seed,
-      "categories": [model.labels[x].ids[rows] for x in category_levels],
-      "reweighted": reweighted,
-  }
+  categories = [model.labels[x].ids[rows] for x in category_levels]
+  common = {"seed": seed, "categories": categories, "reweighted": reweighted}
   found = summary.of_rdm(
       np.asarray(model.features[rows]),
       human,
       similarity=model.kind,
-      resamples=resamples,
+      resamples=0,
       **common,
   )
-  scores = _scores(found)
+  scores, others = _scores(found), {}
   if baseline is not None:
     # Ceilings are people's: the same for both.
     others = summary.correlations(
@@ -73,50 +73,47 @@ def on_rdm(
         similarity=baseline.kind,
         **common,
     )
-    for key, other in _scores(others).items():
-      scores[key]["baseline"] = other["mean"]
-      scores[key]["difference"] = {"mean": scores[key]["mean"] - other["mean"]}
-  if baseline is not None and resamples:
-    interval = rsa_bootstrap.paired_difference(
-        *(rsa.rdm(m.features[rows], m.kind) for m in (model, baseline)),
-        human.mean(axis=0),
+    others = _scores(others)
+  models = [model] if baseline is None else [model, baseline]
+  draws = {}
+  if resamples:
+    draws = rsa_bootstrap.draws(
+        [rsa.rdm(m.features[rows], m.kind) for m in models],
+        human,
+        [name for name in rsa_bootstrap.STATISTICS if name in scores],
+        given=[rsa_partial.category_rdm(c) for c in categories],
         rng=np.random.default_rng(seed),
         resamples=resamples,
     )
-    scores["spearman"]["difference"] |= {
-        "se": interval.se,
-        "low": interval.low,
-        "high": interval.high,
-    }
   n = human.shape[-1]
-  return (
-      {f"human/{name}/{key}": {**v, "n": n} for key, v in scores.items()},
-      found,
-  )
+  out = {}
+  for key, mean in scores.items():
+    of_score = draws.get(key, np.empty((0, 2)))
+    score = bootstrap.score(mean, of_score[:, 0])
+    if baseline is not None:
+      score["baseline"] = others[key]
+      score["difference"] = bootstrap.score(
+          mean - others[key], of_score[:, 0] - of_score[:, 1]
+      )
+    out[f"human/{name}/{key}"] = {**score, "n": n}
+  return out, {**found, "drawn": ["images"]}
 
 
-def _scores(found: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+def _scores(found: Mapping[str, Any]) -> dict[str, float]:
   """The correlations that `summary` gives, by name."""
   mean, subjects = found["mean_rdm"], found["per_subject"]
-  scores = {
-      "spearman": {
-          "mean": mean["spearman"],
-          **dict(zip(("low", "high"), mean.get("ci", ()))),
-      },
-      "pearson": {"mean": mean["pearson"]},
-      "tau_a": {"mean": mean["tau_a"]},
-  }
+  scores = {name: mean[name] for name in ("spearman", "pearson", "tau_a")}
   if len(subjects["values"]) > 1:
     scores |= {
-        "subjects_spearman": {"mean": subjects["mean"]},
-        "subjects_pearson": {"mean": subjects["pearson"]},
-        "subjects_tau_a": {"mean": subjects["tau_a"]},
+        "subjects_spearman": subjects["mean"],
+        "subjects_pearson": subjects["pearson"],
+        "subjects_tau_a": subjects["tau_a"],
     }
   if "partial" in mean:
-    scores["spearman_given_categories"] = {"mean": mean["partial"]}
+    scores["spearman_given_categories"] = mean["partial"]
   if "reweighted" in found:
-    scores["spearman_reweighted"] = {"mean": found["reweighted"]["reweighted"]}
-    scores["spearman_unweighted"] = {"mean": found["reweighted"]["uniform"]}
+    scores["spearman_reweighted"] = found["reweighted"]["reweighted"]
+    scores["spearman_unweighted"] = found["reweighted"]["uniform"]
   return scores
 
 

@@ -14,12 +14,12 @@ from alignet.data import breeds as breeds_lib
 from alignet.data.labels import UNLABELLED
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
+from alignet.scores import bootstrap
 from alignet.scores import few_shot
 from alignet.scores import knn
 from alignet.scores import linear_probe
 from alignet.scores import retrieval
 import numpy as np
-from scipy import stats
 
 TASKS = ("knn", "probe", "few_shot", "retrieval")
 
@@ -222,16 +222,14 @@ def summarise(
   return out
 
 
-def _mean(values: np.ndarray) -> dict[str, float]:
-  mean, n = float(values.mean()), values.shape[-1]
-  if n < 2:
-    return {"mean": mean}
-  if values.ndim == 2 and len(values) > 1:
+def _mean(values: np.ndarray) -> dict[str, Any]:
+  n = values.shape[-1]
+  if values.ndim == 2 and len(values) > 1 < n:
     se, freedom = few_shot.error(values)
   else:
-    se, freedom = float(values.std(ddof=1) / np.sqrt(n)), n - 1
-  half = float(stats.t.ppf(0.975, freedom)) * se
-  return {"mean": mean, "se": se, "low": mean - half, "high": mean + half}
+    se = float(values.std() / np.sqrt(n - 1)) if n > 1 else np.nan
+    freedom = n - 1
+  return bootstrap.student_score(float(values.mean()), se, freedom)
 
 
 def _labelled(

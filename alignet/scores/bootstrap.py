@@ -24,11 +24,13 @@ What is no mean, such as a correlation, is a function of the weights: `draws`.
 
 from collections.abc import Callable, Iterator, Sequence
 import dataclasses
+from typing import Any
 
 from alignet import files
 from alignet import progress
 from alignet.errors import AlignetError
 import numpy as np
+from scipy import stats
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 """(n,) how often each row counts -> values, NaN where undefined."""
@@ -224,6 +226,40 @@ def of_draws(
       resamples=len(defined),
       skipped=len(draws) - len(defined),
   )
+
+
+def score(mean: float, draws: np.ndarray | None = None) -> dict[str, Any]:
+  """A score as JSON has it.
+
+  Args:
+    mean: NaN where it is undefined.
+    draws: as in `of_draws`; None or empty for no interval.
+
+  Returns:
+    mean, None where it is undefined; where there is an interval (95 %) also se,
+    low and high, and skipped unless it is 0.
+  """
+  out: dict[str, Any] = {"mean": float(mean) if np.isfinite(mean) else None}
+  if draws is not None and (found := of_draws(mean, draws)):
+    out |= {"se": found.se, "low": found.low, "high": found.high}
+    if found.skipped:
+      out["skipped"] = found.skipped
+  return out
+
+
+def student_score(mean: float, se: float, freedom: float) -> dict[str, Any]:
+  """As `score`, of a mean whose standard error is known: Student's interval.
+
+  Args:
+    mean: of the sample.
+    se: its standard error; NaN for no interval.
+    freedom: degrees of freedom, may be infinite.
+  """
+  out = score(mean)
+  if out["mean"] is not None and np.isfinite(se):
+    half = float(stats.t.ppf(0.975, freedom)) * se
+    out |= {"se": se, "low": mean - half, "high": mean + half}
+  return out
 
 
 def paired_difference(

@@ -152,10 +152,13 @@ def summarise(
     )
   out = {}
   for i, name in enumerate(names):
-    out[name] = {**_cell(means[0, i], draws[:, 0, i]), "n": len(objects)}
+    out[name] = {
+        **bootstrap.score(means[0, i], draws[:, 0, i]),
+        "n": len(objects),
+    }
     if baseline is not None:
       out[name]["baseline"] = float(means[1, i])
-      out[name]["difference"] = _cell(
+      out[name]["difference"] = bootstrap.score(
           means[0, i] - means[1, i], draws[:, 0, i] - draws[:, 1, i]
       )
   return out
@@ -175,10 +178,3 @@ def _statistic(models: Sequence[Rows]) -> bootstrap.Statistic:
     return out
 
   return statistic
-
-
-def _cell(mean: float, draws: np.ndarray) -> dict[str, float]:
-  out = {"mean": float(mean)}
-  if found := bootstrap.of_draws(mean, draws):
-    out |= {"se": found.se, "low": found.low, "high": found.high}
-  return out

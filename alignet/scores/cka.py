@@ -20,13 +20,23 @@ maximization, JMLR 13, theorem 5) takes the diagonals out of both kernels,
 
 and all its terms have a feature-space form, too. Compare over sets of images of
 different sizes by it only.
+
+A resample would cost what the whole costs, so the standard error is a
+jackknife's: ten groups of images, each left out in turn. All sums are sums over
+groups: one pass over the features gives them all.
 """
 
+import dataclasses
+import functools
+import operator
 from typing import NamedTuple
 
 from alignet import files
 from alignet.errors import AlignetError
 import numpy as np
+
+GROUPS = 10
+"""Of images, for the jackknife."""
 
 _ROWS = 4096
 
@@ -61,6 +71,44 @@ def linear(x: np.ndarray, y: np.ndarray) -> Cka:
   Raises:
     AlignetError: numbers of rows that differ, fewer than four.
   """
+  x, y = _check(x, y)
+  return _of_sums(*(total for total, _ in _sums(x, y, np.zeros(len(x), int))))
+
+
+def standard_error(
+    x: np.ndarray, y: np.ndarray, *, rng: np.random.Generator
+) -> Cka:
+  """Standard errors of both estimates, images being a sample of others.
+
+  Args:
+    x: as in `linear`; 40 images or more.
+    y: as in `linear`.
+    rng: deals the images out to `GROUPS` groups.
+
+  Returns:
+    Delete-a-group jackknife: sqrt((g - 1) / g sum (v_i - mean v)^2) of the
+    values v_i without group i; NaN where one is undefined. It has g - 1 degrees
+    of freedom.
+
+  Raises:
+    AlignetError: as `linear`; too few images.
+  """
+  if len(x) < 4 * GROUPS:
+    raise AlignetError(
+        f"CKA: expected {4 * GROUPS} images or more for a standard error, found"
+        f" {len(x)}"
+    )
+  groups = rng.permutation(len(x)) % GROUPS
+  sums = [
+      [total - one for one in parts]
+      for total, parts in _sums(*_check(x, y), groups)
+  ]
+  values = np.array([_of_sums(*without) for without in zip(*sums)])
+  spread = ((values - values.mean(axis=0)) ** 2).sum(axis=0)
+  return Cka(*np.sqrt(spread * (GROUPS - 1) / GROUPS).tolist())
+
+
+def _check(x, y) -> tuple[np.ndarray, np.ndarray]:
   x = files.check_array(x, "representations", shape=(None, None))
   y = files.check_array(y, "the other representations", shape=(None, None))
   if len(x) != len(y) or len(x) < 4:
@@ -68,7 +116,64 @@ def linear(x: np.ndarray, y: np.ndarray) -> Cka:
         "CKA: expected two representations of the same images, four or more,"
         f" found {len(x)} and {len(y)} rows"
     )
-  moments = [_moments(*pair) for pair in ((x, y), (x, x), (y, y))]
+  return x, y
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sums:
+  """Sums over images of x and y, a = |x|^2 and b = |y|^2, seen from a point."""
+
+  n: int
+  x: np.ndarray  # (p,)
+  y: np.ndarray  # (q,)
+  xy: np.ndarray  # (p, q) of x y'
+  bx: np.ndarray  # (p,) of b x
+  ay: np.ndarray  # (q,) of a y
+  a: float
+  b: float
+  ab: float
+
+  @classmethod
+  def of(cls, x: np.ndarray, y: np.ndarray) -> "_Sums":
+    a, b = (np.einsum("ij,ij->i", z, z) for z in (x, y))
+    return cls(
+        *(len(x), x.sum(axis=0), y.sum(axis=0), x.T @ y, b @ x, a @ y),
+        *(a.sum(), b.sum(), a @ b),
+    )
+
+  def __add__(self, other: "_Sums") -> "_Sums":
+    return self._combine(other, operator.add)
+
+  def __sub__(self, other: "_Sums") -> "_Sums":
+    return self._combine(other, operator.sub)
+
+  def _combine(self, other, how) -> "_Sums":
+    fields = [f.name for f in dataclasses.fields(self)]
+    return _Sums(*(how(getattr(self, f), getattr(other, f)) for f in fields))
+
+
+def _sums(x, y, groups) -> list[tuple[_Sums, list[_Sums]]]:
+  """Of (x, y), (x, x) and (y, y): the sum over all images and over each group.
+
+  Vectors are seen from the mean of all, so that nothing cancels.
+  """
+  means = _mean(x), _mean(y)
+  out = [[None] * (groups.max() + 1) for _ in range(3)]
+  for start in range(0, len(x), _ROWS):
+    rows = slice(start, start + _ROWS)
+    block = [
+        np.asarray(z[rows], np.float64) - mean for z, mean in zip((x, y), means)
+    ]
+    for group in np.unique(groups[rows]):
+      one, two = (z[groups[rows] == group] for z in block)
+      for parts, pair in zip(out, ((one, two), (one, one), (two, two))):
+        more = _Sums.of(*pair)
+        parts[group] = more if parts[group] is None else parts[group] + more
+  return [(functools.reduce(operator.add, parts), parts) for parts in out]
+
+
+def _of_sums(*sums: _Sums) -> Cka:
+  moments = [_centred(s) for s in sums]
   return Cka(
       *(
           _ratio(*(estimate(m) for m in moments))
@@ -87,25 +192,23 @@ class _Moments(NamedTuple):
   b: float
 
 
-def _moments(x: np.ndarray, y: np.ndarray) -> _Moments:
-  same = x is y
-  mean_x = _mean(x)
-  mean_y = mean_x if same else _mean(y)
-  cross = np.zeros((x.shape[1], y.shape[1]))
-  ab = a_sum = b_sum = 0.0
-  for start in range(0, len(x), _ROWS):
-    one = np.asarray(x[start : start + _ROWS], np.float64) - mean_x
-    two = (
-        one
-        if same
-        else np.asarray(y[start : start + _ROWS], np.float64) - mean_y
-    )
-    cross += one.T @ two
-    a, b = (np.einsum("ij,ij->i", z, z) for z in (one, two))
-    ab += float(a @ b)
-    a_sum += float(a.sum())
-    b_sum += float(b.sum())
-  return _Moments(len(x), float((cross**2).sum()), ab, a_sum, b_sum)
+def _centred(s: _Sums) -> _Moments:
+  """The sums seen from the images' own mean."""
+  x, y = s.x / s.n, s.y / s.n
+  xx, yy = x @ x, y @ y
+  cross = s.xy - s.n * np.outer(x, y)
+  # |z - m|^2 = |z|^2 - 2 m . z + |m|^2, multiplied out.
+  ab = (
+      s.ab
+      - 2 * (s.ay @ y + s.bx @ x)
+      + s.a * yy
+      + s.b * xx
+      + 4 * x @ s.xy @ y
+      - 3 * s.n * xx * yy
+  )
+  return _Moments(
+      s.n, float((cross**2).sum()), ab, s.a - s.n * xx, s.b - s.n * yy
+  )
 
 
 def _unbiased(m: _Moments) -> float:

@@ -6,9 +6,7 @@ compared within each person only: logarithms, z-scored.
 """
 
 from alignet import files
-from alignet.errors import AlignetError
 import numpy as np
-from scipy import stats
 
 
 def z_scores(times: np.ndarray, participants: np.ndarray) -> np.ndarray:
@@ -43,35 +41,3 @@ def z_scores(times: np.ndarray, participants: np.ndarray) -> np.ndarray:
   # Equal times leave a rounding error where zero should be.
   spread = np.sqrt(np.where(variance > 1e-24, variance, np.nan))
   return np.where(usable, centred / spread[people], np.nan)
-
-
-def correlation(
-    uncertainty: np.ndarray, times: np.ndarray, participants: np.ndarray
-) -> float:
-  """Spearman's rho of a model's uncertainty and people's response times.
-
-  Args:
-    uncertainty: (n,) of the model on each answer's stimulus, such as
-      `probabilistic.entropy`.
-    times: (n,) response times, see `z_scores`.
-    participants: (n,) integers.
-
-  Returns:
-    The rank correlation over answers with a usable time.
-
-  Raises:
-    AlignetError: lengths that differ, fewer than three usable times, constant
-      values.
-  """
-  uncertainty = files.check_array(
-      uncertainty, "uncertainty", shape=(len(np.atleast_1d(times)),)
-  )
-  z = z_scores(times, participants)
-  usable = np.isfinite(z)
-  a, b = np.asarray(uncertainty)[usable], z[usable]
-  if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
-    raise AlignetError(
-        "response times: expected three usable times or more and values that"
-        f" differ, found {len(a)} usable times"
-    )
-  return float(stats.spearmanr(a, b).statistic)

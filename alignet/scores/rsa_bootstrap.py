@@ -3,10 +3,11 @@
 Stimuli are drawn with replacement and rows and columns of all matrices follow;
 pairs of a stimulus with itself are left out. A pair of two different stimuli
 drawn m_i and m_j times thus counts m_i m_j times: ranks and moments are taken
-with these weights, which gives what the enlarged matrices would.
+with these weights, which gives what the enlarged matrices would. The subjects
+are not drawn: intervals speak of other stimuli, judged by the same people.
 """
 
-import dataclasses
+from collections.abc import Mapping, Sequence
 
 from alignet import progress
 from alignet.errors import AlignetError
@@ -14,172 +15,137 @@ from alignet.scores import rank_correlation
 from alignet.scores import rsa
 import numpy as np
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class StimulusInterval:
-  """Percentile interval of a correlation of two RDMs.
-
-  Attributes:
-    low: lower end.
-    high: upper end.
-    se: standard deviation over resamples.
-    resamples: resamples used.
-    skipped: resamples left out, because a correlation was undefined in them.
-  """
-
-  low: float
-  high: float
-  se: float
-  resamples: int
-  skipped: int
+STATISTICS = (
+    *("spearman", "pearson", "tau_a", "subjects_spearman", "subjects_pearson"),
+    "spearman_given_categories",
+)
+"""What `draws` can give; tau-a of each subject would take minutes."""
 
 
-def interval(
-    model: np.ndarray,
+def draws(
+    models: Sequence[np.ndarray],
     human: np.ndarray,
-    method: rank_correlation.Method = "spearman",
+    statistics: Sequence[str] = STATISTICS,
     *,
+    given: Sequence[np.ndarray] = (),
     rng: np.random.Generator,
     resamples: int = 1000,
-    level: float = 0.95,
-) -> StimulusInterval:
-  """Interval of the correlation of two RDMs.
+) -> Mapping[str, np.ndarray]:
+  """Correlations of models with people in each resample, the same for all.
 
   Args:
-    model: (n, n).
-    human: (n, n), for instance the mean over subjects.
-    method: "spearman" or "pearson"; "tau-a" forms the enlarged matrices.
+    models: (n, n) each.
+    human: (subjects, n, n).
+    statistics: some of `STATISTICS`: correlations with the mean RDM, the mean
+      over subjects of those with theirs, and the partial one with the mean RDM,
+      see `rsa_partial`.
+    given: (n, n) each, what the partial one holds constant.
     rng: source of the draws.
     resamples: number of draws, two or more.
-    level: coverage of the interval.
 
   Returns:
-    The interval.
+    Statistic to (resamples, models) float64, NaN where it is undefined.
 
   Raises:
-    AlignetError: nearly all resamples are undefined.
+    AlignetError: fewer than two resamples.
   """
-  draws = _draws([model], human, method, rng, resamples, level)
-  return _summarise(draws[:, 0], resamples, level)
-
-
-def paired_difference(
-    model_a: np.ndarray,
-    model_b: np.ndarray,
-    human: np.ndarray,
-    method: rank_correlation.Method = "spearman",
-    *,
-    rng: np.random.Generator,
-    resamples: int = 1000,
-    level: float = 0.95,
-) -> StimulusInterval:
-  """Interval of correlation(a, human) - correlation(b, human).
-
-  Both are taken in the same resamples.
-
-  Args:
-    model_a: (n, n).
-    model_b: (n, n), of the same stimuli.
-    human: (n, n).
-    method: as in `interval`.
-    rng: as in `interval`.
-    resamples: as in `interval`.
-    level: as in `interval`.
-
-  Returns:
-    The interval.
-
-  Raises:
-    AlignetError: as `interval`.
-  """
-  draws = _draws([model_a, model_b], human, method, rng, resamples, level)
-  return _summarise(draws[:, 0] - draws[:, 1], resamples, level)
-
-
-def _draws(models, human, method, rng, resamples, level) -> np.ndarray:
-  """(usable resamples, models) correlations."""
-  if resamples < 2 or not 0 < level < 1:
+  if resamples < 2:
     raise AlignetError(
-        "bootstrap: expected 2 resamples or more and a level between 0 and 1,"
-        f" found {resamples} and {level}"
+        f"bootstrap: expected 2 resamples or more, found {resamples}"
     )
-  n = len(human)
+  n = human.shape[-1]
   i, j = np.triu_indices(n, k=1)
-  vectors = [rsa.upper(m).astype(np.float64) for m in (*models, human)]
-  if method == "spearman":
-    vectors = [_WeightedRanks(v) for v in vectors]
-  found = []
-  for _ in progress.bar(range(resamples), desc="bootstrap over stimuli"):
+  values = _Values(models, human, given, statistics)
+  found = {name: np.empty((resamples, len(models))) for name in statistics}
+  for r in progress.bar(range(resamples), desc="bootstrap over stimuli"):
     drawn = np.bincount(rng.integers(n, size=n), minlength=n)
     weights = drawn[i] * drawn[j]
-    if method == "tau-a":
-      values = [_repeated(v, vectors[-1], weights) for v in vectors[:-1]]
-    else:
-      weights = weights.astype(np.float64)
-      taken = vectors
-      if method == "spearman":
-        taken = [rank(weights) for rank in vectors]
-      values = [_weighted_pearson(v, taken[-1], weights) for v in taken[:-1]]
-    if None not in values:
-      found.append(values)
-  if len(found) < 2:
-    raise AlignetError(
-        f"bootstrap: {resamples - len(found)} of {resamples} resamples of {n}"
-        " stimuli give no correlation; use more resamples or more stimuli"
-    )
-  return np.array(found)
+    for name, correlations in values(weights).items():
+      found[name][r] = correlations
+  return found
 
 
-def _summarise(found, resamples, level) -> StimulusInterval:
-  tail = (1 - level) / 2
-  low, high = np.quantile(found, [tail, 1 - tail])
-  return StimulusInterval(
-      low=float(low),
-      high=float(high),
-      se=float(np.std(found, ddof=1)),
-      resamples=len(found),
-      skipped=resamples - len(found),
-  )
+class _Values:
+  """The statistics as functions of the weights of pairs."""
+
+  def __init__(self, models, human, given, statistics):
+    rows = lambda matrices: rsa.upper(np.stack(matrices)).astype(np.float64)
+    self._models = rows(models)
+    # People: the mean RDM first, then each subject's.
+    self._people = rows([human.mean(axis=0)])
+    if any("subjects" in name for name in statistics):
+      self._people = np.concatenate([self._people, rows(human)])
+    self._given = rows(given) if given else np.empty((0, len(self._people.T)))
+    self._ranks = [
+        [rank_correlation.Ranks(v) for v in vectors]
+        for vectors in (self._models, self._people, self._given)
+    ]
+    self._statistics = statistics
+
+  def __call__(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """(pairs,) int weights -> (models,) of each statistic."""
+    out = {}
+    w = weights.astype(np.float64)
+    if self._asked("pearson"):
+      out |= _of_people("pearson", self._models, self._people, w)
+    if self._asked("spearman"):
+      models, people, given = self._ranked(w)
+      out |= _of_people("spearman", models, people, w)
+      if len(given):
+        out["spearman_given_categories"] = _partial(
+            models, people[:1], given, w
+        )
+    if self._asked("tau_a"):
+      out["tau_a"] = [_tau_a(m, self._people[0], weights) for m in self._models]
+    return {name: out[name] for name in self._statistics}
+
+  def _asked(self, method):
+    return any(method in name for name in self._statistics)
+
+  def _ranked(self, weights):
+    return [
+        np.array([rank(weights) for rank in ranks]).reshape(-1, len(weights))
+        for ranks in self._ranks
+    ]
 
 
-class _WeightedRanks:
-  """Mean ranks of values that are repeated `weights` times each.
-
-  Sorted once; a call costs a cumulative sum.
-  """
-
-  def __init__(self, values: np.ndarray):
-    self._order = np.argsort(values, kind="stable")
-    ascending = values[self._order]
-    first = np.r_[True, ascending[1:] != ascending[:-1]]
-    self._starts = np.flatnonzero(first)
-    group = np.empty(len(values), np.intp)
-    group[self._order] = np.cumsum(first) - 1
-    self._group = group
-
-  def __call__(self, weights: np.ndarray) -> np.ndarray:
-    tied = np.add.reduceat(weights[self._order], self._starts)
-    ranks = np.cumsum(tied) - tied + (tied + 1) / 2
-    return ranks[self._group]
+def _of_people(method, models, people, weights) -> dict[str, np.ndarray]:
+  r = rank_correlation.weighted(models, people, weights)
+  out = {method: r[:, 0]}
+  if len(people) > 1:
+    out[f"subjects_{method}"] = r[:, 1:].mean(axis=1)
+  return out
 
 
-def _repeated(a: np.ndarray, b: np.ndarray, weights: np.ndarray):
-  """tau-a of values repeated `weights` times; None where it is undefined."""
+def _tau_a(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> float:
+  """tau-a of values repeated `weights` times; NaN where it is undefined."""
   a, b = np.repeat(a, weights), np.repeat(b, weights)
   if not len(a) or np.ptp(a) == 0 or np.ptp(b) == 0:
-    return None
+    return np.nan
   return rank_correlation.correlate(a, b, "tau-a")
 
 
-def _weighted_pearson(
-    a: np.ndarray, b: np.ndarray, weights: np.ndarray
-) -> float | None:
-  """Pearson correlation with weights; None where it is undefined."""
+def _partial(models, people, given, weights) -> np.ndarray:
+  """(models,) correlations with what `given` predicts taken out of both."""
   used = weights > 0
-  a, b, weights = a[used], b[used], weights[used]
-  if not len(a) or np.ptp(a) == 0 or np.ptp(b) == 0:
-    return None
-  a = a - np.average(a, weights=weights)
-  b = b - np.average(b, weights=weights)
-  norm = np.sqrt((weights @ (a * a)) * (weights @ (b * b)))
-  return float(weights @ (a * b) / norm)
+  w = weights[used]
+  if not len(w):
+    return np.full(len(models), np.nan)
+  root = np.sqrt(w)
+  scaled = [_scaled(x[:, used], w) for x in (models, people, given)]
+  design = np.concatenate([np.ones((1, len(w))), scaled[2]]).T * root[:, None]
+  left = []
+  for matrix in scaled[:2]:
+    fitted = np.linalg.lstsq(design, (matrix * root).T)[0]
+    rest = matrix - (design @ fitted).T / root
+    # What rounding leaves is nothing.
+    rest[np.sqrt(rest**2 @ w / w.sum()) < 1e-9] = 0
+    left.append(rest)
+  return rank_correlation.weighted(*left, w)[:, 0]
+
+
+def _scaled(matrix, weights) -> np.ndarray:
+  """Rows of weighted mean 0 and variance 1, so that no scale hides another."""
+  matrix = matrix - (matrix @ weights / weights.sum())[:, None]
+  spread = np.sqrt(matrix**2 @ weights / weights.sum())
+  return matrix / np.where(spread > 0, spread, 1)[:, None]

@@ -11,6 +11,7 @@ from alignet import files
 from alignet import similarity as similarities
 from alignet import triplets as triplet_layout
 from alignet.errors import AlignetError
+from alignet.scores import bootstrap
 from alignet.scores import odd_one_out
 from alignet.scores import pairs
 from alignet.scores import probabilistic
@@ -127,13 +128,17 @@ def of_rdm(
       else None
   )
   if resamples:
-    ci = rsa_bootstrap.interval(
-        rsa.rdm(features, similarity),
-        human.mean(axis=0),
+    draws = rsa_bootstrap.draws(
+        [rsa.rdm(features, similarity)],
+        human,
+        ("spearman",),
         rng=np.random.default_rng(seed),
         resamples=resamples,
     )
-    result["mean_rdm"]["ci"] = [ci.low, ci.high]
+    if ci := bootstrap.of_draws(
+        result["mean_rdm"]["spearman"], draws["spearman"][:, 0]
+    ):
+      result["mean_rdm"]["ci"] = [ci.low, ci.high]
   return {
       **result,
       "ceiling": {

@@ -12,7 +12,6 @@ import dataclasses
 from alignet import files
 from alignet import triplets as triplet_layout
 from alignet.errors import AlignetError
-from alignet.scores import rank_correlation
 import numpy as np
 
 
@@ -68,25 +67,3 @@ def pairs(triplets: np.ndarray, *, minimum: int = 1) -> Pairs:
       kept=kept[used],
       shown=shown[used],
   )
-
-
-def correlation(
-    found: Pairs,
-    similarities: np.ndarray,
-    method: rank_correlation.Method = "spearman",
-) -> float:
-  """Correlation of a model's similarities of pairs with people's.
-
-  Args:
-    found: as `pairs` gives them.
-    similarities: (p,) of the model, a number a pair.
-    method: "spearman", "pearson" or "tau-a".
-
-  Raises:
-    AlignetError: another length, NaN, or values that are all equal.
-  """
-  similarities = files.check_array(
-      similarities, "similarities", shape=(len(found.kept),)
-  )
-  files.check_finite(similarities, "similarities")
-  return rank_correlation.correlate(similarities, found.kept, method)

@@ -5,6 +5,8 @@ import collections
 from alignet.data import levels as levels_lib
 from alignet.errors import AlignetError
 from alignet.evals import levels as levels_scores
+from alignet.scores import response_times
+from alignet.scores import triplet_rsa
 import numpy as np
 import pytest
 from scipy import stats
@@ -93,6 +95,10 @@ def test_what_people_see_does_better(world):
     assert at("nll_fitted")["mean"] < at("nll")["mean"]
     assert ceilings[name]["leave_one_out"] <= ceilings[name]["bayes_bound"]
   assert scores["human/levels/all/accuracy"]["difference"]["low"] > 0
+  for end in ("", "_fitted"):
+    error = scores[f"human/levels/fine/calibration_error{end}"]
+    assert 0 <= error["low"] <= error["high"] and "difference" in error
+  assert result["drawn"] == ["images", "participants"]
   # Simulated times grow with the entropy of what people see.
   times = scores["human/levels/all/response_time"]
   assert times["mean"] > 0.3 > abs(times["baseline"]) + 0.1
@@ -142,6 +148,74 @@ def test_triplet_rsa_by_a_loop(world):
   assert found["human/levels/all/triplet_rsa"]["mean"] == pytest.approx(
       wanted, abs=1e-10
   )
+
+
+def test_intervals_of_correlations_by_repeated_rows(world):
+  """A resample's answers, or pairs, as often as they were drawn."""
+  _, levels, good, bad = world
+  found = _evaluate(world, resamples=30, minimum_shown=12)["scores"]
+  rows = [
+      levels_scores._rows(
+          features,
+          "cosine",
+          levels_lib.rows_of_images(
+              levels, np.array(simulated_levels.images())
+          )[0],
+          levels,
+          0,
+      )
+      for features in (good, bad)
+  ]
+  z = response_times.z_scores(levels.times, levels.participants)
+  used = np.isfinite(z)
+  pairs = triplet_rsa.pairs(levels.triplets, minimum=12)
+  for key, objects, people, values, human in (
+      (
+          "response_time",
+          levels.stimuli[used],
+          levels.participants[used],
+          [model["entropy"][used] for model in rows],
+          z[used],
+      ),
+      (
+          "triplet_rsa",
+          pairs.objects,
+          None,
+          [
+              levels_scores._similarities_of_pairs(
+                  model["similarities"], levels, pairs.objects
+              )
+              for model in rows
+          ],
+          pairs.kept,
+      ),
+  ):
+    rng = np.random.default_rng(0)
+    names, places = np.unique(objects, return_inverse=True)
+    draws = []
+    for _ in range(30):
+      n = np.bincount(rng.integers(len(names), size=len(names)))
+      n = np.append(n, np.zeros(len(names) - len(n), int))
+      times = n[places.reshape(objects.shape)].prod(axis=1)
+      if people is not None:
+        who, place = np.unique(people, return_inverse=True)
+        drawn = rng.integers(len(who), size=len(who))
+        times = times * np.bincount(drawn, minlength=len(who))[place]
+      repeated = np.repeat(np.arange(len(human)), times)
+      draws.append(
+          [
+              stats.spearmanr(x[repeated], human[repeated]).statistic
+              for x in values
+          ]
+      )
+    draws = np.array(draws)
+    score = found[f"human/levels/all/{key}"]
+    assert (score["low"], score["high"]) == pytest.approx(
+        np.quantile(draws[:, 0], [0.025, 0.975])
+    ), key
+    assert score["difference"]["se"] == pytest.approx(
+        np.std(draws[:, 0] - draws[:, 1], ddof=1)
+    ), key
 
 
 def test_order_of_the_images_does_not_matter_and_missing_ones_are_counted(

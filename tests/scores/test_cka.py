@@ -60,6 +60,32 @@ def test_of_independent_representations():
   assert abs(found[:, 1].mean()) < 0.02
 
 
+def test_jackknife_leaves_each_group_out(monkeypatch):
+  monkeypatch.setattr(cka, "_ROWS", 17)
+  rng = np.random.default_rng(0)
+  x = rng.normal(size=(60, 5)) + 9
+  y = x[:, :3] + rng.normal(size=(60, 3))
+  found = cka.standard_error(x, y, rng=np.random.default_rng(1))
+  groups = np.random.default_rng(1).permutation(60) % 10
+  left = [cka.linear(x[groups != g], y[groups != g]) for g in range(10)]
+  np.testing.assert_allclose(found, np.std(left, axis=0) * 3, rtol=1e-7)
+  with pytest.raises(AlignetError, match="40 images or more .*found 39"):
+    cka.standard_error(x[:39], y[:39], rng=rng)
+
+
+@pytest.mark.parametrize("n, d, slack", [(100, 30, 1.4), (800, 30, 1.2)])
+def test_standard_error_is_the_spread_of_samples(n, d, slack):
+  rng = np.random.default_rng(0)
+  values, errors = [], []
+  for _ in range(60):
+    x = rng.normal(size=(n, d)) * np.linspace(2, 0.1, d)
+    y = x * np.linspace(0.3, 2, d) + 0.7 * rng.normal(size=(n, d))
+    values.append(cka.linear(x, y))
+    errors.append(cka.standard_error(x, y, rng=rng))
+  ratio = np.sqrt(np.mean(np.square(errors), axis=0)) / np.std(values, axis=0)
+  assert ((0.8 < ratio) & (ratio < slack)).all()
+
+
 def test_of_what_does_not_vary():
   x = np.random.default_rng(3).normal(size=(9, 4)).astype(np.float32)
   assert np.isnan(cka.linear(np.full((9, 3), 0.1, np.float32), x)).all()

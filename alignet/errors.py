@@ -13,3 +13,7 @@ class AlignetError(ValueError):
 
 class OutputExistsError(AlignetError):
   """The output is already there and nobody asked for it to be replaced."""
+
+
+class DiskFullError(AlignetError):
+  """There was no space left for an output; nothing of it was kept."""

@@ -22,6 +22,7 @@ import zipfile
 import zlib
 
 from alignet.errors import AlignetError
+from alignet.errors import DiskFullError
 from alignet.errors import OutputExistsError
 import numpy as np
 
@@ -79,7 +80,7 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
 
   Raises:
     OutputExistsError: the output exists.
-    AlignetError: the disk is full.
+    DiskFullError: the disk is full.
   """
   path = check_output(path, overwrite=overwrite)
   temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -115,7 +116,7 @@ def atomic_directory(
 
   Raises:
     OutputExistsError: the output exists.
-    AlignetError: the disk is full.
+    DiskFullError: the disk is full.
   """
   path = check_output(path, overwrite=overwrite)
   temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -442,10 +443,10 @@ def _kind_names(kinds: str) -> str:
   return " or ".join(names.get(k, k) for k in kinds)
 
 
-def _disk_full(path: Path) -> AlignetError:
-  return AlignetError(
-      f"no space left while writing {path}; nothing was kept: free some space"
-      " or choose another disk, then run the same command again"
+def _disk_full(path: Path) -> DiskFullError:
+  return DiskFullError(
+      f"no space left while writing {path}; nothing of it was kept: free some"
+      " space or choose another disk, then run the same command again"
   )
 
 

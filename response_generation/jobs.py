@@ -69,6 +69,7 @@ class Job:
     self.response = response
     self.out = pathlib.Path(response.out)
     self.folder = self.out.with_name(f"{self.out.name}.shards")
+    self.shards = None  # Until `prepare`.
 
   def load(self, source, common, store, device, earlier) -> None:
     """Reads the small inputs; refuses those that do not fit."""
@@ -128,6 +129,16 @@ class Job:
         made[key] = z, answerer(z, self.device, workers)
     self.rows, answer = made[key]
     self.task = Task(shards=self.shards, answer=answer)
+
+  def kept(self) -> str:
+    """What a next run goes on from, in words; "" for nothing."""
+    if self.shards is None:
+      return ""
+    shards = len(list(self.folder.glob("[0-9]*.npz")))
+    parts = [f"{shards} of {self.shards.count} shards"] if shards else []
+    if list(self.folder.glob("transformed-*.npy")):
+      parts.insert(0, "the transformed images")
+    return f"{self.folder} ({' and '.join(parts)})" if parts else ""
 
   def finish(self, source, indices, about, workers, done) -> dict[str, Any]:
     """Joins the shards, finds the temperature, writes the npz.

@@ -19,7 +19,8 @@ triplet only; the bytes depend neither on the block size, nor on the number of
 threads or processes, nor on how often the run was interrupted.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+import contextlib
 import pathlib
 import shutil
 from typing import Any, get_args
@@ -29,6 +30,7 @@ from alignet import sampling
 from alignet import similarity as similarity_lib
 from alignet import triplets as triplets_lib
 from alignet.errors import AlignetError
+from alignet.errors import DiskFullError
 from alignet.representations import store as store_lib
 import numpy as np
 from response_generation import jobs as jobs_lib
@@ -116,6 +118,7 @@ def respond_all(
   Raises:
     OutputExistsError: an output exists and `overwrite` is false.
     AlignetError: an input is missing, damaged or does not fit the others.
+    DiskFullError: the disk is full; the message says what is kept.
   """
   _check_arguments(responses, store, device, part, rows, workers)
   jobs = [Job(response) for response in responses]
@@ -147,23 +150,38 @@ def respond_all(
       done[job.out] = meta
   todo = [job for job in jobs if job.out not in done]
 
-  made = {}
-  for job in todo:
-    job.prepare(source, len(indices), rows, workers, made)
-  (compute or jobs_lib.compute)(todo, indices, order_by, part)
-  if part is not None:
-    return []
-  for job in todo:
-    about = {
-        "triplets": triplets_meta,
-        "representations": {
-            key: value
-            for key, value in source.meta.items()
-            if key not in ("sha256", "versions")
-        },
-    }
-    done[job.out] = job.finish(source, indices, about, workers, done)
+  with _kept(todo):
+    made = {}
+    for job in todo:
+      job.prepare(source, len(indices), rows, workers, made)
+    (compute or jobs_lib.compute)(todo, indices, order_by, part)
+    if part is not None:
+      return []
+    for job in todo:
+      about = {
+          "triplets": triplets_meta,
+          "representations": {
+              key: value
+              for key, value in source.meta.items()
+              if key not in ("sha256", "versions")
+          },
+      }
+      done[job.out] = job.finish(source, indices, about, workers, done)
   return [done[job.out] for job in jobs]
+
+
+@contextlib.contextmanager
+def _kept(jobs: Sequence[Job]) -> Iterator[None]:
+  """Adds to the error of a full disk what the next run goes on from."""
+  try:
+    yield
+  except DiskFullError as e:
+    kept = list(filter(None, (job.kept() for job in jobs)))
+    if not kept:
+      raise
+    raise DiskFullError(
+        f"{e}; it goes on from what is kept: {', '.join(kept)}"
+    ) from e
 
 
 def summary(out: files.Path, meta: Mapping[str, Any]) -> str:

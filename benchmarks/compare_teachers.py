@@ -29,10 +29,10 @@ import sys
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(_ROOT))
 
-from alignet.cli import teach
 import numpy as np
 from uncertainty_distillation import config as config_lib
 from uncertainty_distillation import crossval
+from uncertainty_distillation import crossval_report
 from uncertainty_distillation import inputs
 from uncertainty_distillation import judgments as judgments_lib
 from uncertainty_distillation import loop
@@ -100,7 +100,7 @@ def main() -> None:
       configs=_grid(alpha=0.1, tau=0.1, local_batch=args.local_batch),
       local_images=local,
   )
-  report = crossval.report(
+  report = crossval_report.make(
       crossval.cross_validate(
           features,
           concepts,
@@ -111,7 +111,7 @@ def main() -> None:
           seeds=range(args.repeats),
       )
   )
-  print(teach._table(report))
+  print(crossval_report.table(report))
   steps = {
       name: [fit.get("steps") for fit in fits]
       for name, fits in report["fits"].items()
@@ -120,10 +120,6 @@ def main() -> None:
       json.dumps(
           {
               "steps": steps,
-              "calibration": {
-                  name: curve["error"]
-                  for name, curve in report["calibration"].items()
-              },
               "trials": report["trials"],
           }
       )

@@ -14,7 +14,6 @@ from alignet import files
 from alignet import similarity
 from alignet import transforms
 from alignet.errors import AlignetError
-from alignet.scores import bootstrap
 from alignet.scores import odd_one_out
 from alignet.scores import probabilistic
 import numpy as np
@@ -98,7 +97,8 @@ class Result:
 
   Attributes:
     scores: method -> score -> (n,) float64.
-    log_p: method -> (n, 3) float64 at the fitted temperature.
+    log_p: method -> (n, 3) float64 log probabilities at temperature 1.
+    log_p_fitted: the same at the temperature fitted on training data.
     probabilities: (n, 3) human probabilities of the pairs.
     concepts: (n, 3) concepts of each trial.
     fold: (n,) number of its fold, counted on over the seeds.
@@ -109,6 +109,7 @@ class Result:
 
   scores: Mapping[str, Mapping[str, np.ndarray]]
   log_p: Mapping[str, np.ndarray]
+  log_p_fitted: Mapping[str, np.ndarray]
   probabilities: np.ndarray
   concepts: np.ndarray
   fold: np.ndarray
@@ -177,7 +178,12 @@ def cross_validate(
           }
           for name in methods
       },
-      log_p={name: join(lambda p, n=name: p["log_p"][n]) for name in methods},
+      **{
+          key: {
+              name: join(lambda p, n=name, k=key: p[k][n]) for name in methods
+          }
+          for key in ("log_p", "log_p_fitted")
+      },
       probabilities=join(lambda p: p["probabilities"]),
       concepts=join(lambda p: p["concepts"]),
       fold=np.repeat(np.arange(len(parts)), sizes),
@@ -226,7 +232,7 @@ def _fold(
   places = np.searchsorted(shown, images)
   inside = ~held_out[concepts]
   x, c = features[inside], concepts[inside]
-  found = {"scores": {}, "log_p": {}, "fits": {}}
+  found = {"scores": {}, "log_p": {}, "log_p_fitted": {}, "fits": {}}
   for name, method in methods.items():
     if not method.configs:
       z, kind = method.fixed(features[shown])
@@ -252,7 +258,8 @@ def _fold(
     s = similarity.of_triplets(z, places, kind)
     temperature = report["temperature"]
     found["scores"][name] = score(s, probabilities, temperature)
-    found["log_p"][name] = probabilistic.log_probabilities(s, temperature)
+    for key, t in (("log_p", 1.0), ("log_p_fitted", temperature)):
+      found[key][name] = probabilistic.log_probabilities(s, t)
     found["fits"][name] = {
         key: report[key]
         for key in ("steps", "temperature", "tuned", "fixed")
@@ -303,70 +310,3 @@ def score(
     out["kl" + suffix] = probabilistic.kl_divergence(log_p, probabilities)
     out["brier" + suffix] = probabilistic.brier(log_p, probabilities)
   return out
-
-
-def report(
-    result: Result, *, seed: int = 0, resamples: int = 1000
-) -> dict[str, Any]:
-  """The numbers of a cross-validation, JSON-serialisable.
-
-  Args:
-    result: of `cross_validate`.
-    seed: of the bootstrap over concepts.
-    resamples: of the bootstrap.
-
-  Returns:
-    "methods": name -> score -> {"value", "low", "high"}, and "folds", the mean
-    of each; "calibration": name -> expected calibration error and curve at the
-    fitted temperature; "differences": ours minus each other method, paired;
-    "ceiling", "entropy" of the human probabilities; counts; and which methods
-    "may_have_seen_held_out_concepts", being transforms made before.
-  """
-  draws = lambda: np.random.default_rng([seed, 5])
-
-  def pooled(values):
-    found = bootstrap.interval(
-        values, result.concepts, rng=draws(), resamples=resamples
-    )
-    return {"value": found.mean, "low": found.low, "high": found.high}
-
-  def fold_means(values):
-    n = result.fold.max() + 1
-    return [float(values[result.fold == i].mean()) for i in range(n)]
-
-  methods, calibration = {}, {}
-  for name, scores in result.scores.items():
-    methods[name] = {score_: pooled(v) for score_, v in scores.items()}
-    methods[name]["folds"] = {s: fold_means(v) for s, v in scores.items()}
-    curve = probabilistic.calibration_curve(
-        result.log_p[name], result.probabilities
-    )
-    calibration[name] = {
-        "error": curve.expected_calibration_error,
-        "confidence": curve.confidence.tolist(),
-        "outcome": curve.outcome.tolist(),
-        "count": curve.count.tolist(),
-    }
-  first, *others = result.scores
-  p = result.probabilities.astype(np.float64)
-  log = np.log(np.where(p > 0, p, 1))
-  return {
-      "methods": methods,
-      "calibration": calibration,
-      "differences": {
-          f"{first} - {other}": {
-              s: pooled(result.scores[first][s] - result.scores[other][s])
-              for s in SCORES
-          }
-          for other in others
-      },
-      "fits": {name: list(fits) for name, fits in result.fits.items()},
-      "may_have_seen_held_out_concepts": [
-          name for name, fits in result.fits.items() if fits[0].get("fixed")
-      ],
-      "ceiling_expected": float(odd_one_out.ceiling(p).mean()),
-      "entropy_of_people": float(-(p * log).sum(axis=1).mean()),
-      "trials": len(result.concepts),
-      "folds": int(result.fold.max()) + 1,
-      "dropped_judgments": list(map(int, result.dropped)),
-  }

@@ -59,7 +59,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   check.add_argument(
       "--report",
       metavar="DIR",
-      help="folder for report.json and calibration.png (default: OUT.report)",
+      help=(
+          "folder for report.json, calibration.png and calibration_fitted.png"
+          " (default: OUT.report)"
+      ),
   )
   settings = parser.add_argument_group("settings")
   settings.add_argument(
@@ -206,9 +209,8 @@ def _cross_validate(args, data, configs, local):
   from alignet import files
   from alignet import transforms
   from alignet.errors import AlignetError
-  from alignet.report import figures
-  from alignet.report import style
   from uncertainty_distillation import crossval
+  from uncertainty_distillation import crossval_report
 
   out = args.report or f"{args.out}.report"
   files.check_output(out, overwrite=args.overwrite)
@@ -227,7 +229,7 @@ def _cross_validate(args, data, configs, local):
     blocks = files.load_npy(
         args.blocks, what="blocks", shape=(None,), kinds="iu"
     )
-  report = crossval.report(
+  report = crossval_report.make(
       crossval.cross_validate(
           data.features,
           data.concepts,
@@ -241,50 +243,12 @@ def _cross_validate(args, data, configs, local):
       seed=args.seed,
   )
   report |= {"inputs": sha256, "versions": files.versions()}
-  curves = {
-      f"{name} (error {curve['error']:.3f})": (
-          curve["confidence"],
-          curve["outcome"],
-      )
-      for name, curve in report["calibration"].items()
-  }
   with files.atomic_directory(out, overwrite=args.overwrite) as folder:
-    files.write_json(folder / "report.json", report)
-    with files.atomic_write(folder / "calibration.png") as f:
-      f.write(style.png(figures.calibration(curves)))
+    crossval_report.write(folder, report)
   if not args.quiet:
-    print(_table(report))
-    print(f"{out}: report.json, calibration.png")
+    print(crossval_report.table(report))
+    print(f"{out}: report.json, calibration.png, calibration_fitted.png")
   return report
-
-
-def _table(report) -> str:
-  """Scores on held-out concepts, a line a method, with intervals."""
-  scores = {
-      "agreement": "agreement",
-      "expected": "expected",
-      "cross_entropy": "cross-entropy",
-      "cross_entropy_fitted": "at fitted T",
-      "brier_fitted": "Brier at it",
-  }
-  rows = {**report["methods"], **report["differences"]}
-  lines = [
-      f"held-out concepts, {report['folds']} folds, {report['trials']} trials;"
-      f" people's own entropy {report['entropy_of_people']:.3f}, best expected"
-      f" {report['ceiling_expected']:.3f}",
-      f"{'':14}" + "".join(f"{text:>27}" for text in scores.values()),
-  ]
-  for name, row in rows.items():
-    cells = (
-        f"{row[s]['value']:.4f} ({row[s]['low']:.3f}, {row[s]['high']:.3f})"
-        for s in scores
-    )
-    lines.append(f"{name:14}" + "".join(f"{cell:>27}" for cell in cells))
-  if seen := report["may_have_seen_held_out_concepts"]:
-    lines.append(
-        f"{', '.join(seen)}: not fitted here; may have seen held-out concepts"
-    )
-  return "\n".join(lines)
 
 
 def _summary(transform, report) -> str:

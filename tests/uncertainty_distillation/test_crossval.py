@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from uncertainty_distillation import config as config_lib
 from uncertainty_distillation import crossval
+from uncertainty_distillation import crossval_report
 from uncertainty_distillation import judgments as judgments_lib
 from uncertainty_distillation import loop
 
@@ -154,7 +155,7 @@ def test_images_are_of_the_concepts():
 
 
 def test_report_is_json_with_paired_differences(result):
-  report = json.loads(json.dumps(crossval.report(result, resamples=100)))
+  report = json.loads(json.dumps(crossval_report.make(result, resamples=100)))
   ours, ridge = (report["methods"][m]["agreement"] for m in ("ours", "ridge"))
   difference = report["differences"]["ours - ridge"]["agreement"]
   assert difference["value"] == pytest.approx(ours["value"] - ridge["value"])
@@ -162,10 +163,22 @@ def test_report_is_json_with_paired_differences(result):
   assert len(report["methods"]["raw"]["folds"]["kl"]) == 3 == report["folds"]
   assert report["trials"] == len(result.concepts)
   assert report["entropy_of_people"] < np.log(3)
-  assert 0 <= report["calibration"]["ours"]["error"] < 0.2
   ce = report["methods"]["ours"]["cross_entropy"]["value"]
   kl = report["methods"]["ours"]["kl"]["value"]
   assert ce - kl == pytest.approx(report["entropy_of_people"], abs=1e-6)
+  for key, log_p in (
+      ("calibration", result.log_p),
+      ("calibration_fitted", result.log_p_fitted),
+  ):
+    for name in ("ours", "raw"):
+      curve = probabilistic.calibration_curve(log_p[name], result.probabilities)
+      assert report[key][name]["error"] == curve.expected_calibration_error
+      assert report[key][name]["count"] == curve.count.tolist()
+  # Cosines are far too even; the temperature mends it.
+  errors = [report[k]["raw"]["error"] for k in crossval_report._CURVES]
+  assert errors[0] > 2 * errors[1]
+  table = crossval_report.table(report)
+  assert f"{kl:.4f} (" in table and f"{result.dropped[0]:,}" in table
 
 
 def test_raw_is_the_cosine(world, result):
@@ -245,7 +258,7 @@ def test_a_fixed_transform(world):
     )
     fit = found.fits["fixed"][fold]
     np.testing.assert_allclose(fit["temperature"], best, rtol=0.1)
-  report = crossval.report(found, resamples=20)
+  report = crossval_report.make(found, resamples=20)
   assert report["may_have_seen_held_out_concepts"] == ["fixed"]
   methods["fixed"] = crossval.Method(transform=transforms.identity(5))
   with pytest.raises(AlignetError, match="fixed: .*fit the transform's"):

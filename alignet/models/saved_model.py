@@ -19,8 +19,6 @@ from typing import Any, NamedTuple
 from alignet import files
 from alignet.errors import AlignetError
 from alignet.models import big_vision
-from alignet.models.vision_model import VisionModel
-import jax
 import numpy as np
 
 FILE = "saved_model.pb"
@@ -37,10 +35,6 @@ _ROOTS = {
     "class_head": "class_head",
     "i1k_head": "i1k_head",
 }
-# Pixels of AligNet's own students, whatever those of the model they start from.
-_RELEASED_RANGE = (0.0, 1.0)
-# Largest difference of an output, over its largest value.
-_TOLERANCE = 1e-4
 
 
 class Signature(NamedTuple):
@@ -160,58 +154,6 @@ def read(
   return {f"backbone/{name}": value for name, value in own.items()} | rest
 
 
-def as_served(
-    path: files.Path, model: VisionModel, params: Mapping[str, Any]
-) -> VisionModel:
-  """The model that computes what the SavedModel does.
-
-  A tree says neither activation nor epsilon nor pixel range. So both are run on
-  two random images: with the model's own pixel range, and with that of the
-  released students.
-
-  Args:
-    path: the folder of a SavedModel.
-    model: with the parameters of that SavedModel.
-    params: those.
-
-  Raises:
-    AlignetError: the SavedModel cannot be run, or gives other values in both
-      ranges.
-  """
-  served = open(path)
-  outputs = [name for name in model.outputs if name in served.outputs]
-  if OUTPUT not in outputs:
-    raise AlignetError(
-        f"{path}: expected the output {OUTPUT}, to compare with, found"
-        f" {', '.join(served.outputs)}"
-    )
-  n, *sides = served.shape
-  size = [fixed or side for fixed, side in zip(sides, model.size)]
-  images = np.random.default_rng(0).random((n or 2, *size, 3), np.float32)
-  wanted = served(images)
-  differences = {}
-  for pixel_range in dict.fromkeys((model.pixel_range, _RELEASED_RANGE)):
-    candidate = model.clone(pixel_range=pixel_range)
-    found = _apply(candidate, params, images * 255)
-    differences[pixel_range] = max(
-        np.abs(getattr(found, name) - wanted[name]).max()
-        / max(np.abs(wanted[name]).max(), np.finfo(np.float32).tiny)
-        for name in outputs
-    )
-    if differences[pixel_range] <= _TOLERANCE:
-      return candidate
-  texts = [
-      f"{difference:.2g} with pixels in {pixel_range}"
-      for pixel_range, difference in differences.items()
-  ]
-  raise AlignetError(
-      f"{path} computes something else than the model named, with the same"
-      f" parameters: its outputs differ by {', '.join(texts)} of their largest"
-      " value; name the model that it is, or extract with it as it is,"
-      f" --model=saved_model:{path}"
-  )
-
-
 def sha256(path: files.Path) -> str:
   """Hexadecimal sha256 of a SavedModel: its graph and its variables, if any."""
   folder = pathlib.Path(path)
@@ -231,13 +173,6 @@ def tensorflow() -> Any:
         "TensorFlow is not installed; pip install 'alignet[export]'"
     ) from e
   return tf
-
-
-def _apply(model, params, images):
-  def apply(params, images):
-    return model.apply({"params": params}, images, is_training_property=False)
-
-  return jax.device_get(jax.jit(apply)(params, images))
 
 
 def _variables(path: pathlib.Path):

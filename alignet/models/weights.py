@@ -24,6 +24,7 @@ from alignet.models import checkpoints
 from alignet.models import huggingface
 from alignet.models import orbax
 from alignet.models import saved_model
+from alignet.models import served
 from alignet.models import shards
 from alignet.models import zoo
 from alignet.models.vision_model import VisionModel
@@ -68,8 +69,9 @@ def load(
       the model that is returned, with all its heads, and a variant of another
       backbone or pixel range is an error. That of an npz computes as
       big_vision does. To that of a SavedModel the heads
-      that it holds are added, and its pixel range is the one by which the
-      parameters give what the SavedModel does; see `saved_model.as_served`.
+      that it holds are added, and its positions, pixel range and activation are
+      those by which the parameters give what the SavedModel does; see
+      `served.as_served`.
     allow_half: see `read`.
 
   Returns:
@@ -107,6 +109,8 @@ def load(
     return model, _check_own(model, params, path, allow_half)
   model = variant.model(**(big_vision.NUMERICS if form == "npz" else {}))
   tensors = read(path, shapes(model), allow_half=allow_half)
+  if form == "saved_model":
+    model = served.with_positions(model, tensors)
   model = model.clone(
       **{
           field: tensors[name].shape[-1]
@@ -119,7 +123,7 @@ def load(
   tensors = {name: tensors[name] for name in expected}
   params = flax.traverse_util.unflatten_dict(tensors, sep="/")
   if form == "saved_model":
-    model = saved_model.as_served(path, model, params)
+    model = served.as_served(path, model, params)
   return model, params
 
 

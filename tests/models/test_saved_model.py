@@ -117,6 +117,36 @@ def test_weights_of_the_released_layout(released, images):
   np.testing.assert_allclose(out.i1k_logits[1], x, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "name, other",
+    [
+        # As big_vision has class tokens, and computes.
+        ("vit-b16", dict(class_position=False)),
+        ("vit-b16", {}),
+        ("dinov1-b16", dict(class_position=False)),
+        ("dinov2-b14", {}),
+        ("clip-b16", dict(activation="quick_gelu", norm_epsilon=1e-5)),
+        ("cappa-b16", {}),
+    ],
+)
+def test_other_models_in_the_released_layout(tmp_path, images, name, other):
+  # Made for images of 8 pixels, the model named for 16.
+  tanh = dict(activation="gelu_tanh", norm_epsilon=1e-6, resampling="bilinear")
+  model = _model(name=name, **{**tanh, **other})
+  model = model.clone(pixel_range=(0.0, 1.0), image_size=8)
+  flat = _params(model)
+  _released(tmp_path, model, flat)
+  named = dataclasses.replace(_variant(name), image_size=16)
+  found, params = weights.load(tmp_path, named)
+  if name == "clip-b16":
+    model = model.clone(backbone=model.backbone.clone(resampling="bicubic"))
+  assert found == model
+  assert named.vit().grid == (4, 4) and found.backbone.grid == (2, 2)
+  out = found.apply({"params": params}, images)
+  pre, _ = numpy_vit.forward(images[1] / 255, _tree(flat), model.backbone)
+  assert np.abs(out.pre_logits[1] - pre).max() / np.abs(pre).max() < 1e-5
+
+
 def test_what_we_write_is_read_back(tmp_path, images):
   model = _model()
   flat = _params(model)
@@ -199,10 +229,10 @@ def test_what_does_not_fit_is_told(released, tmp_path):
   _fails(path, _variant("vit-b16"), "unexpected 15 (backbone/MAPHead_0/")
   _fails(
       path,
-      _variant(activation="quick_gelu"),
+      _variant(final_norm="after_pool"),
       "computes something else",
-      "with pixels in (-1.0, 1.0)",
-      "with pixels in (0.0, 1.0)",
+      "with pixels in (-1.0, 1.0) and gelu_tanh",
+      "with pixels in (0.0, 1.0) and gelu_tanh",
       f"--model=saved_model:{path}",
   )
   half = tmp_path / "half"

@@ -195,8 +195,9 @@ def results(
   """The numbers of a table whose cells have all been run.
 
   Differences are paired on the same trials; intervals are 95 % of a bootstrap
-  over concepts, in which the trials of all seeds are pooled. Where each seed
-  draws a world, concepts of two worlds are different concepts.
+  over concepts, of class accuracy over classes, in which the trials of all
+  seeds are pooled. Where each seed draws a world, concepts of two worlds are
+  different concepts.
 
   Args:
     sweep: the table.
@@ -251,12 +252,12 @@ class _Rows:
   Attributes:
     student: (n,) floats.
     base: (n,) floats, on the same trials.
-    concepts: (n, 3) concepts of the trials; None for a score of images.
+    concepts: (n, 3) what is drawn: concepts of the trials, classes of images.
   """
 
   student: np.ndarray
   base: np.ndarray
-  concepts: np.ndarray | None
+  concepts: np.ndarray
 
 
 def _scores(sweep: Sweep, cell: Cell, out: files.Path) -> dict[str, _Rows]:
@@ -286,8 +287,17 @@ def _scores(sweep: Sweep, cell: Cell, out: files.Path) -> dict[str, _Rows]:
           base=base[f"{name}/modal"],  # The base model has no such head.
           concepts=of_trials + world,
       )
+  if "class_test" in config.roles:
+    store = images_lib.open_store(
+        _find(config, config.roles.class_test, folders)
+    )
+  classes, _ = stored.objects_of(
+      store.labels, np.arange(len(store)), config.levels.classes
+  )
   rows["class_accuracy"] = _Rows(
-      student=student["knn"], base=base["knn"], concepts=None
+      student=student["knn"],
+      base=base["knn"],
+      concepts=np.repeat(classes[:, None] + world, 3, axis=1),
   )
   return rows
 
@@ -319,16 +329,19 @@ def _line(
   if first:
     others["to_first"] = np.concatenate([r.student for r in first])
   for key, other in others.items():
-    out[key] = {"mean": float(student.mean() - other.mean())}
-    if rows[0].concepts is not None:
-      found = bootstrap.paired_difference(
-          student,
-          other,
-          np.concatenate([r.concepts for r in rows]),
-          rng=np.random.default_rng(0),
-          resamples=resamples,
-      )
-      out[key] |= {"low": found.low, "high": found.high, "se": found.se}
+    found = bootstrap.paired_difference(
+        student,
+        other,
+        np.concatenate([r.concepts for r in rows]),
+        rng=np.random.default_rng(0),
+        resamples=resamples,
+    )
+    out[key] = {
+        "mean": found.mean,
+        "low": found.low,
+        "high": found.high,
+        "se": found.se,
+    }
   return out
 
 

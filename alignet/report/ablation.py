@@ -10,7 +10,10 @@ from alignet.report import latex
 from alignet.report import page
 from alignet.report import score_table
 
-_INTERVALS = "95 % intervals, bootstrap over concepts, all seeds"
+_INTERVALS = (
+    "95 % intervals, bootstrap over concepts, of class accuracy over classes,"
+    " all seeds"
+)
 
 
 def write(out: files.Path, results: Mapping[str, Any]) -> list[pathlib.Path]:
@@ -138,8 +141,7 @@ def _names(results: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _interval(found: Mapping[str, float]) -> tuple[float, float, float]:
-  nan = float("nan")
-  return (found["mean"], found.get("low", nan), found.get("high", nan))
+  return (found["mean"], found["low"], found["high"])
 
 
 def _note(results: Mapping[str, Any]) -> str:

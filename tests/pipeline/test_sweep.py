@@ -75,10 +75,22 @@ def test_table(swept):
     gain, change = found["to_base"], found["to_first"]
     assert gain["mean"] == pytest.approx(found["mean"] - found["base"])
     assert change["mean"] == pytest.approx(found["mean"] - first[score]["mean"])
-    if score != "class_accuracy":
-      assert gain["low"] <= gain["mean"] <= gain["high"]
+    assert gain["low"] <= gain["mean"] <= gain["high"]
+    assert change["low"] <= change["mean"] <= change["high"]
   assert "simulated" in (folder / "report.html").read_text()
   assert r"raw \& more" in (folder / "table.tex").read_text()
+
+
+def test_intervals_of_class_accuracy_draw_classes(swept):
+  sweep = _sweep(swept)
+  cells = sweep.cells()[:2]  # Two worlds.
+  a, b = (
+      sweep_lib._scores(sweep, cell, swept / "out")["class_accuracy"]
+      for cell in cells
+  )
+  assert (a.concepts == a.concepts[:, :1]).all()
+  assert len(np.unique(a.concepts)) * 6 == len(a.student)
+  assert not set(a.concepts.ravel()) & set(b.concepts.ravel())
 
 
 def test_stages_are_shared(swept):

@@ -105,7 +105,7 @@ class Job:
     same = all(meta.get(key) == value for key, value in self.what().items())
     return meta if same else None
 
-  def prepare(self, source, n, rows, workers, made) -> None:
+  def prepare(self, source, n, rows, shared, workers, made) -> None:
     """Makes the shards' folder and the rows; equal rows once, in `made`."""
     content = {**self._how, **self._inputs}
     self.shards = Shards(
@@ -124,6 +124,7 @@ class Job:
             self._how["store"],
             self.folder,
             inputs=key,
+            shared=shared,
             workers=workers,
         )
         made[key] = z, answerer(z, self.device, workers)

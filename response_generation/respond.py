@@ -153,7 +153,8 @@ def respond_all(
   with _kept(todo):
     made = {}
     for job in todo:
-      job.prepare(source, len(indices), rows, workers, made)
+      shared = part is not None
+      job.prepare(source, len(indices), rows, shared, workers, made)
     (compute or jobs_lib.compute)(todo, indices, order_by, part)
     if part is not None:
       return []

@@ -34,6 +34,7 @@ def make(
     folder: pathlib.Path,
     *,
     inputs: str,
+    shared: bool = False,
     workers: int | None = None,
 ) -> np.ndarray:
   """Rows whose dot products are the similarities.
@@ -45,6 +46,8 @@ def make(
     form: of the numbers.
     folder: where a large one is written, and found again.
     inputs: digest of what the rows are made of: names the file.
+    shared: write a small one, too: processors of different kinds may round
+      sums in different ways, and all processes have to multiply equal rows.
     workers: threads, all available cores if None.
 
   Returns:
@@ -80,15 +83,15 @@ def make(
         _check_range(padded, where.start)
       yield where, padded
 
-  if dtype.itemsize * shape[0] * shape[1] <= _SMALL:
-    made = np.empty(shape, dtype)
-    for where, block in walk():
-      made[where] = block
-    return made
   path = folder / f"transformed-{inputs[:16]}.npy"
   # NumPy's format has no word for bfloat16: it goes as integers.
   plain = np.dtype(np.uint16) if form == "bfloat16" else dtype
   if not path.exists():
+    if not shared and dtype.itemsize * shape[0] * shape[1] <= _SMALL:
+      made = np.empty(shape, dtype)
+      for where, block in walk():
+        made[where] = block
+      return made
     with files.atomic_write(path) as f:
       files.write_array(f, shape, plain, (b.view(plain) for _, b in walk()))
   return files.load_npy(path, shape=shape, mmap=True).view(dtype)

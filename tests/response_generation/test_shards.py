@@ -6,6 +6,7 @@ from alignet import files
 from alignet import triplet_io
 from alignet.errors import AlignetError
 from alignet.kernels import dots
+from alignet.representations import blocks
 import numpy as np
 import pytest
 from response_generation import respond
@@ -203,6 +204,23 @@ for i in range(3):
   children.append(pid)
 assert [os.waitpid(pid, 0)[1] for pid in children] == [0, 0, 0]
 """
+
+
+def test_parts_multiply_the_rows_that_the_first_has_made(
+    world, tmp_path, monkeypatch
+):
+  """However small: another processor might round its sums differently."""
+  arguments = {**world.inputs, "transform": world.transform, "rows": 30}
+  whole, out = tmp_path / "whole.npz", tmp_path / "x.npz"
+  respond.respond(**arguments, out=whole)
+  respond.respond(**arguments, out=out, part=(0, 3))
+  # None of the others may transform: they take what is there.
+  monkeypatch.setattr(blocks, "transformed", None)
+  for i in (1, 2):
+    respond.respond(**arguments, out=out, part=(i, 3))
+  (tmp_path / "x.npz.shards" / f"{60:012d}.npz").unlink()
+  respond.respond(**arguments, out=out)
+  assert out.read_bytes() == whole.read_bytes()
 
 
 def test_parts_by_three_processes(world, tmp_path, monkeypatch):

@@ -20,7 +20,6 @@ import numpy as np
 from uncertainty_distillation import fit
 from uncertainty_distillation import inputs
 from uncertainty_distillation import judgments as judgments_lib
-from uncertainty_distillation import loop
 from uncertainty_distillation.config import Config
 from uncertainty_distillation.judgments import Judgments
 
@@ -80,13 +79,14 @@ class Method:
 def standard_methods(
     configs: Sequence[Config], local_images: np.ndarray | None = None
 ) -> dict[str, Method]:
-  """The configs' teacher, a ridge regression like its start, and raw."""
-  ridge = dataclasses.replace(
-      configs[0], start="ridge", steps=0, optimisation=loop.Optimisation()
-  )
+  """The configs' teacher, ridge regression and raw.
+
+  The ridge regression owes nothing to the configs: penalty, scale, input map
+  and temperature are chosen on inner folds of its own.
+  """
   return {
       "ours": Method(configs=configs, local_images=local_images),
-      "ridge": Method(configs=(ridge,)),
+      "ridge": Method(configs=(Config(steps=0),)),
       "raw": Method(),
   }
 

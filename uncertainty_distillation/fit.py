@@ -131,6 +131,8 @@ def tune(
     concepts: np.ndarray | None,
     judgments: Judgments,
     configs: Sequence[Config],
+    *,
+    local_images: np.ndarray | None = None,
     **options: Any,
 ) -> tuple[transforms.Transform, dict[str, Any]]:
   """`fit` with the config that does best on inner held-out concepts.
@@ -141,6 +143,7 @@ def tune(
     judgments: see `fit`.
     configs: to choose from by the smallest KL; all with inner folds, unless
       there is only one.
+    local_images: see `fit`; for those with an alpha above 0, if there are any.
     **options: see `fit`.
 
   Returns:
@@ -155,10 +158,12 @@ def tune(
         f"{len(configs)} settings to choose from, but no inner folds to choose"
         " on; set --inner_folds to at least 2"
     )
-  found = [
-      fit(features, concepts, judgments, config, **options)
-      for config in configs
-  ]
+  local = any(config.optimisation.alpha for config in configs)
+  found = []
+  for config in configs:
+    use = config.optimisation.alpha or not local
+    options["local_images"] = local_images if use else None
+    found.append(fit(features, concepts, judgments, config, **options))
   if len(found) == 1:
     return found[0]
   losses = [min(report["inner"]["kl_curve"]) for _, report in found]

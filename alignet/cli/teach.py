@@ -1,14 +1,37 @@
 """`alignet teach`: human judgments + representations -> transform.npz."""
 
 import argparse
+from collections.abc import Callable
 import dataclasses
 import itertools
+from typing import Any
 
 from alignet.cli import judgments
 
 HELP = "train a teacher transform from human judgments"
 
 _DEFAULT = " (default: %(default)s)"
+
+# Defaults are those of the Config and its Optimisation, which are not imported
+# for --help.
+_TUNED = {
+    "input_map": (str, "auto", "done to a row first: none, sqrt, l2 or auto"),
+    "standardise": (
+        *(str, "scalar"),
+        "scalar or per_dimension: by one mean and deviation, or many",
+    ),
+    "start": (str, "ridge", "ridge, identity or small: where training starts"),
+    "width": (int, None, "dimensions of the result"),
+    "regulariser": (
+        *(str, "identity"),
+        "identity or l2: pull towards a multiple of the identity, or to zero",
+    ),
+    "regulariser_weight": (float, 0.03, "its weight, lambda"),
+    "alpha": (float, 0.0, "share of glocal's local term; needs --local"),
+    "tau": (float, 1.0, "temperature of the local term"),
+    "learning_rate": (float, 3e-3, "of Adam"),
+}
+"""Settings of which the best of several is chosen on inner folds."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,48 +87,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
           " (default: OUT.report)"
       ),
   )
-  settings = parser.add_argument_group("settings")
-  settings.add_argument(
-      "--input_map",
-      default="auto",
-      choices=("auto", "none", "sqrt", "l2"),
-      help="done to a row first; auto: by cross-fitted error" + _DEFAULT,
+  settings = parser.add_argument_group(
+      "settings", "of several values, with commas, inner folds choose the best"
   )
-  settings.add_argument(
-      "--standardise",
-      default="scalar",
-      choices=("scalar", "per_dimension"),
-      help="by one mean and deviation, or those of each dimension" + _DEFAULT,
-  )
-  settings.add_argument(
-      "--start",
-      default="ridge",
-      choices=("ridge", "identity", "small"),
-      help="where training starts, see uncertainty_distillation.fit" + _DEFAULT,
-  )
-  settings.add_argument(
-      "--width",
-      type=int,
-      help="dimensions of the result (default: the embedding's)",
-  )
-  settings.add_argument(
-      "--regulariser",
-      default="identity",
-      choices=("identity", "l2"),
-      help="pull towards a multiple of the identity, or to zero" + _DEFAULT,
-  )
-  for flag, default, text in (
-      ("--regulariser_weight", 0.03, "its weight, lambda"),
-      ("--alpha", 0.0, "share of glocal's local term; needs --local"),
-      ("--tau", 1.0, "temperature of the local term"),
-      ("--learning_rate", 3e-3, "of Adam"),
-  ):
+  for name, (kind, default, text) in _TUNED.items():
+    shown = "the embedding's" if default is None else default
     settings.add_argument(
-        flag,
-        type=_numbers,
+        f"--{name}",
+        type=_several(kind),
         default=(default,),
         metavar="X[,X...]",
-        help=f"{text}; the best of several on inner folds (default: {default})",
+        help=f"{text} (default: {shown})",
     )
   for flag, kind, default, text in (
       ("--local_batch", int, 1024, "images of the local term a step"),
@@ -127,34 +119,11 @@ def run(args: argparse.Namespace) -> None:
   from alignet import transforms
   from alignet.errors import AlignetError
   from uncertainty_distillation import fit
-  from uncertainty_distillation import loop
 
   files.check_output(args.out, overwrite=args.overwrite)
   if args.compare and not args.cross_validate:
     raise AlignetError("--compare needs --cross_validate; pass that too")
-  configs = [
-      fit.Config(
-          input_map=args.input_map,
-          standardise=args.standardise,
-          start=args.start,
-          width=args.width,
-          steps=args.steps,
-          inner_folds=args.inner_folds,
-          optimisation=loop.Optimisation(
-              regulariser=args.regulariser,
-              regulariser_weight=weight,
-              alpha=alpha,
-              tau=tau,
-              local_batch=args.local_batch,
-              learning_rate=learning_rate,
-              batch=args.batch,
-          ),
-          seed=args.seed,
-      )
-      for weight, alpha, tau, learning_rate in itertools.product(
-          args.regulariser_weight, args.alpha, args.tau, args.learning_rate
-      )
-  ]
+  configs = _configs(args)
   data = judgments.load(args)
   local = None
   if args.local:
@@ -198,9 +167,41 @@ def _named(text: str) -> tuple[str, str]:
   return name, path
 
 
-def _numbers(text: str) -> tuple[float, ...]:
-  """Numbers separated by commas."""
-  return tuple(float(part) for part in text.split(","))
+def _several(kind: type) -> Callable[[str], tuple[Any, ...]]:
+  """A parser of values separated by commas."""
+
+  def parse(text):
+    return tuple(map(kind, text.split(",")))
+
+  parse.__name__ = f"{kind.__name__}s"  # argparse names it in its errors.
+  return parse
+
+
+def _configs(args: argparse.Namespace) -> list[Any]:
+  """Every combination of the settings given."""
+  # pylint: disable=g-import-not-at-top
+  from uncertainty_distillation import config
+  from uncertainty_distillation import loop
+
+  found = []
+  for values in itertools.product(*(getattr(args, name) for name in _TUNED)):
+    tuned = dict(zip(_TUNED, values))
+    outer = {
+        name: tuned.pop(name)
+        for name in ("input_map", "standardise", "start", "width")
+    }
+    found.append(
+        config.Config(
+            **outer,
+            steps=args.steps,
+            inner_folds=args.inner_folds,
+            optimisation=loop.Optimisation(
+                **tuned, local_batch=args.local_batch, batch=args.batch
+            ),
+            seed=args.seed,
+        )
+    )
+  return found
 
 
 def _cross_validate(args, data, configs, local):

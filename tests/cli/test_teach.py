@@ -8,11 +8,13 @@ from alignet import similarity
 from alignet import transforms
 from alignet.cli import judgments as flags_lib
 from alignet.cli import main
+from alignet.cli import teach as cli
 from alignet.data import labels as labels_lib
 from alignet.representations import store
 from alignet.testing import teacher
 import numpy as np
 import pytest
+from uncertainty_distillation import config as config_lib
 from uncertainty_distillation import human
 from uncertainty_distillation import inputs
 from uncertainty_distillation import judgments as judgments_lib
@@ -138,6 +140,25 @@ def test_posterior(folder, capsys):
   assert _agreement(folder, transform) > 0.8
   assert transform.meta["notes"]["posterior"]["samples"] == 5
   assert "posterior" in transform.meta["inputs"]
+
+
+def test_the_best_of_several_settings(folder, capsys):
+  flags = ("--standardise=scalar,per_dimension", "--width=2,6", "--quiet")
+  assert _teach(folder, *_EMBEDDING, *flags) == 0
+  meta = transforms.load(folder / "transform.npz").meta
+  assert len(meta["tuned"]) == 4 and meta["config"]["width"] == 6
+  assert _teach(folder, *_EMBEDDING, "--start=ridge,zero", out="x.npz") == 2
+  assert "start: expected one of ridge" in capsys.readouterr().err
+  with pytest.raises(SystemExit):
+    _teach(folder, *_EMBEDDING, "--width=two", out="x.npz")
+  assert "argument --width: invalid ints value" in capsys.readouterr().err
+
+
+def test_settings_are_those_of_the_config():
+  parser = argparse.ArgumentParser()
+  cli.add_arguments(parser)
+  args = parser.parse_args(["--out=t.npz"])
+  assert cli._configs(args) == [config_lib.Config()]
 
 
 def test_flags_say_what_load_takes():

@@ -64,6 +64,15 @@ def test_ours_and_ridge_beat_raw(result):
   assert means["raw"]["kl_fitted"] < means["raw"]["kl"]
 
 
+def test_the_settings_do_not_cripple_ridge():
+  config = config_lib.Config(
+      input_map="none", width=2, inner_folds=2, standardise="per_dimension"
+  )
+  methods = crossval.standard_methods([config])
+  assert methods["ours"].configs == [config]
+  assert methods["ridge"].configs == (config_lib.Config(steps=0),)
+
+
 def test_scores_equal_the_formulas():
   rng = np.random.default_rng(0)
   s, p = rng.normal(size=(50, 3)), rng.dirichlet(np.ones(3), 50)

@@ -320,6 +320,18 @@ def test_tune_takes_the_setting_that_does_best_on_inner_folds():
   alone, _ = fit.fit(x, concepts, judgments, configs[1])
   np.testing.assert_array_equal(transform.weights, alone.weights)
   assert transform.meta["tuned"] == report["tuned"]
+  # Images for the settings that have a local term, if there are any.
+  local = [
+      dataclasses.replace(
+          configs[1],
+          optimisation=dataclasses.replace(
+              configs[1].optimisation, alpha=alpha, local_batch=9
+          ),
+      )
+      for alpha in (0.0, 0.5)
+  ]
+  _, report = fit.tune(x, concepts, judgments, local, local_images=x[:20])
+  assert len(report["tuned"]) == 2
   blind = [dataclasses.replace(c, inner_folds=0) for c in configs]
   with pytest.raises(AlignetError, match="2 settings .* no inner folds"):
     fit.tune(x, concepts, judgments, blind)

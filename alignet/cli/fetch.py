@@ -24,10 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
           " breeds: the class hierarchy of the BREEDS benchmarks,"
           " class_hierarchy.txt, dataset_class_info.json and node_names.txt,"
           " checksums unknown. mur2013: RDMs of 92 objects,"
-          " 92_behavRDMs.mat, checksums unknown. alignet: the published"
-          " triplets, gigabytes without --only, addresses never tried from"
-          " here, checksums unknown. With --url: the"
-          " name of any file there"
+          " 92_behavRDMs.mat, checksums unknown. king2019, cichy2019, peterson"
+          " and hebart2020: similarities of images, addresses and checksums"
+          " unknown, so that --url must say where they are. alignet: the"
+          " published triplets, gigabytes without --only, addresses never tried"
+          " from here, checksums unknown. With --url: the name of any file"
+          " there"
       ),
   )
   parser.add_argument(
@@ -84,7 +86,7 @@ def run(args: argparse.Namespace) -> None:
   say(f"please cite: {dataset.citation}")
   for file in dataset.files:
     note = f" ({file.note})" if file.note and not args.url else ""
-    say(f"{file.name}: {file.url}{note}")
+    say(f"{file.name}: {file.url or 'no address is known'}{note}")
   for file in fetch.fetch(dataset, args.out, overwrite=args.overwrite):
     state = "downloaded" if file.downloaded else "already there"
     checked = (

@@ -131,7 +131,9 @@ def _rdms(args, model, baseline) -> tuple[dict, dict]:
   for name, path in map(suite_checks.pair, args.rdm):
     found, details[f"human/{name}"] = rdms.on_rdm(
         model,
-        similarity_sets.READERS.get(name, similarity_sets.read)(path),
+        similarity_sets.load(
+            name, path, similarities=name in args.rdm_similarities
+        ),
         name=name,
         images=readers.read_names(names[name]) if name in names else None,
         category_levels=tuple(args.categories),

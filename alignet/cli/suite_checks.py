@@ -89,13 +89,15 @@ def _check_rdms(args) -> None:
   sets, names = (
       dict(map(pair, texts)) for texts in (args.rdm, args.rdm_images)
   )
-  for name in names:
-    if name not in sets:
-      raise AlignetError(
-          "--rdm_images: expected NAME=FILE with the name of an --rdm, found"
-          f" {name}"
-      )
+  for flag, given in (
+      ("--rdm_images: expected NAME=FILE with", names),
+      ("--rdm_similarities: expected", args.rdm_similarities),
+  ):
+    for name in given:
+      if name not in sets:
+        raise AlignetError(f"{flag} the name of an --rdm, found {name}")
   for name, path in map(pair, args.rdm):
+    similarity_sets.check_name(name, similarities=name in args.rdm_similarities)
     if name not in names:
       similarity_sets.check_order(name, path)
 

@@ -95,7 +95,18 @@ def add_suite(parser: argparse.ArgumentParser) -> None:
       metavar="NAME=FILE",
       help=(
           "king2019, cichy2019, peterson, hebart2020 or mur2013 in their"
-          " published form, or any name and .npy, .csv or .mat; repeatable"
+          " published form, or any name and .npy, .csv or .mat; a part of a set"
+          " as king2019/set2, peterson/animals; repeatable"
+      ),
+  )
+  human.add_argument(
+      "--rdm_similarities",
+      action="append",
+      default=[],
+      metavar="NAME",
+      help=(
+          "the --rdm of that name, one of your own, holds similarities;"
+          " repeatable"
       ),
   )
   human.add_argument(

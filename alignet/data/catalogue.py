@@ -14,7 +14,7 @@ class File:
 
   Attributes:
     name: its name after the download; one of the catalogue may have folders.
-    url: its address, or None where it is not known.
+    url: its address, or None where it is not known: then with --url only.
     sha256: of its bytes, or None where it is not known.
     size: in bytes, or None where it is not known.
     note: where address and checksum are from.
@@ -216,6 +216,91 @@ CATALOGUE: Mapping[str, Dataset] = {
                 " 128"
             ),
             homepage="https://github.com/rsagroup/rsatoolbox_matlab",
+        ),
+        Dataset(
+            name="king2019",
+            files=(
+                File(
+                    name="BEHAVIOR.mat",
+                    url=None,
+                    note="named in a public project that reads it",
+                ),
+            ),
+            licence="see the authors' page; none is known to alignet",
+            citation=(
+                "King, Groen, Steel, Kravitz & Baker (2019), Similarity"
+                " judgments and cortical visual responses reflect different"
+                " properties of object and scene categories in naturalistic"
+                " images, NeuroImage 197, 368-382"
+            ),
+            homepage="https://doi.org/10.1016/j.neuroimage.2019.04.079",
+        ),
+        Dataset(
+            name="cichy2019",
+            files=(
+                File(
+                    name="judgments_general.mat",
+                    url=None,
+                    note="named in a public project that reads it",
+                ),
+            ),
+            licence="see the authors' page; none is known to alignet",
+            citation=(
+                "Cichy, Kriegeskorte, Jozwik, van den Bosch & Charest (2019),"
+                " The spatiotemporal neural dynamics underlying perceived"
+                " similarity for real-world objects, NeuroImage 194, 12-24"
+            ),
+            homepage="https://doi.org/10.1016/j.neuroimage.2019.03.031",
+        ),
+        Dataset(
+            name="peterson",
+            files=tuple(
+                File(name=name, url=None, note=note)
+                for name, note in (
+                    (
+                        "turkResults_CogSci2016.mat",
+                        "the animals, named in public projects that read it",
+                    ),
+                    (
+                        "fruits_mturkRESULTS_all.pickle",
+                        "named in a public project that reads it; a pickle,"
+                        " never loaded as such: see"
+                        " alignet.data.similarity_sets",
+                    ),
+                )
+            ),
+            licence="see the authors' page; none is known to alignet",
+            citation=(
+                "Peterson, Abbott & Griffiths (2016), Adapting deep network"
+                " features to capture psychological representations, CogSci 38;"
+                " the same (2018), Evaluating (and improving) the"
+                " correspondence between deep neural networks and human"
+                " representations, Cognitive Science 42, 2648-2669"
+            ),
+            homepage="https://github.com/jcpeterson/percept2vec",
+        ),
+        Dataset(
+            name="hebart2020",
+            files=tuple(
+                File(
+                    name=name,
+                    url=None,
+                    note="named in public projects that read it",
+                )
+                for name in (
+                    "RDM48_triplet.mat",
+                    "RDM48_triplet_splithalf.mat",
+                    "words48.mat",
+                )
+            ),
+            licence="see the project's page; cblearn gives CC BY 4.0",
+            citation=(
+                "Hebart, Zheng, Pereira & Baker (2020), Revealing the"
+                " multidimensional mental representations of natural objects"
+                " underlying human similarity judgements, Nature Human"
+                " Behaviour 4, 1173-1185"
+            ),
+            homepage="https://osf.io/z2784/",
         ),
         Dataset(
             name="alignet",

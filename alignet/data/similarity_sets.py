@@ -6,7 +6,8 @@ one subject where only a mean was published. None of the images comes with the
 matrices: rows are in the order that the card names, and representations of the
 images must be brought into it.
 
-MATLAB files are read by SciPy up to version 7; no code of a file is run.
+A set goes by the name of its reader, or by READER/PART where it has parts that
+are used together: king2019/set2, peterson/animals. See `load`.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from typing import Any
 
 from alignet import files
 from alignet.data import plain_pickle
+from alignet.data import rdm_files
 from alignet.errors import AlignetError
 import numpy as np
 
@@ -47,9 +49,9 @@ def king2019(path: files.Path, *, stimuli: str = "set1") -> np.ndarray:
   Returns:
     (subjects, n, n).
   """
-  content = _field(_mat(path), "BEHAVIOR", path)
+  content = _field(rdm_files.mat(path), "BEHAVIOR", path)
   one = _field(content, stimuli, path)
-  return from_array(_field(one, "pairwisedistances", path), str(path))
+  return rdm_files.from_array(_field(one, "pairwisedistances", path), str(path))
 
 
 def cichy2019(path: files.Path) -> np.ndarray:
@@ -68,7 +70,9 @@ def cichy2019(path: files.Path) -> np.ndarray:
   Returns:
     (subjects, n, n).
   """
-  return from_array(_field(_mat(path), "judgments", path), str(path))
+  return rdm_files.from_array(
+      _field(rdm_files.mat(path), "judgments", path), str(path)
+  )
 
 
 def peterson(path: files.Path) -> np.ndarray:
@@ -96,7 +100,7 @@ def peterson(path: files.Path) -> np.ndarray:
   if pathlib.Path(path).suffix in _PICKLES:
     similarities = _ratings(plain_pickle.load(path), path)
   else:
-    content = _mat(path)
+    content = rdm_files.mat(path)
     names = [key for key in content if "sim" in key.lower()]
     if len(names) != 1:
       raise AlignetError(
@@ -104,7 +108,9 @@ def peterson(path: files.Path) -> np.ndarray:
           f" {', '.join(content) or 'nothing'}"
       )
     similarities = np.asarray(content[names[0]])
-  return from_array(_dissimilarities(similarities, path, 10), str(path))
+  return rdm_files.from_array(
+      rdm_files.dissimilarities(similarities, path, 10), str(path)
+  )
 
 
 def hebart2020(path: files.Path) -> np.ndarray:
@@ -126,11 +132,11 @@ def hebart2020(path: files.Path) -> np.ndarray:
   Returns:
     (1, 48, 48), or (2, 48, 48) of the halves.
   """
-  content = _mat(path)
+  content = rdm_files.mat(path)
   names = ["RDM48_triplet"]
   if names[0] not in content:
     names = ["RDM48_triplet_split1", "RDM48_triplet_split2"]
-  return from_array(
+  return rdm_files.from_array(
       np.stack([_field(content, name, path) for name in names]), str(path)
   )
 
@@ -152,7 +158,7 @@ def mur2013(path: files.Path) -> np.ndarray:
   Returns:
     (16, 92, 92).
   """
-  subjects = _field(_mat(path), "rdms_behav_92", path)
+  subjects = _field(rdm_files.mat(path), "rdms_behav_92", path)
   rdms = []
   for subject in np.atleast_1d(np.asarray(subjects, object)):
     if not isinstance(subject, Mapping):
@@ -163,7 +169,7 @@ def mur2013(path: files.Path) -> np.ndarray:
     rdms.append(np.asarray(_field(subject, "RDM", path)))
   if len({r.shape for r in rdms}) > 1:
     raise AlignetError(f"{path}: the subjects' RDMs have different sizes")
-  return from_array(np.stack(rdms), str(path))
+  return rdm_files.from_array(np.stack(rdms), str(path))
 
 
 READERS: Mapping[str, Callable[..., np.ndarray]] = {
@@ -178,6 +184,69 @@ READERS: Mapping[str, Callable[..., np.ndarray]] = {
 SORTED_BY_NAME = ("king2019", "cichy2019", "peterson")
 """Sets whose stimuli are in the order of their file names, see the cards."""
 
+_PARTS: Mapping[str, tuple[str, ...]] = {
+    "king2019": ("set1", "set2"),
+    "peterson": PETERSON_CATEGORIES,
+}
+
+
+def check_name(name: str, *, similarities: bool = False) -> None:
+  """Fails with a name that is taken for another set than it means.
+
+  Args:
+    name: of a set, see `load`.
+    similarities: as there.
+
+  Raises:
+    AlignetError: a part that the set does not have; a name that only begins as
+      a reader's, whose file would be read as one's own; similarities of a set
+      that has a reader.
+  """
+  reader, _, part = name.partition("/")
+  alike = [known for known in READERS if reader.startswith(known)]
+  if reader in READERS:
+    parts = _PARTS.get(reader)
+    if part and parts and part not in parts:
+      raise AlignetError(
+          f"{reader} has the parts {', '.join(parts)}; found {name!r}"
+      )
+    if similarities:
+      raise AlignetError(
+          f"{name} is read as its data card says, similarities or not; leave it"
+          " out of --rdm_similarities"
+      )
+  elif alike:
+    raise AlignetError(
+        f"{name!r} would be read as a matrix of your own; for the published set"
+        f" write {alike[0]} or {alike[0]}/PART, else use a name that does not"
+        f" begin with {alike[0]}"
+    )
+
+
+def load(
+    name: str, path: files.Path, *, similarities: bool = False
+) -> np.ndarray:
+  """RDMs of a set by its name.
+
+  Args:
+    name: of `READERS`, or READER/PART; any other name is one's own.
+    path: the set's file; for one's own what `rdm_files.read` takes.
+    similarities: one's own file holds similarities.
+
+  Returns:
+    (subjects, n, n) float64.
+
+  Raises:
+    AlignetError: as `check_name` and the readers.
+  """
+  check_name(name, similarities=similarities)
+  reader, _, part = name.partition("/")
+  if reader == "king2019" and part:
+    return king2019(path, stimuli=part)
+  if reader in READERS:
+    return READERS[reader](path)
+  return rdm_files.read(path, similarities=similarities)
+
 
 def check_order(name: str, path: files.Path) -> None:
   """Fails where a set's stimuli are not in the order of their file names.
@@ -186,98 +255,23 @@ def check_order(name: str, path: files.Path) -> None:
   the caller's own, and its order with it.
 
   Args:
-    name: of the set.
+    name: of the set, see `load`.
     path: its file: the pickle of Peterson's fruits is in another order than
       the other categories.
 
   Raises:
     AlignetError: rows of another order.
   """
+  reader = name.partition("/")[0]
   numbered = pathlib.Path(path).suffix in _PICKLES
-  if name in READERS and (
-      name not in SORTED_BY_NAME or (name == "peterson" and numbered)
+  if reader in READERS and (
+      reader not in SORTED_BY_NAME or (reader == "peterson" and numbered)
   ):
     raise AlignetError(
         f"{name}: the stimuli of {path} are not in the order of their file"
         " names; give the names in the order that the data card says"
         f" (--rdm_images={name}=names.txt, rdm_images)"
     )
-
-
-def read(path: files.Path, *, similarities: bool = False) -> np.ndarray:
-  """RDMs of one's own: .npy, .csv, or a .mat with one array.
-
-  Args:
-    path: (n, n), (subjects, n, n), or pairs in the order of SciPy's and
-      MATLAB's pdist, (pairs,) or (subjects, pairs). A csv holds (n, n), or a
-      row a subject; separated by commas, without a header.
-    similarities: the file holds similarities: the largest minus each is taken.
-
-  Returns:
-    (subjects, n, n) float64.
-
-  Raises:
-    AlignetError: another form, a number of pairs that no number of stimuli has.
-  """
-  suffix = pathlib.Path(path).suffix
-  if suffix == ".npy":
-    array = files.load_npy(path, what="RDM", kinds="fiu")
-  elif suffix == ".csv":
-    try:
-      array = np.loadtxt(path, delimiter=",", ndmin=2)
-    except FileNotFoundError as e:
-      raise AlignetError(f"{path} does not exist") from e
-    except (OSError, ValueError) as e:
-      raise AlignetError(
-          f"{path} cannot be read as numbers separated by commas ({e})"
-      ) from e
-  elif suffix == ".mat":
-    content = _mat(path)
-    if len(content) != 1:
-      raise AlignetError(
-          f"{path}: expected one array, found {', '.join(content) or 'none'};"
-          f" published sets go by name: {', '.join(READERS)}"
-      )
-    array = np.asarray(next(iter(content.values())))
-  else:
-    raise AlignetError(f"{path}: expected a name ending in .npy, .csv or .mat")
-  if similarities:
-    array = _dissimilarities(array, path, None)
-  return from_array(array, str(path))
-
-
-def from_array(array: np.ndarray, what: str = "RDM") -> np.ndarray:
-  """(subjects, n, n) of any of the forms that `read` takes."""
-  array = np.asarray(array)
-  if array.dtype.kind not in "fiu" or not array.size:
-    raise AlignetError(f"{what}: expected numbers, found dtype {array.dtype}")
-  array = array.astype(np.float64)
-  if array.ndim >= 2 and array.shape[-1] == array.shape[-2]:
-    if array.ndim <= 3:
-      return array.reshape(-1, *array.shape[-2:])
-  elif array.ndim <= 2:
-    pairs = array.reshape(-1, array.shape[-1])
-    n = (1 + np.sqrt(1 + 8 * pairs.shape[1])) / 2
-    if n == int(n):
-      n = int(n)
-      i, j = np.triu_indices(n, k=1)
-      out = np.zeros((len(pairs), n, n))
-      out[:, i, j] = out[:, j, i] = pairs
-      return out
-  raise AlignetError(
-      f"{what}: expected (n, n), (subjects, n, n) or (subjects, pairs) with"
-      f" n (n - 1) / 2 pairs, found shape {array.shape}"
-  )
-
-
-def _dissimilarities(similarities, path, maximum) -> np.ndarray:
-  similarities = np.asarray(similarities)
-  if similarities.dtype.kind not in "fiu" or not similarities.size:
-    raise AlignetError(
-        f"{path}: expected numbers, found dtype {similarities.dtype}"
-    )
-  largest = np.nanmax(similarities)
-  return (largest if maximum is None else max(maximum, largest)) - similarities
 
 
 def _ratings(ratings: Any, path: files.Path) -> np.ndarray:
@@ -303,28 +297,6 @@ def _ratings(ratings: Any, path: files.Path) -> np.ndarray:
     if i != j:
       out[i, j] = out[j, i] = np.mean(values)
   return out
-
-
-def _mat(path: files.Path) -> dict[str, Any]:
-  """Variables of a MATLAB file, structs as dicts."""
-  from scipy import io  # pylint: disable=g-import-not-at-top
-
-  try:
-    with open(path, "rb") as f:
-      content = io.loadmat(f, simplify_cells=True)
-  except FileNotFoundError as e:
-    raise AlignetError(f"{path} does not exist") from e
-  except NotImplementedError as e:
-    raise AlignetError(
-        f"{path} is a MATLAB file of version 7.3, which SciPy does not read;"
-        " save it with -v7 or as .npy"
-    ) from e
-  except Exception as e:  # loadmat stumbles in many ways on other files.
-    raise AlignetError(
-        f"{path} cannot be read as a MATLAB file: it is truncated or of another"
-        f" format ({e})"
-    ) from e
-  return {k: v for k, v in content.items() if not k.startswith("__")}
 
 
 def _field(content: Any, name: str, path: files.Path) -> Any:

@@ -86,8 +86,8 @@ class RdmEvaluator(_OnImages):
   Attributes:
     images: image store.
     rdm: file with the RDMs.
-    name_of_set: one of `similarity_sets.READERS`, or a name of one's own
-      for a file that `similarity_sets.read` takes.
+    name_of_set: as in `similarity_sets.load`.
+    similarities: as there.
     rdm_images: file names in the order of the RDM; none where the store's
       images, sorted by name, are those of the RDM.
   """
@@ -95,6 +95,7 @@ class RdmEvaluator(_OnImages):
   images: str
   rdm: str
   name_of_set: str
+  similarities: bool = False
   rdm_images: tuple[str, ...] = ()
 
   def evaluate(self, state: Any, step: int) -> None:
@@ -102,7 +103,6 @@ class RdmEvaluator(_OnImages):
     if not self.rdm_images:
       similarity_sets.check_order(self.name_of_set, self.rdm)
     store = images_lib.open_store(self.images)
-    reader = similarity_sets.READERS.get(self.name_of_set, similarity_sets.read)
     model = stored.Model(
         features=self._features(state, store.images),
         filenames=store.filenames,
@@ -110,7 +110,9 @@ class RdmEvaluator(_OnImages):
     )
     scores, _ = rdms.on_rdm(
         model,
-        reader(self.rdm),
+        similarity_sets.load(
+            self.name_of_set, self.rdm, similarities=self.similarities
+        ),
         name=self.name_of_set,
         images=np.array(self.rdm_images) if self.rdm_images else None,
         resamples=0,

@@ -70,6 +70,36 @@ def test_any_file_with_its_checksum(server, tmp_path, capsys):
   assert server.seen[-1][0] == "/d/x.bin"
 
 
+def test_sets_without_a_known_address(server, tmp_path, capsys):
+  args = ["fetch", "hebart2020", f"--out={tmp_path}"]
+  assert main.main(args) == 2
+  out, err = capsys.readouterr()
+  assert "please cite: Hebart" in out and "osf.io/z2784" in out
+  assert "RDM48_triplet.mat: no address is known (named in" in out
+  assert "see https://osf.io/z2784/ and pass --url=BASE" in err
+  url = f"--url={server.url}/d"
+  assert main.main([*args, "--only=RDM48_triplet.mat", url]) == 0
+  assert (tmp_path / "RDM48_triplet.mat").read_bytes() == server.body
+  assert [path for path, *_ in server.seen] == ["/d/RDM48_triplet.mat"]
+
+
+def test_an_archive_with_a_path_outside(server, tmp_path, capsys):
+  """The file is kept, nothing of it lies anywhere."""
+  with zipfile.ZipFile(tmp_path / "x", "w") as z:
+    z.writestr("good.txt", "1")
+    z.writestr("../../evil.txt", "2")
+  server.body = (tmp_path / "x").read_bytes()
+  out = tmp_path / "a" / "b"
+  args = ["fetch", "d.zip", f"--out={out}", f"--url={server.url}", "--unpack"]
+  assert main.main(args) == 2
+  err = capsys.readouterr().err
+  assert "'../../evil.txt' has a path that leads out of the folder" in err
+  assert {p.name for p in tmp_path.rglob("*")} == {
+      *("x", "a", "b", "d.zip", "sha256.json"),
+  }
+  assert not list(tmp_path.parent.glob("evil*"))
+
+
 def test_unpack(server, tmp_path, capsys):
   with zipfile.ZipFile(tmp_path / "x", "w") as z:
     z.writestr("a.txt", "a")
@@ -105,8 +135,11 @@ def test_help_names_the_datasets_and_what_is_unknown():
   cli.add_arguments(Parser())
   text = Parser.texts[0]
   for name, dataset in fetch.CATALOGUE.items():
-    (part,) = [p for p in text.split(". ") if f"{name}:" in p]
+    (part,) = [p for p in text.split(". ") if name in p.partition(":")[0]]
     unknown = [f.name for f in dataset.files if f.sha256 is None]
+    if all(file.url is None for file in dataset.files):
+      assert "addresses and checksums unknown" in part
+      continue
     assert ("checksums unknown" in part) == bool(unknown)
     if len(unknown) < 5:  # More are for the documentation.
       assert all(file in part for file in unknown)

@@ -206,6 +206,12 @@ def test_breeds_and_masks(world):
             "with the name of an --rdm, found other",
         ),
         (("--rdm=king2019=r.npy",), "cannot be read as a MATLAB file"),
+        (("--rdm=peterson_animals=r.npy",), "write peterson or peterson/PART"),
+        (("--rdm=king2019/set3=r.npy",), "has the parts set1, set2"),
+        (
+            ("--rdm=mine=r.npy", "--rdm_similarities=other"),
+            "expected the name of an --rdm, found other",
+        ),
         (
             ("--levels=levels.npz", "--shortest=1e9"),
             "leave no answer of Levels",

@@ -5,6 +5,7 @@ import json
 import re
 
 from alignet.data import fetch
+from alignet.data import similarity_sets
 from alignet.data import things
 from alignet.errors import AlignetError
 import pytest
@@ -134,8 +135,15 @@ def test_catalogue_is_sound():
     assert fetch.find(name) == dataset
     assert dataset.licence and dataset.citation and dataset.homepage
     for file in dataset.files:
-      assert file.url.startswith("https://") and file.note
+      assert file.url is None or file.url.startswith("https://")
+      assert file.note
       assert file.sha256 is None or re.fullmatch("[0-9a-f]{64}", file.sha256)
+
+
+def test_every_similarity_set_can_be_fetched():
+  assert set(similarity_sets.READERS) <= set(fetch.CATALOGUE)
+  for name in similarity_sets.READERS:
+    assert all(f.url for f in fetch.find(name, url="https://a.org").files)
 
 
 def test_checksum_of_the_concepts_is_that_of_the_real_list(test_data):

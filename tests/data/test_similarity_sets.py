@@ -105,45 +105,6 @@ def test_mur(tmp_path, subjects):
   np.testing.assert_array_equal(similarity_sets.mur2013(path), rdms)
 
 
-@pytest.mark.parametrize("form", ["npy", "csv", "mat"])
-@pytest.mark.parametrize("condensed", [False, True])
-def test_ones_own(tmp_path, form, condensed):
-  rdm = _rdms(1, 7)[0]
-  array = distance.squareform(rdm)[None] if condensed else rdm
-  path = tmp_path / f"r.{form}"
-  if form == "npy":
-    np.save(path, array)
-  elif form == "csv":
-    np.savetxt(path, array, delimiter=",", fmt="%.17g")
-  else:
-    io.savemat(path, {"mine": array})
-  found = similarity_sets.read(path)
-  np.testing.assert_allclose(found, rdm[None], rtol=1e-15)
-  flipped = similarity_sets.read(path, similarities=True)
-  off = ~np.eye(7, dtype=bool)
-  np.testing.assert_allclose(flipped[0][off], rdm.max() - rdm[off], atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    "name, content, message",
-    [
-        ("r.npy", np.zeros((2, 4)), "n .n - 1. / 2 pairs, found shape .2, 4"),
-        ("r.npy", np.zeros((2, 2, 3, 3)), "found shape"),
-        ("r.csv", "a,b\n1,2\n", "cannot be read as numbers"),
-        ("r.txt", "", "ending in .npy, .csv or .mat"),
-        ("r.mat", "no mat", "cannot be read as a MATLAB file"),
-    ],
-)
-def test_other_files(tmp_path, name, content, message):
-  path = tmp_path / name
-  if isinstance(content, str):
-    path.write_text(content)
-  else:
-    np.save(path, content)
-  with pytest.raises(AlignetError, match=message):
-    similarity_sets.read(path)
-
-
 @pytest.mark.parametrize("name", similarity_sets.READERS)
 def test_missing_and_other_content(tmp_path, name):
   reader = similarity_sets.READERS[name]
@@ -156,16 +117,73 @@ def test_missing_and_other_content(tmp_path, name):
   assert "Data card." in reader.__doc__ and "Order of stimuli" in reader.__doc__
 
 
+def test_parts_of_a_set(tmp_path):
+  sets = {"set1": _rdms(2, 9), "set2": _rdms(2, 7, 1)}
+  path = tmp_path / "BEHAVIOR.mat"
+  content = {
+      name: {
+          "pairwisedistances": np.stack([distance.squareform(r) for r in rdms])
+      }
+      for name, rdms in sets.items()
+  }
+  io.savemat(path, {"BEHAVIOR": content})
+  for name, part in (
+      ("king2019", "set1"),
+      ("king2019/set1", "set1"),
+      ("king2019/set2", "set2"),
+  ):
+    found = similarity_sets.load(name, path)
+    np.testing.assert_array_equal(found, sets[part])
+  similarities = np.round(10 - _rdms(1, 6)[0])
+  io.savemat(tmp_path / "a.mat", {"animalSimMatrix": similarities})
+  found = similarity_sets.load("peterson/animals", tmp_path / "a.mat")
+  np.testing.assert_array_equal(found[0], 10 - similarities)
+
+
+@pytest.mark.parametrize(
+    "name, similarities, message",
+    [
+        ("king2019/set3", False, "has the parts set1, set2; found 'king2019/"),
+        ("peterson/fruit", False, "animals, automobiles, fruits, furniture"),
+        ("peterson_animals", False, "write peterson or peterson/PART"),
+        ("king2019-set2/x", False, "would be read as a matrix of your own"),
+        ("peterson/animals", True, "leave it out of --rdm_similarities"),
+    ],
+)
+def test_names_that_mean_another_set(name, similarities, message):
+  with pytest.raises(AlignetError, match=message):
+    similarity_sets.load(name, "a.mat", similarities=similarities)
+  for good in ("mine", "mine/part", "cichy2019/shape", "mur2013"):
+    similarity_sets.check_name(good)
+
+
+def test_similarities_are_not_taken_for_dissimilarities(tmp_path):
+  rdms = _rdms(3, 6)
+  path = tmp_path / "r.npy"
+  # Also where a pair is rated as high as a thing with itself.
+  ratings = 10 - rdms
+  ratings[0, 0, 1] = ratings[0, 1, 0] = 10
+  np.save(path, ratings)
+  with pytest.raises(AlignetError, match="diagonal that is larger .*similari"):
+    similarity_sets.load("mine", path)
+  found = similarity_sets.load("mine", path, similarities=True)
+  np.testing.assert_allclose(found, 10 - ratings)
+  # A diagonal that nobody measured tells nothing.
+  rdms[:, range(6), range(6)] = np.nan
+  np.save(path, rdms)
+  np.testing.assert_array_equal(similarity_sets.load("mine", path), rdms)
+
+
 def test_sets_that_are_not_sorted_by_name():
   for name, path in (
       ("mur2013", "92_behavRDMs.mat"),
       ("hebart2020", "RDM48_triplet.mat"),
-      ("peterson", "fruits_mturkRESULTS_all.pickle"),
+      ("peterson/fruits", "fruits_mturkRESULTS_all.pickle"),
   ):
     with pytest.raises(AlignetError, match="not in the order of their file"):
       similarity_sets.check_order(name, path)
   for name, path in (
-      ("king2019", "BEHAVIOR.mat"),
+      ("king2019/set2", "BEHAVIOR.mat"),
       ("cichy2019", "judgments_general.mat"),
       ("peterson", "animals.mat"),
       ("mine", "r.npy"),

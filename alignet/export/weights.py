@@ -10,6 +10,7 @@ from alignet.export import serving
 from alignet.export.folder import Written
 from alignet.models import checkpoints
 from alignet.models import huggingface
+from alignet.models import huggingface_config
 from alignet.models import pixels
 from alignet.models import weights
 from alignet.models.vision_model import VisionModel
@@ -56,9 +57,9 @@ def write_huggingface(
   """
   backbone = flax.traverse_util.flatten_dict(dict(params["backbone"]), sep="/")
   tensors = huggingface.write(backbone)
-  kind = huggingface.family({k: np.shape(v) for k, v in backbone.items()})
+  kind = huggingface.family(backbone)
   size = model.size[0]
-  config = huggingface.config(model.backbone, kind, size)
+  config = huggingface_config.make(model.backbone, kind, size)
   with files.atomic_write(folder / "model.safetensors") as f:
     f.write(safetensors.numpy.save(tensors, metadata={"format": "pt"}))
   files.write_json(folder / "config.json", config)
@@ -98,9 +99,7 @@ def write_huggingface(
 
 def _preprocessor(model: VisionModel, size: int) -> dict[str, Any]:
   """preprocessor_config.json: resized straight to the size, then scaled."""
-  scale, offset = pixels.affine(model.pixel_range)
-  std = np.broadcast_to(1 / (255 * scale.astype(float)), 3)
-  mean = np.broadcast_to(-offset.astype(float), 3) * std
+  mean, std = pixels.mean_and_std(model.pixel_range)
   return {
       "image_processor_type": "ViTImageProcessor",
       "do_resize": True,

@@ -5,12 +5,11 @@ fixed resolution), `clip`, `vit` (ViT, DINO) and `dinov2`. Their linear layers
 hold (out, in) matrices, ours (in, out); their heads are flat, ours an axis.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 import math
 from typing import Any, Literal, NamedTuple
 
 from alignet.errors import AlignetError
-from alignet.models.vit import ViT
 import numpy as np
 
 Family = Literal["siglip", "clip", "vit", "dinov2"]
@@ -88,20 +87,6 @@ _LAYERS = {
     "vit": "encoder.layer",
     "dinov2": "encoder.layer",
 }
-# What a family's modules compute, whatever config.json says.
-_TOKEN = dict(pool="tok", class_position=True)
-_FIXED = {
-    "siglip": dict(
-        pool="map",
-        final_norm="before_pool",
-        patch_bias=True,
-        pre_norm=False,
-        layer_scale=None,
-    ),
-    "clip": dict(_TOKEN, patch_bias=False, pre_norm=True, layer_scale=None),
-    "vit": dict(_TOKEN, patch_bias=True, pre_norm=False, layer_scale=None),
-    "dinov2": dict(_TOKEN, patch_bias=True, pre_norm=False),
-}
 # Towers and heads that are no part of the representation.
 _UNUSED = (
     *("text_model.", "text_projection.", "visual_projection.", "logit_"),
@@ -120,15 +105,15 @@ class _Place(NamedTuple):
   part: int | None = None
 
 
-def family(shapes: Shapes) -> Family | None:
-  """The names that a ViT of this parameter tree has in `transformers`."""
-  if "MAPHead_0/probe" in shapes:
+def family(names: Collection[str]) -> Family | None:
+  """The names that a ViT of these parameters has in `transformers`."""
+  if "MAPHead_0/probe" in names:
     return "siglip"
-  if "pre_norm/scale" in shapes:
+  if "pre_norm/scale" in names:
     return "clip"
-  if any(name.endswith("layer_scale_0") for name in shapes):
+  if any(name.endswith("layer_scale_0") for name in names):
     return "dinov2"
-  return "vit" if "cls" in shapes else None
+  return "vit" if "cls" in names else None
 
 
 def family_of_file(tensors: Mapping[str, Any]) -> Family | None:
@@ -189,7 +174,7 @@ def write(params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
   Raises:
     AlignetError: a model that has no counterpart in `transformers`.
   """
-  kind = family({k: v.shape for k, v in params.items()})
+  kind = family(params)
   if kind is None:
     raise AlignetError(
         "transformers has no ViT without class token and attention pooling;"
@@ -210,79 +195,6 @@ def write(params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
   for name, three in parts.items():
     tensors[name] = np.concatenate([three[i] for i in range(3)])
   return {k: np.ascontiguousarray(v) for k, v in tensors.items()}
-
-
-def config(vit: ViT, kind: Family, size: int) -> dict[str, Any]:
-  """The config.json from which `transformers` builds the same model.
-
-  Args:
-    vit: the architecture.
-    kind: its family.
-    size: side in pixels of the images that it is served. Where it is another
-      than the grid's, `image_size` is the grid's: what positions are made for.
-
-  Raises:
-    AlignetError: `transformers` would compute something else.
-  """
-  differ = [
-      f"{name}={getattr(vit, name)!r}, where it has {value!r}"
-      for name, value in _FIXED[kind].items()
-      if getattr(vit, name) != value
-  ]
-  mlp_dim = vit.mlp_dim or 4 * vit.width
-  if kind == "dinov2" and mlp_dim % vit.width:
-    differ.append(
-        f"mlp_dim={mlp_dim}, where it has a multiple of the width {vit.width}"
-    )
-  rows, columns = vit.grid or (0, 0)
-  fits = size // vit.patch_size == rows
-  if not fits and vit.resampling != "bicubic":
-    differ.append(
-        f"resampling={vit.resampling!r} to images of {size} pixels, where it"
-        " has 'bicubic'"
-    )
-  if differ:
-    raise AlignetError(
-        f"transformers' {kind} computes something else: this model has"
-        f" {'; '.join(differ)}; export it with --to=safetensors"
-    )
-  if not rows or rows != columns:
-    raise AlignetError(
-        "transformers' models have a square grid of positions, found"
-        f" {vit.grid}; set the ViT's grid, or export with --to=safetensors"
-    )
-  act = {"gelu_tanh": "gelu_pytorch_tanh"}.get(vit.activation, vit.activation)
-  common = {
-      "hidden_size": vit.width,
-      "num_hidden_layers": vit.depth,
-      "num_attention_heads": vit.num_heads,
-      "patch_size": vit.patch_size,
-      "image_size": size if fits else rows * vit.patch_size,
-      "layer_norm_eps": vit.norm_epsilon,
-      "hidden_act": act,
-      "num_channels": 3,
-      "torch_dtype": "float32",
-  }
-  if kind == "dinov2":
-    return {
-        **common,
-        "architectures": ["Dinov2Model"],
-        "model_type": "dinov2",
-        "mlp_ratio": mlp_dim // vit.width,
-        "layerscale_value": vit.layer_scale,
-        "use_mask_token": False,
-    }
-  architecture, model_type = {
-      "siglip": ("SiglipVisionModel", "siglip_vision_model"),
-      "clip": ("CLIPVisionModel", "clip_vision_model"),
-      "vit": ("ViTModel", "vit"),
-  }[kind]
-  return {
-      **common,
-      "architectures": [architecture],
-      "model_type": model_type,
-      "intermediate_size": mlp_dim,
-  }
 
 
 def _strip(name: str) -> str:

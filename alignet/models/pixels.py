@@ -77,6 +77,22 @@ def affine(pixel_range: PixelRange) -> tuple[np.ndarray, np.ndarray]:
   return np.float32(scale), np.float32(offset)
 
 
+def mean_and_std(pixel_range: PixelRange) -> tuple[np.ndarray, np.ndarray]:
+  """Mean and standard deviation, (3,) float64, that make it of [0, 1] pixels.
+
+  Args:
+    pixel_range: as for `affine`.
+
+  Raises:
+    AlignetError: another form.
+  """
+  scale, offset = (
+      np.broadcast_to(x.astype(float), 3) for x in affine(pixel_range)
+  )
+  std = 1 / (255 * scale)
+  return -offset * std, std
+
+
 def text(pixel_range: PixelRange) -> str:
   """The form that `table` and the command line take."""
   if isinstance(pixel_range, str):

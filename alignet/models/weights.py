@@ -2,7 +2,8 @@
 
 - ours: safetensors with a description of the model (`checkpoints`);
 - Hugging Face: safetensors with the names of `transformers`, or a folder with
-  model.safetensors, or with several files and their index;
+  model.safetensors, or with several files and their index; config.json beside
+  them is compared;
 - big_vision: npz;
 - a SavedModel of TensorFlow, AligNet's released one or ours;
 - Orbax: the workdir of a training, or one of its checkpoints; to go on
@@ -22,6 +23,7 @@ from alignet.models import big_vision
 from alignet.models import blocks
 from alignet.models import checkpoints
 from alignet.models import huggingface
+from alignet.models import huggingface_config
 from alignet.models import orbax
 from alignet.models import saved_model
 from alignet.models import served
@@ -36,11 +38,12 @@ import numpy as np
 
 _BACKBONE = "backbone/"
 _FINAL = "weights.safetensors"
+_HUB_FILE = "model.safetensors"  # As transformers calls it, beside its configs.
 # In a folder, the first that is there says what it is.
 _FOLDERS = {
     _FINAL: "training",
     saved_model.FILE: "saved_model",
-    "model.safetensors": "safetensors",
+    _HUB_FILE: "safetensors",
     shards.INDEX: "shards",
 }
 # Fields of `VisionModel` that give the sizes of heads, and a parameter of each.
@@ -120,6 +123,10 @@ def load(
   )
   expected = shapes(model)
   checkpoints.check_tree(tensors, expected, path)
+  kind = huggingface.family({k.removeprefix(_BACKBONE) for k in expected})
+  if kind and (form in ("safetensors", "shards") or path.name == _HUB_FILE):
+    folder = path if path.is_dir() else path.parent
+    huggingface_config.check(folder, model, kind)
   tensors = {name: tensors[name] for name in expected}
   params = flax.traverse_util.unflatten_dict(tensors, sep="/")
   if form == "saved_model":
@@ -169,7 +176,7 @@ def read(
     case "shards":
       tensors = _in_backbone(huggingface.read(shards.read(path), own))
     case form:
-      inside = {"training": _FINAL, "safetensors": "model.safetensors"}
+      inside = {"training": _FINAL, "safetensors": _HUB_FILE}
       # A training's last checkpoint may lie steps before its final weights.
       tensors, header = checkpoints.read(path / inside.get(form, ""))
       if not checkpoints.is_ours(header):

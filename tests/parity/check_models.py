@@ -26,6 +26,7 @@ _ = [
 
 from alignet.export import folder
 from alignet.export import weights as export
+from alignet.models import huggingface_config
 from alignet.models import pixels
 from alignet.models import weights
 from alignet.models import zoo
@@ -75,8 +76,8 @@ def _family(name):
   return "siglip"
 
 
-def _theirs(variant):
-  """The model of `transformers`, built from its own config, random weights."""
+def _built(variant):
+  """The model of `transformers`, built from its own config."""
   model_name, config_name = _ARCHITECTURES[_family(variant.name)]
   f = variant.fields
   fields = dict(
@@ -94,7 +95,12 @@ def _theirs(variant):
   assert config.layer_norm_eps == f["norm_epsilon"], variant.name
   assert config.hidden_act == _ACTIVATIONS.get(f["activation"], f["activation"])
   extra = {"add_pooling_layer": False} if model_name == "ViTModel" else {}
-  model = getattr(transformers, model_name)(config, **extra).eval()
+  return getattr(transformers, model_name)(config, **extra).eval()
+
+
+def _theirs(variant):
+  """`_built` with random weights."""
+  model = _built(variant)
   generator = torch.Generator().manual_seed(0)
   for name, p in model.named_parameters():
     values = torch.empty_like(p).normal_(generator=generator)
@@ -224,14 +230,40 @@ def test_shards_that_transformers_writes(tmp_path):
   jax.tree.map(np.testing.assert_array_equal, one, many)
 
 
-@pytest.mark.parametrize("name", ["siglip-b16", "dinov2-b14", "clip-b16"])
-def test_other_grids(tmp_path, name):
+@pytest.mark.parametrize(
+    "name, rows, columns",
+    [
+        ("siglip-b16", 5, 17),
+        ("clip-b16", 5, 17),
+        ("dinov2-b14", 5, 17),
+        ("dinov2-b14", 16, 16),  # As it is served.
+    ],
+)
+def test_other_grids(tmp_path, name, rows, columns):
   variant = _reduced(name, 1)
   theirs = _theirs(variant)
   theirs.save_pretrained(tmp_path)
   model, params = weights.load(tmp_path, variant)
   p = variant.patch_size
-  images, planes = _images(variant, 1, (5 * p, 17 * p))
+  images, planes = _images(variant, 1, (rows * p, columns * p))
   pooled, _, _ = _run_theirs(theirs, planes, interpolate=True)
+  found = _run_ours(model, params, images)[0]
   print()
-  _report(f"{name} 5 x 17 patches", _run_ours(model, params, images)[0], pooled)
+  _report(f"{name} {rows} x {columns} patches", found, pooled)
+
+
+@pytest.mark.parametrize("name", [n for n, v in zoo.ZOO.items() if v.hub])
+def test_as_many_parameters(name):
+  with torch.device("meta"):  # Shapes alone.
+    theirs = _built(zoo.find(name))
+  counted = sum(
+      p.numel() for k, p in theirs.named_parameters() if "mask_token" not in k
+  )
+  assert counted == zoo.find(name).parameters
+
+
+def test_what_a_config_leaves_out():
+  for kind in ("siglip", "clip", "vit", "dinov2"):
+    config = getattr(transformers, _ARCHITECTURES[kind][1])()
+    for name, value in huggingface_config.defaults(kind).items():
+      assert getattr(config, name) == value, (kind, name)

@@ -1,9 +1,9 @@
 """Similarities of triplets and what follows from them.
 
 Written once for NumPy and JAX: each function works in the namespace of its
-argument, in at least float32 (float16 and bfloat16 are summed in float32), and
-is finite, as is its gradient, for every finite input whose products do not
-overflow.
+arguments (JAX's where they differ), in at least float32 (float16 and bfloat16
+are summed in float32), and is finite, as is its gradient, for every finite
+input whose products do not overflow.
 
 Symbols: z are representations, s = [s01, s02, s12] the similarities of the
 three pairs, p = softmax(s) the probability that each pair is judged the most
@@ -54,8 +54,7 @@ def matrix(x, y=None, kind: Kind = "dot"):
 
   Returns [..., n, m].
   """
-  xp, x = _as_float(x)
-  y = x if y is None else _as_float(y)[1]
+  xp, x, y = _as_float(x, x if y is None else y)
   if kind == "cosine":
     x, y = normalise(x), normalise(y)
   return xp.matmul(x, xp.swapaxes(y, -1, -2))
@@ -109,14 +108,13 @@ def entropy(log_p):
 
 def cross_entropy(log_p, log_q):
   """-sum p log q over the last axis, in nats; 0 log 0 = 0."""
-  xp, log_p = _as_float(log_p)
-  return -xp.sum(_weighted(xp, log_p, _as_float(log_q)[1]), axis=-1)
+  xp, log_p, log_q = _as_float(log_p, log_q)
+  return -xp.sum(_weighted(xp, log_p, log_q), axis=-1)
 
 
 def kl_divergence(log_p, log_q):
   """KL(p || q) = sum p (log p - log q) over the last axis, in nats."""
-  xp, log_p = _as_float(log_p)
-  log_q = _as_float(log_q)[1]
+  xp, log_p, log_q = _as_float(log_p, log_q)
   # Where p is 0 the difference of two infinite logarithms must not be formed.
   zero = xp.isneginf(log_p)
   safe_p = xp.where(zero, 0, log_p)
@@ -129,8 +127,7 @@ def js_divergence(log_p, log_q):
 
   .5 KL(p || m) + .5 KL(q || m) with m = (p + q) / 2.
   """
-  xp, log_p = _as_float(log_p)
-  log_q = _as_float(log_q)[1]
+  xp, log_p, log_q = _as_float(log_p, log_q)
   both_zero = xp.isneginf(log_p) & xp.isneginf(log_q)
   a = xp.where(both_zero, 0, log_p)
   b = xp.where(both_zero, 0, log_q)
@@ -144,10 +141,19 @@ def _weighted(xp, log_p, values):
   return xp.exp(log_p) * xp.where(zero, 0, values)
 
 
-def _as_float(x):
-  """The array's namespace and the array in at least float32."""
-  x = x if hasattr(x, "__array_namespace__") else np.asarray(x)
-  xp = x.__array_namespace__()
-  if x.dtype.itemsize < 4 or not xp.isdtype(x.dtype, "real floating"):
-    x = x.astype(xp.float32)
-  return xp, x
+def _as_float(*arrays):
+  """The arrays' namespace and the arrays in at least float32.
+
+  NumPy's only if all are NumPy's: JAX takes both.
+  """
+  arrays = [
+      x if hasattr(x, "__array_namespace__") else np.asarray(x) for x in arrays
+  ]
+  spaces = [x.__array_namespace__() for x in arrays]
+  xp = next((xp for xp in spaces if xp is not np), np)
+  return xp, *(
+      x
+      if x.dtype.itemsize >= 4 and xp.isdtype(x.dtype, "real floating")
+      else x.astype(xp.float32)
+      for x in map(xp.asarray, arrays)
+  )

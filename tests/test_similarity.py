@@ -127,6 +127,25 @@ def _gradients_in_float64():
   }
 
 
+@pytest.mark.parametrize(
+    "name", ["kl_divergence", "js_divergence", "cross_entropy", "matrix"]
+)
+def test_numpy_and_jax_together(name):
+  function = getattr(similarity, name)
+  a, b = (
+      similarity.log_choice_probabilities(x.astype(np.float32))
+      for x in (_S, _T)
+  )
+  wanted = function(a, b)
+  for x, y in ((a, jnp.asarray(b)), (jnp.asarray(a), b)):
+    found = function(x, y)
+    assert isinstance(found, jax.Array)
+    _assert_close(found, wanted, 1e-5)
+    # As in a loss whose targets are a constant.
+    gradient = jax.grad(lambda z: function(z, b).sum())(jnp.asarray(a))
+    assert np.isfinite(gradient).all()
+
+
 @pytest.mark.parametrize(("x64", "tolerance"), [(True, 1e-12), (False, 1e-5)])
 @pytest.mark.parametrize("name", sorted(_gradients_in_float64()))
 def test_gradients_of_losses(name, x64, tolerance):

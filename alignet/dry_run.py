@@ -205,7 +205,7 @@ def _kept(trainer, state, shapes, memory) -> int:
     return kd_step.forward_with_loss(
         context,
         model=trainer.model,
-        losses=trainer.train_losses,
+        losses=trainer.trainstep.aux.losses,
         rngs=trainer.rng_streams.train_rngs(0),
         is_training=True,
     )[0]

@@ -54,6 +54,8 @@ class TrainStep(kd.train.TrainStep):
   device does not wait for the host. The price is that one batch stays on the
   device a step longer.
 
+  Losses of weight 0 are left out: nothing is computed for them.
+
   Attributes:
     workdir: where `nan/` is written.
   """
@@ -63,6 +65,24 @@ class TrainStep(kd.train.TrainStep):
   _unread: list[_Done] = dataclasses.field(
       default_factory=list, init=False, repr=False
   )
+
+  def update_from_root_cfg(self, root_cfg: kd.train.Trainer) -> "TrainStep":
+    """Takes the trainer's fields, as all of Kauldron's parts do.
+
+    Raises:
+      AlignetError: all losses have the weight 0.
+    """
+    step = super().update_from_root_cfg(root_cfg)
+    losses = step.aux.losses
+    kept = {k: v for k, v in losses.items() if not _is_zero(v.weight)}
+    if losses and not kept:
+      raise AlignetError(
+          f"the losses {', '.join(losses)} all have the weight 0; give one of"
+          " them another"
+      )
+    return dataclasses.replace(
+        step, aux=dataclasses.replace(step.aux, losses=kept)
+    )
 
   def step(
       self,
@@ -138,6 +158,11 @@ class TrainStep(kd.train.TrainStep):
         (after, aux, flags | {"step": state.step}),
         (self.sharding.state, self.sharding.aux, self.sharding.aux),
     )
+
+
+def _is_zero(weight: Any) -> bool:
+  """Whether a weight is the number 0; a schedule is none."""
+  return isinstance(weight, int | float) and weight == 0
 
 
 def _flags(context: Any, params: Any) -> dict[str, jax.Array]:

@@ -59,6 +59,19 @@ def test_student(compiled, shrunk, tiny_world, tmp_path):
   assert model.triplet_dim == 6
 
 
+def test_losses_of_weight_0_are_left_out(shrunk, tmp_path):
+  overrides = ["aux.loss.jsd=0", "aux.loss.kl=0.5"]
+  cfg = shrunk("student/small", tmp_path, overrides=overrides)
+  trainer = konfig.resolve(cfg)
+  assert set(trainer.trainstep.aux.losses) == {"kl"}
+  # Also in a trainer that is made of this one.
+  again = dataclasses.replace(trainer, seed=1)
+  assert set(again.trainstep.aux.losses) == {"kl"}
+  cfg.aux.loss.kl = 0.0
+  with pytest.raises(AlignetError, match="jsd, kl, hard all have the weight 0"):
+    konfig.resolve(cfg)
+
+
 def _poisoned(trainer, bad):
   """The trainer, with a batch `bad` whose similarities are not finite."""
 

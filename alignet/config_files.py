@@ -95,7 +95,9 @@ def resolve(name_or_path: str | os.PathLike[str]) -> pathlib.Path:
 
 
 def load(
-    name_or_path: str | os.PathLike[str], overrides: Iterable[str] = ()
+    name_or_path: str | os.PathLike[str],
+    overrides: Iterable[str] = (),
+    **arguments: Any,
 ) -> Any:
   """Runs a config file and returns what its `get_config()` returns.
 
@@ -104,6 +106,7 @@ def load(
     overrides: changes as `"a.b=value"`, applied in order. A value is read as a
       Python literal where it is one (`3`, `1e-4`, `(1, 2)`, `None`), else as
       text; a field that holds text takes it as it stands.
+    **arguments: of `get_config`, where others are made from the config.
 
   Returns:
     The config, usually an `ml_collections.ConfigDict`.
@@ -113,7 +116,7 @@ def load(
       key that is not there or of another type.
   """
   path = resolve(name_or_path)
-  config = _run(path)
+  config = _run(path, arguments)
   for item in overrides:
     override(config, item)
   return config
@@ -185,8 +188,8 @@ def override(config: Any, item: str) -> None:
     ) from e
 
 
-def _run(path: pathlib.Path) -> Any:
-  """Executes the file as a module of its own; returns `get_config()`."""
+def _run(path: pathlib.Path, arguments: Mapping[str, Any]) -> Any:
+  """Executes the file as a module of its own; returns what it configures."""
   module = types.ModuleType(f"alignet_config_{path.stem}")
   module.__file__ = str(path)
   previous = sys.modules.get(module.__name__)
@@ -200,7 +203,7 @@ def _run(path: pathlib.Path) -> Any:
     get_config = getattr(module, "get_config", None)
     if not callable(get_config):
       raise AlignetError(f"{path} defines no get_config(); add one")
-    return get_config()
+    return get_config(**arguments)
   finally:
     if previous is None:
       del sys.modules[module.__name__]

@@ -33,6 +33,7 @@ from absl import app
 from absl import flags
 from alignet import config_files
 from alignet import files
+from alignet import finished
 from alignet import optim
 from alignet import progress
 from alignet import train_step
@@ -53,7 +54,7 @@ def train(trainer: kd.train.Trainer) -> pathlib.Path | None:
   """Trains, then writes the weights of a vision model beside the checkpoints.
 
   A run that is complete is not repeated; one that was stopped goes on from its
-  last checkpoint.
+  last checkpoint, also with another number of workers, processes or devices.
 
   Args:
     trainer: a resolved trainer whose workdir is set.
@@ -63,13 +64,15 @@ def train(trainer: kd.train.Trainer) -> pathlib.Path | None:
     processes but the first.
 
   Raises:
-    AlignetError: the training diverged; no weights are written.
+    AlignetError: the training diverged, no weights are written; or the workdir
+      holds those of another config.
   """
   from alignet.models import checkpoints
   from alignet.models.vision_model import VisionModel
 
   weights = pathlib.Path(trainer.workdir) / WEIGHTS
   if weights.exists():
+    finished.check(trainer)
     return weights
   use_compilation_cache()
   quiet_logs()
@@ -91,6 +94,7 @@ def train(trainer: kd.train.Trainer) -> pathlib.Path | None:
     path = weights.with_name(AVERAGED)
     path.unlink(missing_ok=True)
     checkpoints.save(path, trainer.model, averaged, meta=meta)
+  finished.write(trainer)
   checkpoints.save(weights, trainer.model, params, meta=meta)
   return weights
 

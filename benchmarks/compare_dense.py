@@ -46,6 +46,7 @@ from alignet.pipeline import runner
 from alignet.pipeline import stages
 from alignet.report import style
 from alignet.representations import group_batches
+from alignet.representations import teacher
 from alignet.scores import bootstrap
 from kauldron import kd
 import numpy as np
@@ -105,7 +106,7 @@ def triplets_of_few(
   """Rows of cluster_border among the images of each dense batch, in order."""
   source = group_batches.GroupBatches(
       clusters=str(clusters),
-      representations=str(representations),
+      teacher=teacher.Teacher(representations=str(representations)),
       images=str(images),
       groups=groups,
       group_size=group_size,

@@ -22,7 +22,7 @@ _ROWS = (
     ("alignet.release",),
     ("alignet.pipeline",),
     ("alignet.train",),
-    ("alignet.dry_run",),
+    ("alignet.dry_run", "alignet.finished"),
     ("alignet.collect",),
     # These two meet in transform.npz, nowhere else.
     ("uncertainty_distillation", "response_generation"),
@@ -31,12 +31,11 @@ _ROWS = (
     ("alignet.testing",),
     (
         "alignet.data",
-        "alignet.losses",
         "alignet.metrics",
         "alignet.models",
         "alignet.train_step",
     ),
-    ("alignet.optim",),
+    ("alignet.losses", "alignet.optim"),
     # From here on neither TensorFlow, Flax nor Kauldron.
     ("alignet.triplet_verify",),
     (

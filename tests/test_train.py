@@ -3,6 +3,8 @@
 import pathlib
 import re
 
+from absl import flags
+from alignet import config_files
 from alignet import files
 from alignet import models
 from alignet import train
@@ -13,6 +15,9 @@ import jax
 from kauldron import konfig
 import numpy as np
 import pytest
+
+if not flags.FLAGS.is_parsed():
+  flags.FLAGS.mark_as_parsed()
 
 
 def _flat(params):
@@ -68,8 +73,45 @@ def test_learning_curves(student):
 
 def test_a_complete_run_is_not_repeated(base, shrunk):
   before = base.stat().st_mtime_ns
-  again = train.train(konfig.resolve(shrunk("base", base.parent)))
-  assert again == base and base.stat().st_mtime_ns == before
+  # Where and how it is computed is of no consequence.
+  cfg = shrunk("base", base.parent, overrides=["train_ds.num_workers=3"])
+  cfg.workdir = f"{base.parent}/../{base.parent.name}"
+  cfg.checkpointer.max_to_keep = 7
+  again = train.train(konfig.resolve(cfg))
+  assert again.samefile(base) and base.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    "override, message",
+    [
+        ("aux.peak=0.5", "aux.peak was 0.002 and is now 0.5"),
+        ("model.num_classes=9", "model.num_classes was 108 and is now 9"),
+        ("stop_after_steps=3", "stop_after_steps was absent and is now 3"),
+    ],
+)
+def test_a_complete_run_is_not_that_of_another_config(
+    base, shrunk, override, message
+):
+  key, _, value = override.partition("=")
+  cfg = shrunk("base", base.parent)
+  if key == "stop_after_steps":
+    cfg.stop_after_steps = int(value)
+  else:
+    config_files.override(cfg, override)
+  with pytest.raises(AlignetError, match=message) as error:
+    train.train(konfig.resolve(cfg))
+  assert str(base.parent) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_what_a_resumed_run_was_is_what_it_ended_with(base, shrunk, tmp_path):
+  cfg = shrunk("base", tmp_path)
+  cfg.stop_after_steps = 6
+  konfig.resolve(cfg).train()
+  lower = lambda: shrunk("base", tmp_path, overrides=["aux.peak=1e-3"])
+  weights = train.train(konfig.resolve(lower()))
+  assert train.train(konfig.resolve(lower())) == weights
+  with pytest.raises(AlignetError, match="aux.peak was 0.001 and is now 0.002"):
+    train.train(konfig.resolve(shrunk("base", tmp_path)))
 
 
 @pytest.mark.parametrize("name", ["base", "student/small"])
@@ -78,8 +120,10 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
 ):
   undisturbed = base if name == "base" else student
   weights = "" if name == "base" else base
-  # Killed after six updates: the last checkpoint is that of step 4.
-  cfg = shrunk(name, tmp_path, weights=weights)
+  # Killed after six updates: the last checkpoint is that of step 4. Of what
+  # its two workers had drawn ahead nothing is kept.
+  workers = ["train_ds.num_workers=2"] if name == "student/small" else []
+  cfg = shrunk(name, tmp_path, weights=weights, overrides=workers)
   cfg.stop_after_steps = 6
   konfig.resolve(cfg).train()
   assert not (tmp_path / train.WEIGHTS).exists()

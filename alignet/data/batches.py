@@ -2,20 +2,22 @@
 
 A per-element pipeline costs about 90 microseconds an element, which dwarfs a
 small model's step. Each element of these sources is a whole batch, or this
-process's share of it: pass them to `kd.data.py.DataSource(batch_size=None,
-shuffle=False, shard_by_process=False)`, with `num_workers=0` where images lie
-in memory. Batch k depends on the fields and on k only: any number of workers
-gives the same batches, and a run that goes on at step k the same as one that
-was never stopped.
+process's share of it: pass them to `alignet.data.loader.Loader`. Batch k
+depends on the fields and on k only: any number of workers gives the same
+batches, and a run that goes on at step k the same as one that was never
+stopped.
 """
 
 from collections.abc import Mapping
 import dataclasses
 import functools
 import itertools
-from typing import Any
+import math
+import os
+from typing import Any, Protocol
 
 from alignet import files
+from alignet import similarity
 from alignet import triplet_io
 from alignet import triplets
 from alignet.data import augment as augment_lib
@@ -60,6 +62,12 @@ def share(rows: np.ndarray, part: tuple[int, int]) -> np.ndarray:
   return np.split(rows, n)[i]
 
 
+def hide_accelerators(*_: int) -> None:
+  """What a worker begins with, so that no library takes a GPU's memory."""
+  os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+  os.environ["JAX_PLATFORMS"] = "cpu"
+
+
 class BatchSource(grain.RandomAccessDataSource):
   """A source of whole batches, which reaches workers as its fields alone.
 
@@ -76,7 +84,9 @@ class _Batches(BatchSource):
 
   Attributes:
     batch_size: rows a batch, of all processes together.
-    num_batches: length of the source; None for the whole batches of one pass.
+    num_batches: length of the source; None for one pass, whose last batch is
+      filled up with the first rows. Batches of one pass hold "present" too,
+      bool [b], false for these.
     seed: seed of the orders.
     shuffle: walk in a new random order each epoch, or in the order of rows.
     part: (i, n) gives part i of n of each batch; by default this process's.
@@ -94,7 +104,7 @@ class _Batches(BatchSource):
 
   def __len__(self) -> int:
     if self.num_batches is None:
-      return self.num_rows // self.batch_size
+      return math.ceil(self.num_rows / self.batch_size)
     return self.num_batches
 
   def rows(self, batch: int) -> np.ndarray:
@@ -115,6 +125,13 @@ class _Batches(BatchSource):
           self.seed, int(epoch), self.num_rows, offsets[here]
       )
     return share(rows, self.part)
+
+  def present(self, batch: int) -> dict[str, np.ndarray]:
+    """{"present": bool [b]}, true for rows of the pass; {} where none ends."""
+    if self.num_batches is not None:
+      return {}
+    position = batch * self.batch_size + np.arange(self.batch_size)
+    return {"present": share(position < self.num_rows, self.part)}
 
 
 def _shuffled(
@@ -201,7 +218,18 @@ class LabelledBatches(_Batches):
     return {
         "images": images,
         "label": self.store.labels[self.level].ids[rows, None],
+        **self.present(record_key),
     }
+
+
+class Teacher(Protocol):
+  """What batches need of `alignet.representations.teacher.Teacher`."""
+
+  def __call__(self, rows: np.ndarray) -> np.ndarray:
+    """Representations [*rows, d] of an integer array of any shape."""
+
+  def known(self, store: images_lib.Images) -> images_lib.Images:
+    """The images, which must be those that are represented."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -228,6 +256,8 @@ class TripletBatches(_Batches):
       fewer distinct images is padded with its first one.
     label_level: level of labels that the batch holds too, "label" int32
       [b, 3, 1]; "" for none.
+    teacher: answers the triplets in the place of the file; None for the file's
+      answers.
   """
 
   path: str
@@ -236,6 +266,7 @@ class TripletBatches(_Batches):
   data_dir: str = ""
   unique_images: int = 0
   label_level: str = ""
+  teacher: Teacher | None = None
 
   _checked = False
 
@@ -245,9 +276,10 @@ class TripletBatches(_Batches):
 
   @functools.cached_property
   def store(self) -> images_lib.Images:
-    return open_images(
+    images = open_images(
         self.images, size=self.image_size, data_dir=self.data_dir
     )
+    return images if self.teacher is None else self.teacher.known(images)
 
   @functools.cached_property
   def responses(self) -> dict[str, np.ndarray]:
@@ -282,7 +314,10 @@ class TripletBatches(_Batches):
   def __getitem__(self, record_key: int) -> dict[str, Any]:
     rows = self.rows(record_key)
     indices = self.responses["indices"][rows]
-    similarities = self.responses["similarities"][rows]
+    if self.teacher is None:
+      similarities = self.responses["similarities"][rows]
+    else:
+      similarities = similarity.pair_similarities(self.teacher(indices))
     # Our own files are in order; others' may not be.
     disordered = (np.diff(similarities, axis=1) > 0).any(axis=1)
     if disordered.any():
@@ -293,7 +328,11 @@ class TripletBatches(_Batches):
       images = self._unique(indices, record_key)
     else:
       images = self.store[indices]
-    batch = {"images": images, "similarities": similarities}
+    batch = {
+        "images": images,
+        "similarities": similarities,
+        **self.present(record_key),
+    }
     if self.label_level:
       batch["label"] = self._labels[indices, None]
     return batch

@@ -15,6 +15,7 @@ clusters, and in it each row, is as likely as any other. A mean over all rows
 would instead favour large clusters.
 """
 
+from collections.abc import Callable
 import dataclasses
 
 from alignet import similarity
@@ -28,6 +29,9 @@ from jaxtyping import Float
 from kauldron import kd
 from kauldron import kontext
 import numpy as np
+
+Compare = Callable[[Array, Array], Array]
+"""Teacher's and student's pair similarities to one number a triplet."""
 
 _ROWS = 2**20
 """Triplets in memory at a time, but at least those of one cluster's pairs."""
@@ -62,49 +66,71 @@ class Dense(kd.losses.Loss):
       representations: Float[Array, "p k t"],
       present: Bool[Array, "p k"],
   ) -> Float[Array, "p"]:
-    p, k = present.shape
-    if p < 2 or k < 2:
-      raise AlignetError(
-          "the dense loss needs at least 2 groups of 2 images in a batch, found"
-          f" {p} of {k}"
-      )
-    groups = (
-        *_similarities(representations),
-        *_similarities(embeddings),
-        present,
-        jnp.arange(p),
-    )
-    of_group = lambda group: self._of_group(*group, all_present=present)
-    at_once = _ROWS // (p * k * k * (k - 1) // 2)
-    if at_once >= p:
-      return jax.vmap(of_group)(groups)
-    # What the gradient needs is computed again, group by group.
-    return jax.lax.map(
-        jax.checkpoint(of_group), groups, batch_size=max(at_once, 1)
-    )
+    return over_groups(self.of.compare, embeddings, representations, present)
 
-  def _of_group(
-      self,
-      teacher_within: Float[Array, "k k"],
-      teacher_across: Float[Array, "k p k"],
-      student_within: Float[Array, "k k"],
-      student_across: Float[Array, "k p k"],
-      present: Bool[Array, "k"],
-      number: Array,
-      *,
-      all_present: Bool[Array, "p k"],
-  ) -> Float[Array, ""]:
-    """The mean over the ordered pairs whose first group is this one."""
-    i, j = np.triu_indices(len(present), 1)
-    values = self.of.compare(
-        _triplets(teacher_within, teacher_across, i, j),
-        _triplets(student_within, student_across, i, j),
+
+def over_groups(
+    compare: Compare,
+    embeddings: Float[Array, "p k d"],
+    representations: Float[Array, "p k t"],
+    present: Bool[Array, "p k"],
+) -> Float[Array, "p"]:
+  """Means of a quantity of triplets, one a group; see `Dense`.
+
+  Args:
+    compare: the teacher's and the student's pair similarities, [*b, 3] each, to
+      the quantity, [*b].
+    embeddings: the student's.
+    representations: the teacher's.
+    present: false for padding.
+
+  Raises:
+    AlignetError: fewer than two groups, or than two images of a group.
+  """
+  p, k = present.shape
+  if p < 2 or k < 2:
+    raise AlignetError(
+        "the dense loss needs at least 2 groups of 2 images in a batch, found"
+        f" {p} of {k}"
     )
-    allowed = (present[i] & present[j])[:, None, None] & all_present
-    total = jnp.where(allowed, values, 0).sum(axis=(0, 2))
-    means = total / jnp.maximum(allowed.sum(axis=(0, 2)), 1)
-    other = jnp.arange(len(all_present)) != number
-    return jnp.where(other, means, 0).sum() / (len(all_present) - 1)
+  groups = (
+      *_similarities(representations),
+      *_similarities(embeddings),
+      present,
+      jnp.arange(p),
+  )
+  of_group = lambda group: _of_group(compare, *group, all_present=present)
+  at_once = _ROWS // (p * k * k * (k - 1) // 2)
+  if at_once >= p:
+    return jax.vmap(of_group)(groups)
+  # What the gradient needs is computed again, group by group.
+  return jax.lax.map(
+      jax.checkpoint(of_group), groups, batch_size=max(at_once, 1)
+  )
+
+
+def _of_group(
+    compare: Compare,
+    teacher_within: Float[Array, "k k"],
+    teacher_across: Float[Array, "k p k"],
+    student_within: Float[Array, "k k"],
+    student_across: Float[Array, "k p k"],
+    present: Bool[Array, "k"],
+    number: Array,
+    *,
+    all_present: Bool[Array, "p k"],
+) -> Float[Array, ""]:
+  """The mean over the ordered pairs whose first group is this one."""
+  i, j = np.triu_indices(len(present), 1)
+  values = compare(
+      _triplets(teacher_within, teacher_across, i, j),
+      _triplets(student_within, student_across, i, j),
+  )
+  allowed = (present[i] & present[j])[:, None, None] & all_present
+  total = jnp.where(allowed, values, 0).sum(axis=(0, 2))
+  means = total / jnp.maximum(allowed.sum(axis=(0, 2)), 1)
+  other = jnp.arange(len(all_present)) != number
+  return jnp.where(other, means, 0).sum() / (len(all_present) - 1)
 
 
 def _similarities(

@@ -7,6 +7,7 @@ from alignet.errors import AlignetError
 import flax.struct
 import jax.numpy as jnp
 from jaxtyping import Array
+from jaxtyping import Bool
 from jaxtyping import Float
 from kauldron import kd
 from kauldron import kontext
@@ -23,11 +24,13 @@ class TripletAccuracy(kd.metrics.Metric):
   Attributes:
     kind: "dot" or "cosine".
     embeddings: key of the [*b, 3, d] embeddings, the odd one last.
+    mask: key of [*b] bool, true for the triplets that count; None for all.
   """
 
   kind: similarity.Kind = "dot"
 
   embeddings: kontext.Key = "preds.triplet_logits"
+  mask: kontext.Key | None = None
 
   @flax.struct.dataclass
   class State(kd.metrics.AverageState):
@@ -43,12 +46,23 @@ class TripletAccuracy(kd.metrics.Metric):
         )
       return value
 
-  def get_state(self, embeddings: Float[Array, "*b 3 d"]) -> State:
+  def get_state(
+      self,
+      embeddings: Float[Array, "*b 3 d"],
+      mask: Bool[Array, "*b"] | None = None,
+  ) -> State:
     s = similarity.pair_similarities(embeddings, self.kind)
-    top = s.max(axis=-1, keepdims=True)
-    correct = (s[..., 0] == top[..., 0]) / jnp.sum(s == top, axis=-1)
-    correct = jnp.where(jnp.isfinite(s).all(axis=-1), correct, jnp.nan)
-    return self.State.from_values(values=correct)
+    correct = share_of_choice(s, s[..., 0])
+    return self.State.from_values(values=correct, mask=mask)
+
+
+def share_of_choice(
+    s: Float[Array, "*b 3"], chosen: Float[Array, "*b"]
+) -> Float[Array, "*b"]:
+  """1 where the chosen similarity is the largest, 1/k where k are; or NaN."""
+  top = s.max(axis=-1, keepdims=True)
+  share = (chosen == top[..., 0]) / jnp.sum(s == top, axis=-1)
+  return jnp.where(jnp.isfinite(s).all(axis=-1), share, jnp.nan)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=True)
@@ -63,6 +77,7 @@ class TripletKL(kd.metrics.Metric):
     target_tau: temperature that divides the teacher's similarities.
     embeddings: key of the [*b, 3, d] embeddings, the odd one last.
     similarities: key of the [*b, 3] teacher similarities [s01, s02, s12].
+    mask: key of [*b] bool, true for the triplets that count; None for all.
   """
 
   tau: float = 100.0
@@ -70,6 +85,7 @@ class TripletKL(kd.metrics.Metric):
 
   embeddings: kontext.Key = "preds.triplet_logits"
   similarities: kontext.Key = "batch.similarities"
+  mask: kontext.Key | None = None
 
   @flax.struct.dataclass
   class State(kd.metrics.AverageState):
@@ -79,10 +95,11 @@ class TripletKL(kd.metrics.Metric):
       self,
       embeddings: Float[Array, "*b 3 d"],
       similarities: Float[Array, "*b 3"],
+      mask: Bool[Array, "*b"] | None = None,
   ) -> State:
     student = similarity.pair_similarities(embeddings)
     values = similarity.kl_divergence(
         similarity.log_choice_probabilities(similarities / self.target_tau),
         similarity.log_choice_probabilities(student / self.tau),
     )
-    return self.State.from_values(values=values)
+    return self.State.from_values(values=values, mask=mask)

@@ -6,20 +6,16 @@ Each element is a whole batch, or this process's share of its groups; see
 
 import dataclasses
 import functools
-import pathlib
 
 from alignet import sampling
-from alignet import transforms
 from alignet.data import batches
 from alignet.data import images as images_lib
-from alignet.data import tfds_images
 from alignet.errors import AlignetError
 from alignet.representations import kmeans
-from alignet.representations import store as store_lib
+from alignet.representations import teacher as teacher_lib
 import numpy as np
 
 _STRATEGY = "class_border"  # Of cluster_border_* only the number is not known.
-_IN_MEMORY = 2**28
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,15 +32,11 @@ class GroupBatches(batches.BatchSource):
   fewer gives all it has, and its first image again as padding. Batch b depends
   on the seed and on b only.
 
-  The teacher is applied once to all images, or, where the result would not fit
-  256 MiB, which each worker holds, to the rows that are drawn: one matrix
-  product beside decoding and encoding that many images.
-
   Attributes:
     clusters: clusters.npz.
-    representations: folder of the representations that were clustered.
-    transform: transform.npz of the teacher; "" for the representations as they
-      are (the control `untransformed`; the loss's `target_tau` matches it).
+    teacher: of the representations that were clustered. Without a transform it
+      is the control `untransformed`; with the loss's `target_tau` too, the
+      control `untransformed-matched`.
     images: as in `alignet.data.batches.TripletBatches`.
     image_size: side in pixels of images decoded on the fly.
     data_dir: where TFDS keeps its datasets; "" for its default.
@@ -57,8 +49,7 @@ class GroupBatches(batches.BatchSource):
   """
 
   clusters: str
-  representations: str
-  transform: str = ""
+  teacher: teacher_lib.Teacher
   images: str | images_lib.Images
   image_size: int = 224
   data_dir: str = ""
@@ -91,7 +82,7 @@ class GroupBatches(batches.BatchSource):
     rows, present = (batches.share(x, self.part) for x in self.draw(record_key))
     return {
         "images": self.store[rows],
-        "representations": self._teacher(rows),
+        "representations": self.teacher(rows),
         "present": present,
     }
 
@@ -101,59 +92,16 @@ class GroupBatches(batches.BatchSource):
     store = batches.open_images(
         self.images, size=self.image_size, data_dir=self.data_dir
     )
-    names = self._representations.filenames
-    if len(store) != len(names):
-      raise AlignetError(
-          f"{self.representations} is of {len(names)} images, but there are"
-          f" {len(store)} images; give those it was extracted from"
-      )
-    if isinstance(store, tfds_images.TfdsImages):
-      # To list their names would read them all: each is checked when read.
-      given = store.names or str(
-          pathlib.Path(self.representations) / store_lib.FILENAMES
-      )
-      return dataclasses.replace(store, names=given)
-    if (wrong := np.flatnonzero(store.filenames != names)).size:
-      row = int(wrong[0])
-      raise AlignetError(
-          f"{self.representations}: row {row} is of {str(names[row])!r}, but"
-          f" that image is called {str(store.filenames[row])!r}; give the"
-          " images it was extracted from"
-      )
-    return store
-
-  def _teacher(self, rows: np.ndarray) -> np.ndarray:
-    z = self._aligned
-    if z is None:
-      x = np.asarray(self._representations.features[rows.ravel()])
-      return self._transform(x).reshape(*rows.shape, -1)
-    return np.asarray(z[rows], np.float32)
-
-  @functools.cached_property
-  def _aligned(self) -> np.ndarray | None:
-    """The teacher's representations of all images, None where too large."""
-    features = self._representations.features
-    if self._transform is None:
-      return features
-    size = 4 * len(features) * self._transform.weights.shape[1]
-    return self._transform(features) if size <= _IN_MEMORY else None
-
-  @functools.cached_property
-  def _representations(self) -> store_lib.Representations:
-    return store_lib.open(self.representations)
-
-  @functools.cached_property
-  def _transform(self) -> transforms.Transform | None:
-    return transforms.load(self.transform) if self.transform else None
+    return self.teacher.known(store)
 
   @functools.cached_property
   def _plan(self) -> sampling.Plan:
     """The clusters that take part, as in the sparse sampler."""
     assignments = kmeans.load(self.clusters).assignments
-    if len(assignments) != len(self._representations):
+    if len(assignments) != len(self.teacher):
       raise AlignetError(
           f"{self.clusters} is of {len(assignments)} images,"
-          f" {self.representations} of {len(self._representations)}; give the"
+          f" {self.teacher.representations} of {len(self.teacher)}; give the"
           " representations that were clustered"
       )
     plan = sampling.plan(assignments, _STRATEGY)

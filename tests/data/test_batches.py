@@ -9,6 +9,7 @@ from alignet.data import images as images_lib
 from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
 import grain.python as grain
+import jax
 import numpy as np
 import pytest
 
@@ -107,6 +108,23 @@ def test_in_order_without_shuffling(make):
 
 def test_length(make):
   assert len(make(num_batches=17)) == 17
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 4, 25])
+def test_one_pass_has_every_row_once(make, batch_size):
+  source = make(batch_size=batch_size, num_batches=None, shuffle=False)
+  drawn = [source[k] for k in range(len(source))]
+  shape = jax.tree.map(np.shape, drawn[0])
+  assert all(jax.tree.map(np.shape, batch) == shape for batch in drawn)
+  present = np.concatenate([batch["present"] for batch in drawn])
+  n = source.num_rows
+  assert present.dtype == bool and present.sum() == n and present[:n].all()
+  images = np.concatenate([batch["images"] for batch in drawn])
+  wanted = make(batch_size=n, num_batches=1, shuffle=False)[0]["images"]
+  np.testing.assert_array_equal(images[present], wanted)
+  parts = [make(batch_size=4, num_batches=None, part=(i, 2))[0] for i in (0, 1)]
+  assert all(part["present"].shape == (2,) for part in parts)
+  assert "present" not in make()[0]
 
 
 def test_labelled_batches_are_pictures_with_their_labels(store, tmp_path):

@@ -78,3 +78,19 @@ def test_kl_in_nats(tau, target_tau):
       embeddings=jnp.asarray(z), similarities=jnp.asarray(s)
   )
   assert float(state.finalize().compute()) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_triplets_that_do_not_count():
+  z = jnp.asarray([_RIGHT, _WRONG, _WRONG], jnp.float32)
+  s = jnp.asarray([[1.0, 0, 0], [5.0, 0, 0], [9.0, 0, 0]])
+  mask = jnp.asarray([True, True, False])
+  for metric, given in (
+      (metrics.TripletAccuracy(), dict(embeddings=z)),
+      (metrics.TripletKL(tau=1.0), dict(embeddings=z, similarities=s)),
+  ):
+    first = {key: value[:2] for key, value in given.items()}
+    wanted = metric.get_state(**first).finalize().compute()
+    found = metric.get_state(**given, mask=mask).finalize().compute()
+    assert found == pytest.approx(float(wanted))
+    everything = metric.get_state(**given).finalize().compute()
+    assert everything != pytest.approx(float(wanted))

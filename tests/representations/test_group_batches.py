@@ -13,6 +13,7 @@ from alignet.errors import AlignetError
 from alignet.representations import group_batches
 from alignet.representations import kmeans
 from alignet.representations import store as store_lib
+from alignet.representations import teacher
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -62,11 +63,17 @@ def world(tmp_path_factory):
   return folder
 
 
+def _teacher(world, transform="transform.npz"):
+  return teacher.Teacher(
+      representations=str(world / "representations"),
+      transform=transform and str(world / transform),
+  )
+
+
 def _source(world, **fields):
   fields = {
       "clusters": str(world / "clusters.npz"),
-      "representations": str(world / "representations"),
-      "transform": str(world / "transform.npz"),
+      "teacher": _teacher(world),
       "images": str(world / "images"),
       "groups": 2,
       "group_size": 3,
@@ -80,7 +87,7 @@ def _source(world, **fields):
 def test_a_batch_is_groups_of_different_images_with_their_teacher(
     world, monkeypatch, in_memory
 ):
-  monkeypatch.setattr(group_batches, "_IN_MEMORY", in_memory)
+  monkeypatch.setattr(teacher, "_IN_MEMORY", in_memory)
   source = _source(world, groups=3, group_size=4)
   batch = source[7]
   assert batch["images"].shape == (3, 4, 2, 2, 3)
@@ -102,7 +109,7 @@ def test_a_batch_is_groups_of_different_images_with_their_teacher(
 
 
 def test_without_a_transform_the_representations_as_they_are(world):
-  batch = _source(world, transform="")[0]
+  batch = _source(world, teacher=_teacher(world, ""))[0]
   features = files.load_npy(world / "representations" / "features.npy")
   rows = batch["images"][..., 0, 0, 0]
   np.testing.assert_array_equal(
@@ -152,7 +159,7 @@ def test_images_that_are_decoded_when_drawn(test_data, tmp_path):
     store_lib.write(path, features.astype(np.float32), names, {}, {})
     return group_batches.GroupBatches(
         clusters=str(tmp_path / "clusters.npz"),
-        representations=str(path),
+        teacher=teacher.Teacher(representations=str(path)),
         images=spec,
         image_size=8,
         data_dir=str(test_data / "tfds"),

@@ -18,6 +18,7 @@ with konfig.imports():
   from alignet import models
   from alignet import train_step
   from alignet.data import batches
+  from alignet.data import loader
   from kauldron import kd
   import optax
 # pylint: enable=g-import-not-at-top
@@ -38,7 +39,7 @@ def get_config():
   }
 
   # Data
-  cfg.train_ds = kd.data.py.DataSource(
+  cfg.train_ds = loader.Loader(
       data_source=batches.LabelledBatches(
           path=cfg.ref.aux.images,
           level=cfg.ref.aux.level,
@@ -47,10 +48,7 @@ def get_config():
           num_batches=cfg.ref.num_train_steps + 1,
           seed=cfg.ref.seed,
       ),
-      shuffle=False,
-      batch_size=None,
-      num_workers=0,
-      shard_by_process=False,  # Each takes its share of every batch.
+      num_workers=0,  # The images lie in memory.
   )
 
   # Model

@@ -6,28 +6,32 @@ r"""SigLIP-B/16 post-trained on AligNet: the released recipe, at full size.
     --cfg.aux.data_dir=$TFDS_DATA_DIR \
     --cfg.aux.weights=siglip/model.safetensors
 
-`aux.root` holds `{transform}/{train|val}_{sampling}.npz`, ours (`alignet run`)
-or the public files; the images are TFDS's imagenet2012, decoded on the fly, or
-an image store (`--cfg.aux.images=STORE`, about 70 times cheaper to read). The
-weights are those of the base model, of any format in docs/models.md. The
-controls differ by one field: `--cfg.aux.transform=untransformed`.
+`aux.root` is the public release as `alignet fetch alignet` downloads it, or
+ours (`alignet release`): `{transform}/{train|val}_{sampling}.npz`; the images
+are TFDS's imagenet2012, decoded on the fly, or an image store
+(`--cfg.aux.images=STORE`, about 70 times cheaper to read). The weights are
+those of the base model, of any format in docs/models.md. One field makes the
+control: `--cfg.aux.transform=untransformed`. Any other file trains by
+`--cfg.aux.train=alignet_release/alignet_train.npz`, and is scored by
+`--cfg.aux.valid=alignet_release/alignet_valid.npz`.
 
 As released (Muttenthaler et al. 2025): 512 triplets a batch, 100,000 steps,
 warm-up 5,000 and cosine to 0, peak 3e-5, Adam, decay to the initial weights
 (rates x decay sum to 1.5), JSD with tau 100, attention pooling, a triplet head
 of 1,024, pixels from 0 to 1 resized straight to 224 with OpenCV cubic, no
 augmentation, evaluation every 5,000 steps on the three class-based samplings.
-The readout of ImageNet's classes that the released models carry is added by
-`student/siglip_b_readout`.
-Every 5,000 steps `synthetic_…` scores agreement with AligNet's own responses,
-which says nothing of agreement with people: that is `alignet evaluate student`.
+Not so: `synthetic_valid` scores the sampling that is trained on as well. The
+readout of ImageNet's classes that the released models carry is added by
+`student/siglip_b_readout`. All `synthetic_…` is agreement with AligNet's own
+responses, which says nothing of people: that is `alignet evaluate student`.
 
 Cost: 512 triplets are 1,536 images, at 35 GFLOP forward and twice that backward
 162 TFLOP a step and 16 EFLOP a run. Nobody ran this config to its end yet: its
 parts are tested at small size, no figure of it is known to us.
 
-Devices share each batch. `--cfg.aux.shard_above_mb=4` spreads weights and
-moments of more megabytes over them (FSDP) instead of keeping a copy on each;
+Devices share each batch. `--cfg.aux.shard_above_mb=4` spreads weights, moments
+and initial weights of more megabytes over them (FSDP), of which each otherwise
+keeps a copy;
 `--cfg.aux.dtype=bfloat16` computes in bfloat16, `--cfg.aux.remat=True` trades
 time for memory. Where the batch does not fit, `--cfg.aux.batch_size=128
 --cfg.aux.accumulate=4 --cfg.num_train_steps=400_000` make the same updates of
@@ -45,6 +49,7 @@ with konfig.imports():
   from alignet import optim
   from alignet import train_step
   from alignet.data import batches
+  from alignet.data import loader
   from kauldron import kd
   import optax
 # pylint: enable=g-import-not-at-top
@@ -59,7 +64,7 @@ def get_config():
   cfg.workdir = ""
   cfg.aux = {
       "root": "alignet_release",
-      "transform": "alignet",
+      "transform": "uncertainty_distillation",
       "sampling": "cluster_border_500",
       "images": "tfds:imagenet2012:train",
       "data_dir": "",
@@ -83,7 +88,9 @@ def get_config():
   }
 
   # Data
-  cfg.train_ds = _make_ds(cfg, "train", cfg.ref.aux.sampling)
+  cfg.aux.train = _path(cfg, "train", cfg.ref.aux.sampling)
+  cfg.aux.valid = _path(cfg, "val", cfg.ref.aux.sampling)
+  cfg.train_ds = _make_ds(cfg, cfg.ref.aux.train, training=True)
 
   # Model
   base = zoo.find("siglip-b16")
@@ -99,23 +106,15 @@ def get_config():
   cfg.init_transform = models.InitFromWeights(path=cfg.ref.aux.weights)
 
   # Training
-  cfg.sharding = kd.sharding.ShardingStrategy(
-      params=kd.sharding.FSDPSharding(
-          min_size_to_shard_mb=cfg.ref.aux.shard_above_mb
-      )
+  fsdp = kd.sharding.FSDPSharding(
+      min_size_to_shard_mb=cfg.ref.aux.shard_above_mb
   )
+  # Left to the compiler, the moments begin as a copy on each device, and the
+  # second step, which finds them spread, is compiled again.
+  cfg.sharding = kd.sharding.ShardingStrategy(params=fsdp, opt_state=fsdp)
   cfg.num_train_steps = 100_000
-  shared = dict(tau=cfg.ref.aux.tau, target_tau=cfg.ref.aux.target_tau)
-  cfg.train_losses = {
-      "jsd": losses.JSD(weight=cfg.ref.aux.loss.jsd, **shared),
-      "kl": losses.KL(weight=cfg.ref.aux.loss.kl, **shared),
-      "hard": losses.Contrastive(weight=cfg.ref.aux.loss.hard, **shared),
-  }
-  cfg.train_metrics = {
-      "synthetic_accuracy": metrics.TripletAccuracy(),
-      "synthetic_kl": metrics.TripletKL(**shared),
-      "drift": metrics.Drift(),
-  }
+  cfg.train_losses = _losses(cfg)
+  cfg.train_metrics = {**_metrics(cfg), "drift": metrics.Drift()}
   cfg.log_metrics_every = 100
   cfg.log_summaries_every = 1_000_000
   cfg.writer = metrics.JsonlWriter()
@@ -151,31 +150,51 @@ def get_config():
   )
 
   # Evaluation
+  paths = {name: _path(cfg, "val", name) for name in _SAMPLINGS}
+  paths["valid"] = cfg.ref.aux.valid
   cfg.evals = {
-      f"synthetic_{sampling}": kd.evals.Evaluator(
+      f"synthetic_{name}": kd.evals.Evaluator(
           run=kd.evals.EveryNSteps(cfg.ref.aux.eval_every),
-          ds=_make_ds(cfg, "val", sampling),
-          metrics={
-              "synthetic_accuracy": metrics.TripletAccuracy(),
-              "synthetic_kl": metrics.TripletKL(**shared),
-          },
+          ds=_make_ds(cfg, path, training=False),
+          losses=_losses(cfg, mask="batch.present"),
+          metrics=_metrics(cfg, mask="batch.present"),
       )
-      for sampling in _SAMPLINGS
+      for name, path in paths.items()
   }
   return cfg
 
 
-def _make_ds(cfg, split, sampling):
+def _path(cfg, split, sampling):
+  """An AligNet file in the layout of the release."""
+  folder = cfg.ref.aux.root + "/" + cfg.ref.aux.transform
+  return folder + f"/{split}_" + sampling + ".npz"
+
+
+def _losses(cfg, **keys):
+  """The losses by their weights in `aux.loss`; 0 leaves one out."""
+  shared = dict(tau=cfg.ref.aux.tau, target_tau=cfg.ref.aux.target_tau, **keys)
+  return {
+      "jsd": losses.JSD(weight=cfg.ref.aux.loss.jsd, **shared),
+      "kl": losses.KL(weight=cfg.ref.aux.loss.kl, **shared),
+      "hard": losses.Contrastive(weight=cfg.ref.aux.loss.hard, **shared),
+  }
+
+
+def _metrics(cfg, **keys):
+  """Agreement with the responses."""
+  return {
+      "synthetic_accuracy": metrics.TripletAccuracy(**keys),
+      "synthetic_kl": metrics.TripletKL(
+          tau=cfg.ref.aux.tau, target_tau=cfg.ref.aux.target_tau, **keys
+      ),
+  }
+
+
+def _make_ds(cfg, path, *, training):
   """Batches of one AligNet file; of the validation files one pass."""
-  training = split == "train"
-  return kd.data.py.DataSource(
+  return loader.Loader(
       data_source=batches.TripletBatches(
-          path=cfg.ref.aux.root
-          + "/"
-          + cfg.ref.aux.transform
-          + f"/{split}_"
-          + sampling
-          + ".npz",
+          path=path,
           images=cfg.ref.aux.images,
           image_size=cfg.ref.aux.image_size,
           data_dir=cfg.ref.aux.data_dir,
@@ -185,9 +204,5 @@ def _make_ds(cfg, split, sampling):
           seed=cfg.ref.seed,
           shuffle=training,
       ),
-      shuffle=False,
-      batch_size=None,
-      num_epochs=None if training else 1,
       num_workers=cfg.ref.aux.num_workers,
-      shard_by_process=False,  # Each takes its share of every batch.
   )

@@ -21,9 +21,9 @@ with konfig.imports():
 # pylint: enable=g-import-not-at-top
 
 
-def get_config():
-  """The experiment."""
-  cfg = config_files.load("student/siglip_b")
+def get_config(cfg=None):
+  """The experiment; `cfg` is that of another student to give a readout."""
+  cfg = cfg or config_files.load("student/siglip_b")
   cfg.aux.update({"label_level": "subordinate", "classes": 1000})
   cfg.aux.decay_exclude = ("i1k_head",)  # It has nothing to keep.
   cfg.model.i1k_classes = cfg.ref.aux.classes

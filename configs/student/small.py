@@ -32,8 +32,8 @@ with konfig.imports():
 # pylint: enable=g-import-not-at-top
 
 _OF_THE_RELEASE = (
-    *("root", "transform", "sampling", "data_dir", "image_size"),
-    *("num_workers", "shard_above_mb", "dtype", "remat"),
+    *("train", "valid", "root", "transform", "sampling", "data_dir"),
+    *("image_size", "num_workers", "shard_above_mb", "dtype", "remat"),
 )
 
 

@@ -1,14 +1,19 @@
 """The full-size students: wiring, one shrunk training each, and its inputs."""
 
-import shutil
+import pathlib
 
 from absl import flags
 from alignet import config_files
+from alignet import dry_run
 from alignet import models
 from alignet import train
+from alignet import triplet_io
+from alignet.cli import main
+from alignet.data import catalogue
 from alignet.metrics import writer
 from alignet.models import weights
 from alignet.models import zoo
+from alignet.release import recipe
 import jax
 from kauldron import konfig
 import numpy as np
@@ -24,7 +29,7 @@ _BASES = {
     "clip_b": "clip-b16",
     "scratch_b": "scratch-b16",
 }
-_SAMPLINGS = ("between_class", "class_border", "within_class")
+_EVALS = ("between_class", "class_border", "within_class", "valid")
 
 if not flags.FLAGS.is_parsed():
   flags.FLAGS.mark_as_parsed()
@@ -32,19 +37,35 @@ if not flags.FLAGS.is_parsed():
 
 @pytest.fixture(scope="module")
 def root(tiny_world, tmp_path_factory):
-  """A release's folders, all with the same few triplets."""
+  """The public release, every file of the catalogue with the same triplets.
+
+  As upstream writes them: deflated, int64, the odd one last and the other two
+  pairs in either order.
+  """
   root = tmp_path_factory.mktemp("release")
-  for transform in ("alignet", "untransformed"):
-    (root / transform).mkdir()
-    for name in (
-        "train_cluster_border_500",
-        *(f"val_{sampling}" for sampling in _SAMPLINGS),
-    ):
-      shutil.copy(tiny_world["triplets"], root / transform / f"{name}.npz")
+  with np.load(tiny_world["triplets"]) as archive:
+    arrays = {key: archive[key] for key in triplet_io.KEYS}
+  swapped = np.arange(len(arrays["indices"])) % 2 == 0
+  for key in ("indices", "filenames"):
+    arrays[key][swapped] = arrays[key][swapped][:, [1, 0, 2]]
+  s = arrays["similarities"]
+  s[swapped] = s[swapped][:, [0, 2, 1]]
+  arrays["indices"] = arrays["indices"].astype(np.int64)
+  for file in catalogue.CATALOGUE["alignet"].files:
+    path = root / file.name
+    path.parent.mkdir(exist_ok=True)
+    np.savez_compressed(path, **arrays)
   return root
 
 
-def _small(name, tiny_world, root, workdir, *overrides):
+@pytest.fixture
+def parsed_flags():
+  """A command leaves absl's flags unparsed, which loaders' workers mind."""
+  yield
+  flags.FLAGS.mark_as_parsed()
+
+
+def _changes(tiny_world, root, workdir, *overrides):
   small = {
       "workdir": workdir,
       "num_train_steps": 2,
@@ -63,8 +84,20 @@ def _small(name, tiny_world, root, workdir, *overrides):
       "model.backbone.num_heads": 2,
       "model.backbone.mlp_dim": 8,
   }
-  changes = [f"{key}={value}" for key, value in small.items()]
-  return config_files.load(f"student/{name}", [*changes, *overrides])
+  return [*(f"{key}={value}" for key, value in small.items()), *overrides]
+
+
+def _small(name, *args):
+  return config_files.load(f"student/{name}", _changes(*args))
+
+
+def _save_base(cfg, path, **fields):
+  """Random weights of the config's model, as those of a base model."""
+  model = konfig.resolve(cfg.model).clone(**fields)
+  images = np.zeros((1, 8, 8, 3), np.uint8)
+  params = model.init(jax.random.key(7), images)["params"]
+  models.save(path, model, params)
+  return params
 
 
 @pytest.mark.parametrize("name", _BASES)
@@ -78,33 +111,38 @@ def test_the_architecture_is_the_base_models(name):
 
 
 @pytest.mark.parametrize("name", _BASES)
-def test_trains(name, tiny_world, root, tmp_path):
-  cfg = _small(name, tiny_world, root, tmp_path / "run")
-  cfg.checkpointer = None
+def test_launches_from_the_command_line(
+    name, tiny_world, root, tmp_path, parsed_flags, monkeypatch, capsys
+):
+  changes = _changes(tiny_world, root, tmp_path / "run")
   if name != "siglip_b":  # Their evaluations are the same.
-    cfg.num_train_steps = 1
-    cfg.evals = {}
+    changes += ["num_train_steps=1", "evals=None"]
+  cfg = _small(name, tiny_world, root, tmp_path)
   given = None
   if name != "scratch_b":
-    model = konfig.resolve(cfg.model)
-    images = np.zeros((1, 8, 8, 3), np.uint8)
-    given = model.init(jax.random.key(7), images)["params"]
-    models.save(tmp_path / "base.safetensors", model, given)
-    cfg.aux.weights = str(tmp_path / "base.safetensors")
-  state, _ = konfig.resolve(cfg).train()
-  assert all(np.isfinite(x).all() for x in jax.tree.leaves(state.params))
+    base = tmp_path / "base.safetensors"
+    given = _save_base(cfg, base)
+    changes.append(f"aux.weights={base}")
+  command = ["train", f"--cfg=student/{name}", *(f"--cfg.{x}" for x in changes)]
+  monkeypatch.setattr(dry_run, "_SMALL", 0)  # Without compiling.
+  assert main.main([*command, "--dry_run"]) == 0
+  assert "float32 [4, 3, 6]" in capsys.readouterr().out
+  assert main.main(command) == 0
+  _, params = models.load(tmp_path / "run" / train.WEIGHTS)
   scalars = tmp_path / "run" / "scalars"
-  losses = writer.read_scalars(scalars / "train.jsonl")["losses/jsd"]
-  assert all(0 < loss < np.log(2) for loss in losses.values())
+  curves = writer.read_scalars(scalars / "train.jsonl")
+  losses = [key for key in curves if key.startswith("losses/")]
+  assert losses == ["losses/jsd", "losses/total"]
+  assert all(0 < loss < np.log(2) for loss in curves["losses/jsd"].values())
   if given is not None:
     moved = np.abs(
-        state.params["backbone"]["embedding"]["kernel"]
+        params["backbone"]["embedding"]["kernel"]
         - given["backbone"]["embedding"]["kernel"]
     ).max()
     # A few steps of at most 1e-3: it began at the weights it was given.
     assert 0 < moved < 4e-3
   if name == "siglip_b":
-    for sampling in _SAMPLINGS:
+    for sampling in _EVALS:
       found = writer.read_scalars(scalars / f"synthetic_{sampling}.jsonl")
       accuracy = found["metrics/synthetic_accuracy"]
       assert set(accuracy) == {0, 2} and 0 < accuracy[2] < 1
@@ -117,14 +155,10 @@ def test_a_readout_leaves_the_backbone_alone(tiny_world, root, tmp_path):
       ("siglip_b_readout", ["aux.classes=108", "aux.label_level=subordinate"]),
   ):
     cfg = _small(name, tiny_world, root, tmp_path / name, *overrides)
-    cfg.checkpointer, cfg.evals = None, {}
-    model = konfig.resolve(cfg.model)
-    images = np.zeros((1, 8, 8, 3), np.uint8)
-    params = model.init(jax.random.key(7), images)["params"]
-    params.pop("i1k_head", None)
-    models.save(
-        tmp_path / f"{name}.safetensors", model.clone(i1k_classes=0), params
-    )
+    cfg.checkpointer = None
+    for evaluation in _EVALS[1:]:  # One is enough.
+      del cfg.evals[f"synthetic_{evaluation}"]
+    _save_base(cfg, tmp_path / f"{name}.safetensors", i1k_classes=0)
     cfg.aux.weights = str(tmp_path / f"{name}.safetensors")
     states[name], _ = konfig.resolve(cfg).train()
   plain, readout = (s.params for s in states.values())
@@ -161,15 +195,44 @@ def test_accumulation_and_a_moving_average_by_override(
   assert 0 < np.abs(last[name] - average[name]).max() < 3e-3
 
 
-def test_a_control_by_one_override(tiny_world, root, tmp_path):
-  cfg = _small(
-      "siglip_b", tiny_world, root, tmp_path, "aux.transform=untransformed"
+def _files(trainer, root):
+  """The files that a trainer reads, below the release."""
+  loaders = [trainer.train_ds, *(e.ds for e in trainer.evals.values())]
+  paths = [pathlib.Path(loader.data_source.path) for loader in loaders]
+  return [path.relative_to(root).as_posix() for path in paths]
+
+
+def test_reads_files_of_the_public_release(tiny_world, root, tmp_path):
+  published = {file.name for file in catalogue.CATALOGUE["alignet"].files}
+  load = lambda *o: konfig.resolve(
+      _small("siglip_b", tiny_world, root, tmp_path, *o)
   )
-  trainer = konfig.resolve(cfg)
-  folder = str(root / "untransformed")
-  assert trainer.train_ds.data_source.path.startswith(folder)
-  for evaluator in trainer.evals.values():
-    assert evaluator.ds.data_source.path.startswith(folder)
+  plain, control = load(), load("aux.transform=untransformed")
+  for trainer, folder in (
+      (plain, "uncertainty_distillation"),
+      (control, "untransformed"),
+  ):
+    found = _files(trainer, root)
+    assert found == [
+        f"{folder}/{name}.npz"
+        for name in (
+            *("train_cluster_border_500", "val_between_class"),
+            *("val_class_border", "val_within_class", "val_cluster_border_500"),
+        )
+    ]
+    assert published.issuperset(found)
+  # Of our own releases the folder has the same name.
+  assert recipe.TRANSFORM == "uncertainty_distillation"
+  for field, name, place in (
+      ("train", "alignet_train.npz", 0),
+      ("valid", "alignet_valid.npz", -1),
+  ):
+    trainer = load(f"aux.{field}={root / name}")
+    found = _files(trainer, root)
+    assert found[place] == name and name in published
+    assert len(set(found) & set(_files(plain, root))) == 4
+  batch = load(f"aux.train={root}/alignet_train.npz").train_ds.data_source[0]
+  assert (np.diff(batch["similarities"], axis=1) <= 0).all()
 
 
 def test_bfloat16_and_remat_by_override(tiny_world, root, tmp_path):
@@ -192,13 +255,43 @@ def test_bfloat16_and_remat_by_override(tiny_world, root, tmp_path):
   assert all(x.dtype == np.float32 for x in jax.tree.leaves(params))
 
 
-def test_validation_is_one_pass_in_order(tiny_world, root, tmp_path):
-  trainer = konfig.resolve(_small("siglip_b", tiny_world, root, tmp_path))
-  source = trainer.evals["synthetic_class_border"].ds.data_source
-  assert len(source) == source.num_rows // 4 > 1
-  np.testing.assert_array_equal(
-      source[1]["similarities"], source.responses["similarities"][4:8]
+def test_validation_scores_every_row_once(tiny_world, root, tmp_path):
+  """The mean over 80 triplets, in batches of 7 and all at once."""
+  scores = []
+  for size in (7, 80):
+    overrides = [f"aux.batch_size={size}", "aux.tau=1.0"]
+    cfg = _small("scratch_b", tiny_world, root, tmp_path, *overrides)
+    trainer = konfig.resolve(cfg)
+    state = trainer.init_state(skip_optimizer=True)
+    found = trainer.evals["synthetic_valid"].evaluate(state, 0).compute()
+    scores.append({**found.loss_values, **found.metric_values})
+  assert {"losses/jsd", "metrics/synthetic_kl"} <= set(scores[0])
+  assert 0 < scores[1]["metrics/synthetic_accuracy"] < 1
+  for key, value in scores[1].items():
+    assert scores[0][key] == pytest.approx(value, rel=1e-5), key
+
+
+@pytest.mark.parametrize("kind", ["dense", "readout"])
+@pytest.mark.parametrize("name", _BASES)
+def test_every_model_has_its_dense_and_its_readout_config(name, kind):
+  """Each differs from its model's config as SigLIP's does, and in no more."""
+  base, ours, siglip, theirs = (
+      config_files.load(f"student/{n}")
+      for n in (name, f"{name}_{kind}", "siglip_b", f"siglip_b_{kind}")
   )
+  if name == "scratch_b":
+    siglip.aux.decay = theirs.aux.decay = 0.0
+    siglip.init_transform = theirs.init_transform = base.init_transform
+  for key in ours.keys():
+    changed = repr(theirs[key]) != repr(siglip[key])
+    if key == "model":
+      assert repr(ours.model.backbone) == repr(base.model.backbone)
+      assert ours.model.get("i1k_classes") == theirs.model.get("i1k_classes")
+    elif changed:
+      assert repr(ours[key]) == repr(theirs[key]), key
+    else:
+      assert repr(ours[key]) == repr(base[key]), key
+  assert konfig.resolve(ours).model.triplet_dim == 1024
 
 
 def test_images_that_are_decoded_on_the_fly():

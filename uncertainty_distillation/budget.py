@@ -7,6 +7,7 @@ concepts that none of them saw.
 
 from collections.abc import Sequence
 import dataclasses
+from typing import NamedTuple
 
 from alignet import progress
 from alignet import similarity
@@ -14,9 +15,9 @@ from alignet.errors import AlignetError
 import numpy as np
 from uncertainty_distillation import crossval
 from uncertainty_distillation import fit
-from uncertainty_distillation import inputs
 from uncertainty_distillation import judgments as judgments_lib
 from uncertainty_distillation.config import Config
+from uncertainty_distillation.inputs import Inputs
 from uncertainty_distillation.judgments import Judgments
 
 
@@ -39,10 +40,32 @@ class Point:
   expected: float
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Missing:
+  """So many concepts and choices, of which there is no teacher.
+
+  Attributes:
+    concepts: how many should be judged.
+    choices: how many choices about them were asked for.
+    seed: of the subsets.
+    reason: why there is none.
+  """
+
+  concepts: int
+  choices: int
+  seed: int
+  reason: str
+
+
+class Curve(NamedTuple):
+  """What a budget buys, and the numbers for which that cannot be said."""
+
+  points: list[Point]
+  missing: list[Missing]
+
+
 def curve(
-    features: np.ndarray,
-    concepts: np.ndarray | None,
-    judgments: Judgments,
+    data: Inputs,
     config: Config,
     *,
     n_concepts: Sequence[int],
@@ -50,36 +73,32 @@ def curve(
     held_out: float = 0.2,
     seeds: Sequence[int] = (0,),
     trials: int = 5000,
-) -> list[Point]:
+) -> Curve:
   """Fits a teacher for each pair of numbers.
 
-  Smaller subsets are part of the larger ones. Choices are drawn from the
-  judgments' probabilities, as single people would answer; no embedding helps
+  Smaller subsets are part of the larger ones. Choices are about random triplets
+  of a subset, which may come up again, and are drawn from the probabilities of
+  the embedding or posterior, or of the triplets that were judged, as single
+  people would answer. What is a choice already counts once. No embedding helps
   the fit, since a new domain has none.
 
   Args:
-    features: (n, d).
-    concepts: (n,) integers; None where row i shows concept i.
-    judgments: of all concepts, with probabilities where there are.
+    data: representations and judgments.
     config: of the fits.
     n_concepts: numbers of concepts to learn from.
-    n_choices: numbers of choices; those that a subset of concepts does not
-      have are left out.
+    n_choices: numbers of choices.
     held_out: share of the concepts to score on.
     seeds: each deals out concepts and choices anew.
     trials: to score on, at most.
 
   Returns:
-    A point for each fit.
+    A point for each fit; the others are missing.
 
   Raises:
-    AlignetError: more concepts asked for than there are to learn from, or no
-      judgment among the held-out ones.
+    AlignetError: more concepts asked for than there are to learn from, no
+      judgment among the held-out ones, or not one point.
   """
-  features, concepts = inputs.check_features(
-      features, concepts, judgments.n_concepts
-  )
-  present = np.unique(concepts)
+  present = np.unique(data.concepts)
   n_held = max(3, round(held_out * len(present)))
   if not n_concepts or not n_choices:
     raise AlignetError("budget: expected numbers of concepts and of choices")
@@ -88,52 +107,74 @@ def curve(
         f"budget: expected at most {len(present) - n_held} concepts to learn"
         f" from, {n_held} being held out, found {max(n_concepts)}"
     )
-  points = []
+  points, missing = [], []
   work = [(s, k) for s in seeds for k in n_concepts]
   for seed, k in progress.bar(work, desc="budget", unit="fit"):
     rng = np.random.default_rng([seed, 0x62756467])
     order = rng.permutation(present)
-    held = judgments_lib.within(
-        judgments, np.isin(np.arange(judgments.n_concepts), order[:n_held])
-    )
+    held = _some(data, order[:n_held], trials, seed, rng)
     if not len(held):
       raise AlignetError(
           f"budget: no judgment lies within the {n_held} held-out concepts;"
           " hold out more of them, or give more judgments"
       )
-    rows = np.sort(rng.permutation(len(held))[:trials])
-    images = crossval.draw_images(concepts, held.triplets[rows], rng)
-    learnt = np.isin(
-        np.arange(judgments.n_concepts), order[n_held : n_held + k]
-    )
+    images = crossval.draw_images(data.concepts, held.triplets, rng)
+    learnt = order[n_held : n_held + k]
     own = judgments_lib.sample_choices(
-        judgments_lib.within(judgments, learnt), seed=seed
+        _some(data, learnt, max(n_choices), seed, rng, repeat=True), seed=seed
     )
-    shuffled = rng.permutation(len(own))
-    inside = learnt[concepts]
+    inside = np.isin(data.concepts, learnt)
     for m in n_choices:
+      numbers = {"concepts": k, "choices": m, "seed": seed}
       if m > len(own):
+        missing.append(
+            Missing(**numbers, reason=f"there are {len(own)} choices")
+        )
         continue
-      some = dataclasses.replace(
-          own,
-          triplets=own.triplets[shuffled[:m]],
-          probabilities=own.probabilities[shuffled[:m]],
-      )
-      transform, _ = fit.fit(
-          features[inside],
-          concepts[inside],
-          some,
-          dataclasses.replace(config, seed=seed),
-      )
-      s = similarity.of_triplets(transform(features), images)
-      scores = crossval.score(s, held.probabilities[rows], 1.0)
+      try:
+        transform, _ = fit.fit(
+            data.features[inside],
+            data.concepts[inside],
+            judgments_lib.take(own, slice(m)),
+            dataclasses.replace(config, seed=seed),
+        )
+      except AlignetError as e:  # So few cannot teach.
+        missing.append(Missing(**numbers, reason=str(e)))
+        continue
+      s = similarity.of_triplets(transform(data.features), images)
+      scores = crossval.score(s, held.probabilities, 1.0)
       points.append(
           Point(
-              concepts=k,
-              choices=m,
-              seed=seed,
+              **numbers,
               agreement=float(scores["agreement"].mean()),
               expected=float(scores["expected"].mean()),
           )
       )
-  return points
+  if not points:
+    raise AlignetError(
+        f"budget: no teacher of these numbers, first {missing[0].concepts}"
+        f" concepts and {missing[0].choices} choices: {missing[0].reason}"
+    )
+  return Curve(points, missing)
+
+
+def _some(
+    data: Inputs,
+    concepts: np.ndarray,
+    most: int,
+    seed: int,
+    rng: np.random.Generator,
+    *,
+    repeat: bool = False,
+) -> Judgments:
+  """At most so many judgments of concepts; given ones may be repeated."""
+  if data.predict is not None:
+    rows = judgments_lib.random_triplets(len(concepts), most, seed=seed)
+    return data.predict(concepts[rows])
+  given = judgments_lib.within(
+      data.judgments, np.isin(np.arange(data.judgments.n_concepts), concepts)
+  )
+  certain = (given.probabilities.max(axis=1) == 1).all()
+  if repeat and not certain:
+    return judgments_lib.take(given, rng.integers(len(given), size=most))
+  return judgments_lib.take(given, rng.permutation(len(given))[:most])

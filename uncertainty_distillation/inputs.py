@@ -1,6 +1,8 @@
 """Reads what a teacher is fitted on, each array checked against the others."""
 
+from collections.abc import Callable
 import dataclasses
+import functools
 import pathlib
 from typing import Any
 
@@ -24,6 +26,8 @@ class Inputs:
     concepts: (n,) concept number of each row.
     judgments: of the concepts.
     embedding: (concepts, k) or None.
+    predict: (m, 3) concept numbers -> judgments, what the embedding or
+      posterior says of any triplets; None where only those judged are known.
     sha256: of each file read, by the name of its argument.
     notes: JSON-serialisable, by the name of the argument: what was dropped or
       repeated in choices, names of dropped rows of an embedding or posterior,
@@ -34,6 +38,7 @@ class Inputs:
   concepts: np.ndarray
   judgments: Judgments
   embedding: np.ndarray | None
+  predict: Callable[[np.ndarray], Judgments] | None
   sha256: dict[str, str]
   notes: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
@@ -231,15 +236,16 @@ def make(
   else:
     n = len(features)
   features, concepts = check_features(features, concepts, n)
+  predict = None
   if posterior is not None:
-    judgments, error = human.predict(
-        posterior,
-        triplets,
-        concepts=concepts,
-        max_triplets=max_triplets,
-        samples=samples,
-        seed=seed,
-    )
+    options = {
+        "concepts": concepts,
+        "max_triplets": max_triplets,
+        "samples": samples,
+        "seed": seed,
+    }
+    judgments, error = human.predict(posterior, triplets, **options)
+    predict = lambda rows: human.predict(posterior, rows, **options)[0]
     notes["posterior"] = {
         **notes.get("posterior", {}),
         "samples": samples,
@@ -255,11 +261,13 @@ def make(
     judgments = judgments_lib.from_embedding(
         embedding, concepts=concepts, max_triplets=max_triplets, seed=seed
     )
+    predict = functools.partial(judgments_lib.of_embedding, embedding)
   return Inputs(
       features=features,
       concepts=concepts,
       judgments=judgments,
       embedding=embedding,
+      predict=predict,
       sha256=sha256 or {},
       notes=notes,
   )

@@ -110,12 +110,37 @@ def from_embedding(
     raise AlignetError(
         f"embedding: expected at least 3 concepts, found {len(concepts)}"
     )
-  triplets = concepts[_all_or_some(len(concepts), max_triplets, seed)]
+  if math.comb(len(concepts), 3) <= max_triplets:
+    rows = np.array(list(itertools.combinations(range(len(concepts)), 3)))
+  else:
+    rows = random_triplets(len(concepts), max_triplets, seed=seed)
+  return of_embedding(embedding, concepts[rows])
+
+
+def of_embedding(embedding: np.ndarray, triplets: np.ndarray) -> Judgments:
+  """What a point embedding says about given triplets, see `from_embedding`.
+
+  Args:
+    embedding: (n_concepts, k) finite floats.
+    triplets: (m, 3) integers in [0, n_concepts), three distinct ones a row.
+
+  Returns:
+    The judgments, in the order of the triplets.
+  """
   s = similarity.of_triplets(embedding, triplets, "dot")
   return Judgments(
       triplets=triplets.astype(np.int32),
       probabilities=similarity.choice_probabilities(s).astype(np.float32),
-      n_concepts=n,
+      n_concepts=len(embedding),
+  )
+
+
+def take(judgments: Judgments, rows: np.ndarray | slice) -> Judgments:
+  """Some of the rows, in that order."""
+  return dataclasses.replace(
+      judgments,
+      triplets=judgments.triplets[rows],
+      probabilities=judgments.probabilities[rows],
   )
 
 
@@ -130,12 +155,7 @@ def within(judgments: Judgments, kept: np.ndarray) -> Judgments:
     Those rows in their order; concept numbers do not change. How many were
     dropped is the difference of the lengths.
   """
-  rows = kept[judgments.triplets].all(axis=1)
-  return dataclasses.replace(
-      judgments,
-      triplets=judgments.triplets[rows],
-      probabilities=judgments.probabilities[rows],
-  )
+  return take(judgments, kept[judgments.triplets].all(axis=1))
 
 
 def renumber(judgments: Judgments, number: np.ndarray) -> Judgments:
@@ -234,11 +254,10 @@ def sample_choices(judgments: Judgments, *, seed: int) -> Judgments:
   )
 
 
-def _all_or_some(n: int, most: int, seed: int) -> np.ndarray:
-  if math.comb(n, 3) <= most:
-    return np.array(list(itertools.combinations(range(n), 3)))
+def random_triplets(n: int, m: int, *, seed: int) -> np.ndarray:
+  """(m, 3) integers below n, three distinct ones a row; rows may repeat."""
   rng = np.random.default_rng([seed, 0x74726970])
-  i, j, k = rng.integers(0, [n, n - 1, n - 2], (most, 3)).T
+  i, j, k = rng.integers(0, [n, n - 1, n - 2], (m, 3)).T
   # The j-th of the others, then the k-th of those that are left.
   j = j + (j >= i)
   low, high = np.minimum(i, j), np.maximum(i, j)

@@ -6,9 +6,7 @@ from alignet.cli import judgments
 
 HELP = "how many concepts and choices does an experiment need?"
 
-# Few choices leave no inner folds on which steps could be chosen: all fits are
-# the ridge regression onto an embedding of the choices, from which `teach`
-# starts.
+_RIDGE = "ridge regression onto an embedding of the choices"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,8 +26,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       type=_numbers,
       metavar="M,M…",
       help=(
-          "numbers of hard choices, drawn from the judgments' probabilities; no"
-          " embedding helps the fits"
+          "numbers of hard choices about random triplets of them, drawn from"
+          " the probabilities; no embedding helps the fits"
+      ),
+  )
+  grid.add_argument(
+      "--steps",
+      type=int,
+      default=0,
+      help=(
+          f"0: each teacher is a {_RIDGE}, from which `alignet teach` starts"
+          " (default); 400: that of `alignet teach`, slower, and few choices"
+          " leave no inner folds on which the steps are chosen"
       ),
   )
   grid.add_argument("--repeats", type=int, default=3, help="default 3")
@@ -65,14 +73,18 @@ def run(args: argparse.Namespace) -> None:
 
   files.check_output(args.out, overwrite=args.overwrite)
   data = judgments.load(args)
-  points = budget.curve(
-      data.features,
-      data.concepts,
-      data.judgments,
-      fit.Config(steps=0, inner_folds=0),
+  if args.steps:
+    config = fit.Config(steps=args.steps)
+    teacher = f"teacher of `alignet teach`, up to {args.steps} steps"
+  else:
+    config, teacher = fit.Config(steps=0, inner_folds=0), _RIDGE
+  seeds = range(args.seed, args.seed + args.repeats)
+  points, missing = budget.curve(
+      data,
+      config,
       n_concepts=args.n_concepts,
       n_choices=args.n_choices,
-      seeds=range(args.seed, args.seed + args.repeats),
+      seeds=seeds,
   )
   lines = {}
   for k in args.n_concepts:
@@ -86,18 +98,32 @@ def run(args: argparse.Namespace) -> None:
           [float(np.mean(values)) for values in cells.values()],
           [float(np.std(values)) for values in cells.values()],
       )
+  found = {
+      "teacher": teacher,
+      "config": dataclasses.asdict(config),
+      "seeds": list(seeds),
+      "points": [dataclasses.asdict(p) for p in points],
+      "missing": [dataclasses.asdict(p) for p in missing],
+      "inputs": data.sha256,
+      "versions": files.versions(),
+  }
   with files.atomic_directory(args.out, overwrite=args.overwrite) as folder:
-    files.write_json(
-        folder / "budget.json", [dataclasses.asdict(p) for p in points]
-    )
+    files.write_json(folder / "budget.json", found)
     with files.atomic_write(folder / "budget.png") as f:
-      f.write(style.png(figures.budget(lines)))
+      f.write(style.png(figures.budget(lines, teacher)))
   if args.quiet:
     return
-  print("agreement on held-out concepts, mean and spread of the repeats")
+  print(
+      f"{teacher}: agreement on held-out concepts, mean and spread of repeats"
+  )
   for k, (choices, means, spreads) in lines.items():
     for m, mean, spread in zip(choices, means, spreads):
       print(f"{k:6} concepts {m:9} choices  {mean:.3f} ± {spread:.3f}")
+  for p in missing:
+    print(
+        f"{p.concepts:6} concepts {p.choices:9} choices  none with seed"
+        f" {p.seed}: {p.reason}"
+    )
   print(f"{args.out}: budget.json, budget.png")
 
 

@@ -221,12 +221,14 @@ def calibration(
 @style.styled
 def budget(
     lines: Mapping[int, tuple[Sequence[int], Sequence[float], Sequence[float]]],
+    teacher: str,
 ) -> Figure:
   """Held-out agreement over the number of choices, a line a number of concepts.
 
   Args:
     lines: concepts -> numbers of choices, mean agreement, its spread (standard
       deviation over the repeats).
+    teacher: which one was fitted; the title.
 
   Returns:
     A figure.
@@ -249,8 +251,12 @@ def budget(
     )
   ax.axhline(1 / 3, linestyle="--", color="#777777", lw=1)
   ax.set_xscale("log")
+  shown = sorted({m for choices, *_ in lines.values() for m in choices})
+  ax.set_xticks(shown, [f"{m:,}" for m in shown])
+  ax.minorticks_off()
   ax.set_xlabel("choices (log scale)")
   ax.set_ylabel("agreement on held-out concepts")
+  ax.set_title(teacher, fontsize=10)
   ax.grid(True)
   ax.legend()
   return fig

@@ -141,7 +141,7 @@ def cross_validate(
     folds: number of folds.
     seeds: the folds are dealt out anew for each.
     blocks: (concepts,) category of each concept; concepts of a category are
-      held out together. None deals concepts out one by one.
+      held out together, in inner folds too. None deals concepts out one by one.
     trials: at most so many of a fold, drawn at random; one random image of each
       concept.
 
@@ -162,7 +162,7 @@ def cross_validate(
     for held_out in _folds(concepts, judgments, folds, blocks, seed):
       part = _fold(
           *(features, concepts, judgments, methods),
-          *(embedding, held_out, seed, trials),
+          *(embedding, held_out, blocks, seed, trials),
       )
       parts.append(part)
       dropped.append(part["dropped"])
@@ -213,7 +213,15 @@ def _folds(concepts, judgments, n, blocks, seed) -> list[np.ndarray]:
 
 
 def _fold(
-    features, concepts, judgments, methods, embedding, held_out, seed, trials
+    features,
+    concepts,
+    judgments,
+    methods,
+    embedding,
+    held_out,
+    blocks,
+    seed,
+    trials,
 ) -> dict[str, Any]:
   rng = np.random.default_rng([seed, 0x63766664])
   seen = np.zeros(judgments.n_concepts, bool)
@@ -252,6 +260,7 @@ def _fold(
           [dataclasses.replace(config, seed=seed) for config in method.configs],
           embedding=hidden,
           calibration=None if method.judgments is None else training,
+          blocks=blocks,
           local_images=method.local_images,
       )
       z, kind = transform(features[shown]), "dot"

@@ -41,6 +41,7 @@ def fit(
     *,
     embedding: np.ndarray | None = None,
     calibration: Judgments | None = None,
+    blocks: np.ndarray | None = None,
     local_images: np.ndarray | None = None,
 ) -> tuple[transforms.Transform, dict[str, Any]]:
   """Fits a teacher on all given concepts that have images and judgments.
@@ -56,6 +57,8 @@ def fit(
       judgments takes its place.
     calibration: what the temperature is fitted to, where that is not the
       judgments: people's choices for a teacher of their posterior.
+    blocks: (n_concepts,) integers, category of each concept: inner folds hold
+      categories out whole. None for folds of single concepts.
     local_images: (m, d) representations of any images, whose neighbourhoods
       (before standardisation) glocal keeps; needed where the config's alpha is
       above 0, and only there.
@@ -97,6 +100,15 @@ def fit(
   local = judgments_lib.renumber(usable, number)
   if calibration is not None:
     calibration = judgments_lib.renumber(calibration, number)
+  if blocks is not None:
+    blocks = files.check_array(
+        blocks, "blocks", shape=(judgments.n_concepts,), kinds="iu"
+    )[used]
+    if len(np.unique(blocks)) < 2:
+      raise AlignetError(
+          "blocks: expected at least two categories among the concepts to learn"
+          " from, found one; leave --blocks out"
+      )
   report = {
       "concepts": len(used),
       "images": len(rows),
@@ -114,13 +126,16 @@ def fit(
         kind=config.standardise,
         width=config.width,
         seed=config.seed,
+        blocks=blocks,
     )
   else:
     input_map = "none" if config.input_map == "auto" else config.input_map
     base, x = starts.plain(features, input_map, config.standardise)
   objects = loop.make_objects(x, concepts)
   images = _local(local_images, features.shape[1], base, config)
-  weights, bias, chosen = _distil(objects, local, calibration, config, images)
+  weights, bias, chosen = _distil(
+      objects, local, calibration, blocks, config, images
+  )
   transform = transforms.fold(_compose(base, weights, bias))
   report |= chosen
   return dataclasses.replace(transform, meta=report), report
@@ -198,7 +213,7 @@ def _local(images, d, base, config):
   )
 
 
-def _distil(objects, judgments, calibration, config, local):
+def _distil(objects, judgments, calibration, blocks, config, local):
   """Weights, bias, and the report of the choice of the number of steps."""
   pool = loop.make_pool(judgments.triplets, judgments.probabilities)
   d = objects.x.shape[1]
@@ -226,7 +241,7 @@ def _distil(objects, judgments, calibration, config, local):
   steps, inner = config.steps, None
   if config.inner_folds:
     steps, inner = _choose_steps(
-        objects, judgments, calibration, pool, train, config
+        objects, judgments, calibration, blocks, pool, train, config
     )
   params = train(pool, steps)[-1]
   report = {
@@ -237,15 +252,15 @@ def _distil(objects, judgments, calibration, config, local):
   return np.asarray(params["weights"]), np.asarray(params["bias"]), report
 
 
-def _choose_steps(objects, judgments, calibration, pool, train, config):
+def _choose_steps(objects, judgments, calibration, blocks, pool, train, config):
   """The number of steps with the smallest mean KL on inner held-out concepts.
 
   Returns:
     The number, and the scores there.
   """
   n = judgments.n_concepts
-  folds = judgments_lib.folds(
-      np.arange(n), min(config.inner_folds, n // 3), seed=config.seed + 1
+  folds = judgments_lib.inner_folds(
+      n, min(config.inner_folds, n // 3), seed=config.seed + 1, blocks=blocks
   )
   evaluate = lambda history, pool: [
       loop.evaluate(params, objects, pool, seed=config.seed)

@@ -216,6 +216,24 @@ def blocked_folds(
   return [np.sort(concepts[fold_of[place] == f]) for f in range(n_folds)]
 
 
+def inner_folds(
+    n: int, most: int, *, seed: int, blocks: np.ndarray | None
+) -> list[np.ndarray]:
+  """Disjoint folds of concepts 0 to n - 1, as many as there can be.
+
+  Args:
+    n: number of concepts.
+    most: folds at most.
+    seed: of the order.
+    blocks: (n,) category of each, each in one fold; None deals concepts out one
+      by one.
+  """
+  if blocks is None:
+    return folds(np.arange(n), min(most, n), seed=seed)
+  most = min(most, len(np.unique(blocks)))
+  return blocked_folds(np.arange(n), blocks, most, seed=seed)
+
+
 def split(
     judgments: Judgments, held_out: np.ndarray
 ) -> tuple[Judgments, Judgments, int]:

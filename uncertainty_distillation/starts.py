@@ -69,6 +69,7 @@ def cross_fitted_ridge(
     kind: Standardise,
     width: int | None,
     seed: int,
+    blocks: np.ndarray | None = None,
 ) -> tuple[transforms.Transform, np.ndarray, dict[str, Any]]:
   """Ridge regression onto a human embedding, see `ridge`.
 
@@ -83,6 +84,7 @@ def cross_fitted_ridge(
     kind: of the standardisation.
     width: dimensions to regress onto; None for the embedding's.
     seed: of the concept folds.
+    blocks: (m,) category of each concept, held out whole; None for none.
 
   Returns:
     The map fitted on all, the cross-fitted predictions (n, width), and a
@@ -95,8 +97,8 @@ def cross_fitted_ridge(
     targets = point.embedding(judgments, width or _POINT_WIDTH, seed=seed)
   else:
     targets = embedding if width is None else _leading(embedding, width)
-  folds = judgments_lib.folds(
-      np.arange(len(targets)), min(_RIDGE_FOLDS, len(targets)), seed=seed
+  folds = judgments_lib.inner_folds(
+      len(targets), _RIDGE_FOLDS, seed=seed, blocks=blocks
   )
   maps = [input_map]
   if input_map == "auto":

@@ -66,7 +66,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   check.add_argument(
       "--blocks",
       metavar="B.npy",
-      help="(concepts,) category of each: categories are held out whole",
+      help=(
+          "(concepts,) category of each: categories are held out whole, also"
+          " where settings are chosen"
+      ),
   )
   check.add_argument(
       "--compare",
@@ -131,15 +134,22 @@ def run(args: argparse.Namespace) -> None:
         args.local, what="local images", shape=(None, None), kinds="f"
     )
     data.sha256["local"] = files.sha256(args.local)
+  blocks = None
+  if args.blocks:
+    blocks = files.load_npy(
+        args.blocks, what="blocks", shape=(None,), kinds="iu"
+    )
+    data.sha256["blocks"] = files.sha256(args.blocks)
   found = None
   if args.cross_validate:
-    found = _cross_validate(args, data, configs, local)
+    found = _cross_validate(args, data, configs, blocks, local)
   transform, report = fit.tune(
       data.features,
       data.concepts,
       data.judgments,
       configs,
       embedding=data.embedding,
+      blocks=blocks,
       local_images=local,
   )
   meta = {
@@ -204,7 +214,7 @@ def _configs(args: argparse.Namespace) -> list[Any]:
   return found
 
 
-def _cross_validate(args, data, configs, local):
+def _cross_validate(args, data, configs, blocks, local):
   """Scores on held-out concepts; written, printed and returned."""
   # pylint: disable=g-import-not-at-top
   from alignet import files
@@ -225,11 +235,6 @@ def _cross_validate(args, data, configs, local):
       )
     methods[name] = crossval.Method(transform=transforms.load(path))
     sha256[name] = files.sha256(path)
-  blocks = None
-  if args.blocks:
-    blocks = files.load_npy(
-        args.blocks, what="blocks", shape=(None,), kinds="iu"
-    )
   report = crossval_report.make(
       crossval.cross_validate(
           data.features,

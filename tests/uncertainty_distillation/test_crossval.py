@@ -13,6 +13,7 @@ import pytest
 from uncertainty_distillation import config as config_lib
 from uncertainty_distillation import crossval
 from uncertainty_distillation import crossval_report
+from uncertainty_distillation import fit
 from uncertainty_distillation import judgments as judgments_lib
 from uncertainty_distillation import loop
 
@@ -125,6 +126,25 @@ def test_blocks_are_held_out_together(world):
       set(blocks[found.concepts[found.fold == i]].ravel()) for i in range(3)
   ]
   assert sum(map(len, seen)) == 7
+
+
+def test_inner_folds_are_told_of_the_blocks(world, monkeypatch):
+  x, concepts, _, judgments = world
+  blocks = np.arange(_N) % 7
+  seen = []
+
+  def tune(*_, blocks, **__):
+    seen.append(blocks)
+    return transforms.identity(32), {"temperature": 1.0}
+
+  monkeypatch.setattr(fit, "tune", tune)
+  crossval.cross_validate(
+      *(x, concepts, judgments, {"a": crossval.Method(configs=[_FAST])}),
+      folds=3,
+      blocks=blocks,
+      trials=30,
+  )
+  assert len(seen) == 3 and all((b == blocks).all() for b in seen)
 
 
 def test_blocked_folds_are_nearly_equal():

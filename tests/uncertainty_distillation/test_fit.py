@@ -14,6 +14,7 @@ from uncertainty_distillation import fit
 from uncertainty_distillation import judgments as judgments_lib
 from uncertainty_distillation import loop
 from uncertainty_distillation import objective
+from uncertainty_distillation import ridge
 from uncertainty_distillation import starts
 
 _FAST = config_lib.Config(
@@ -272,6 +273,32 @@ def test_glocal_keeps_neighbourhoods(world, start):
     )
     kept.append(float(objective.locality(images, transform(images), 0.1)))
   assert kept[1] < kept[0] - 0.1
+
+
+def test_inner_folds_keep_blocks_together(world, monkeypatch):
+  """Those of the ridge regression and those on which steps are chosen."""
+  x, concepts, embedding, _ = world
+  blocks = np.random.default_rng(0).integers(0, 9, 90)
+  judgments = judgments_lib.from_embedding(embedding, max_triplets=30_000)
+  folds, parts = [], []
+  ridge_fit, restrict = ridge.fit, loop.restrict
+  monkeypatch.setattr(
+      ridge, "fit", lambda *args: folds.extend(args[3]) or ridge_fit(*args)
+  )
+  monkeypatch.setattr(
+      loop,
+      "restrict",
+      lambda pool, rows: parts.append(rows) or restrict(pool, rows),
+  )
+  config = dataclasses.replace(_FAST, input_map="none", steps=50)
+  fit.fit(*(x, concepts, judgments, config), embedding=embedding, blocks=blocks)
+  assert len(folds) == 9 and len(parts) == 2 * config.inner_folds
+  assert all(len(set(blocks[fold])) == 1 for fold in folds)
+  of = lambda rows: set(blocks[judgments.triplets[rows].ravel()])
+  for training, validation in zip(parts[::2], parts[1::2]):
+    assert not of(training) & of(validation)
+  with pytest.raises(AlignetError, match="at least two categories"):
+    fit.fit(*(x, concepts, judgments, config), blocks=0 * blocks)
 
 
 def test_neighbourhoods_are_those_before_standardisation():

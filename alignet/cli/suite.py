@@ -169,6 +169,7 @@ def _classes(args, model, baseline, directory, train) -> tuple[dict, dict]:
     return {}, {}
   from alignet.data import breeds
   from alignet.evals import usefulness
+  from uncertainty_distillation import readers
 
   protocol = usefulness.Protocol(tasks=suite_checks.tasks(args), seed=args.seed)
   learn_from, of_baseline = _models(args, train, args.baseline_train)
@@ -180,11 +181,18 @@ def _classes(args, model, baseline, directory, train) -> tuple[dict, dict]:
   # A baseline is asked the same: of equal images its labels are the model's.
   labels = [one.labels[args.level] for one in pairs[0]]
   rows = [{} for _ in pairs]
+  mask = args.mask
+  if isinstance(mask, str):
+    mask = readers.read_names(mask).tolist()
   for out, (a, b) in zip(rows, pairs):
     if args.tasks:
-      train_ids, test_ids = usefulness.common_classes(*labels, mask=args.mask)
+      train_ids, test_ids, among = usefulness.common_classes(*labels, mask=mask)
       found = usefulness.scores(
-          a.features, train_ids, {"": (b.features, test_ids)}, protocol
+          a.features,
+          train_ids,
+          {"": (b.features, test_ids)},
+          protocol,
+          among=among,
       )
       out |= {f"classes/{key}": value for key, value in found.items()}
     for name in args.breeds:
@@ -295,6 +303,7 @@ def _hashes(args) -> dict[str, str]:
       "baseline_transform": args.baseline_transform,
       "things": args.things,
       "levels": args.levels,
+      "mask": args.mask if isinstance(args.mask, str) else None,
   }
   for flag in ("rdm", "rdm_images"):
     for name, path in map(suite_checks.pair, getattr(args, flag)):

@@ -42,6 +42,7 @@ def check(args: argparse.Namespace) -> None:
         f" {args.resamples}"
     )
   given = [(name, getattr(args, name, None)) for name in _PATHS]
+  given += [("mask", args.mask if isinstance(args.mask, str) else None)]
   for flag in ("trials", "rdm", "rdm_images"):
     given += [(flag, pair(text)[1]) for text in getattr(args, flag)]
   for flag, path in given:

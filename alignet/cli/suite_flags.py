@@ -159,8 +159,15 @@ def add_suite(parser: argparse.ArgumentParser) -> None:
   classes.add_argument("--level", default="subordinate", help="of labels")
   classes.add_argument(
       "--mask",
-      action="store_true",
-      help="classes of the test images only, as for ImageNet-A",
+      nargs="?",
+      const=True,
+      default=False,
+      metavar="FILE",
+      help=(
+          "learn all classes and choose among those whose names FILE has, one a"
+          " line: ImageNet-A's 200 WordNet ids; without FILE learn the test"
+          " images' classes only"
+      ),
   )
   classes.add_argument(
       "--breeds",

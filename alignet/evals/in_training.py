@@ -8,6 +8,8 @@ Names of scalars begin with their source, as there.
 import functools
 from typing import Any
 
+from alignet import similarity
+from alignet.data import breeds
 from alignet.data import images as images_lib
 from alignet.data import levels as levels_lib
 from alignet.data import similarity_sets
@@ -55,10 +57,12 @@ class LevelsEvaluator(_OnImages):
   Attributes:
     images: image store with Levels' images, joined by file name.
     levels: levels.npz.
+    kind: "cosine", or "dot" as for triplet_logits.
   """
 
   images: str
   levels: str
+  kind: similarity.Kind = "cosine"
 
   @functools.cached_property
   def _data(self):
@@ -75,6 +79,7 @@ class LevelsEvaluator(_OnImages):
         self._features(state, store.images),
         store.filenames,
         levels,
+        kind=self.kind,
         resamples=0,
     )
     self._write(step, found["scores"])
@@ -90,6 +95,7 @@ class RdmEvaluator(_OnImages):
     similarities: as there.
     rdm_images: file names in the order of the RDM; none where the store's
       images, sorted by name, are those of the RDM.
+    kind: "cosine", or "dot" as for triplet_logits.
   """
 
   images: str
@@ -97,6 +103,7 @@ class RdmEvaluator(_OnImages):
   name_of_set: str
   similarities: bool = False
   rdm_images: tuple[str, ...] = ()
+  kind: similarity.Kind = "cosine"
 
   def evaluate(self, state: Any, step: int) -> None:
     """Writes `human/{name_of_set}/{score}` and returns nothing."""
@@ -107,6 +114,7 @@ class RdmEvaluator(_OnImages):
         features=self._features(state, store.images),
         filenames=store.filenames,
         labels=store.labels,
+        kind=self.kind,
     )
     scores, _ = rdms.on_rdm(
         model,
@@ -131,7 +139,10 @@ class ClassesEvaluator(_OnImages):
     k: neighbours of k-NN.
     shots: images a class of few-shot classification.
     penalty: of the linear probe.
-    mask: classes of the test images only.
+    mask: see `usefulness.common_classes`.
+    breeds: benchmarks to score as well, such as living17; then the labels'
+      names are WordNet ids.
+    hierarchy: folder that `alignet fetch breeds` wrote, for these.
   """
 
   train: str
@@ -141,31 +152,39 @@ class ClassesEvaluator(_OnImages):
   k: int = 10
   shots: tuple[int, ...] = (1, 5)
   penalty: float = 0.01
-  mask: bool = False
+  mask: bool | tuple[str, ...] = False
+  breeds: tuple[str, ...] = ()
+  hierarchy: str = ""
 
   def evaluate(self, state: Any, step: int) -> None:
-    """Writes `classes/{score}` and returns nothing."""
+    """Writes `classes/{score}` and `breeds/{name}/{half}/{score}`."""
     train, test = map(images_lib.open_store, (self.train, self.test))
     for store, where in ((train, self.train), (test, self.test)):
       usefulness.check_level(store.labels, self.level, where)
-    train_ids, test_ids = usefulness.common_classes(
-        train.labels[self.level], test.labels[self.level], mask=self.mask
+    labels = [store.labels[self.level] for store in (train, test)]
+    protocol = usefulness.Protocol(
+        tasks=tuple(self.tasks),
+        k=self.k,
+        shots=tuple(self.shots),
+        penalties=(self.penalty,),
     )
-    rows = usefulness.scores(
-        self._features(state, train.images),
+    train_ids, test_ids, among = usefulness.common_classes(
+        *labels, mask=self.mask
+    )
+    features = [self._features(state, store.images) for store in (train, test)]
+    found = usefulness.scores(
+        features[0],
         train_ids,
-        {"": (self._features(state, test.images), test_ids)},
-        usefulness.Protocol(
-            tasks=tuple(self.tasks),
-            k=self.k,
-            shots=tuple(self.shots),
-            penalties=(self.penalty,),
-        ),
+        {"": (features[1], test_ids)},
+        protocol,
+        among=among,
     )
-    self._write(
-        step,
-        {
-            f"classes/{name}": score
-            for name, score in usefulness.summarise(rows).items()
-        },
-    )
+    rows = {f"classes/{name}": values for name, values in found.items()}
+    for benchmark in self.breeds:
+      found = usefulness.breeds_scores(
+          *zip(features, labels),
+          breeds.make(benchmark, breeds.Hierarchy(self.hierarchy)),
+          protocol,
+      )
+      rows |= {f"breeds/{benchmark}/{name}": v for name, v in found.items()}
+    self._write(step, usefulness.summarise(rows))

@@ -60,6 +60,7 @@ def scores(
     train_ids: np.ndarray,
     tests: Mapping[str, tuple[np.ndarray, np.ndarray]],
     protocol: Protocol,
+    among: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
   """Scores of test images; images without a class, id -1, are left out.
 
@@ -69,6 +70,9 @@ def scores(
     tests: prefix of the names ("" or ending in "/") to features (m, d) and
       classes (m,).
     protocol: what to compute.
+    among: classes to choose from. The probe learns all classes, and its logits
+      of others are masked; for k-NN and few-shot, which learn nothing, images
+      of others are left out. None for all.
 
   Returns:
     Name to one number a test image that has a class (for retrieval: that has
@@ -79,9 +83,13 @@ def scores(
   """
   train, train_ids = _labelled(train, train_ids, "training")
   tests = {prefix: _labelled(*test, "test") for prefix, test in tests.items()}
+  chosen = train, train_ids
+  if among is not None:
+    inside = np.where(np.isin(train_ids, among), train_ids, UNLABELLED)
+    chosen = _labelled(train, inside, "training")
   if "few_shot" in protocol.tasks:  # Before the probe, which takes long.
     for shots in protocol.shots:
-      few_shot.check_shots(train_ids, shots)
+      few_shot.check_shots(chosen[1], shots)
   out = {}
   if "probe" in protocol.tasks:
     probe = linear_probe.fit_chosen(
@@ -91,16 +99,15 @@ def scores(
         penalties=protocol.penalties,
     )
     for prefix, (x, y) in tests.items():
-      out[f"{prefix}probe"] = (probe.predict(x) == y).astype(np.float64)
+      out[f"{prefix}probe"] = (probe.predict(x, among) == y).astype(np.float64)
   for prefix, (x, y) in tests.items():
     if "knn" in protocol.tasks:
-      out[f"{prefix}knn"] = knn.accuracy(train, train_ids, x, y, k=protocol.k)
+      out[f"{prefix}knn"] = knn.accuracy(*chosen, x, y, k=protocol.k)
     if "few_shot" in protocol.tasks:
       for shots in protocol.shots:
         # Equal generators: every model and test sees the same draws.
         out[f"{prefix}few_shot{shots}"] = few_shot.accuracy(
-            train,
-            train_ids,
+            *chosen,
             x,
             y,
             shots=shots,
@@ -117,23 +124,26 @@ def scores(
 
 
 def common_classes(
-    train: Labels, test: Labels, *, mask: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
+    train: Labels, test: Labels, *, mask: bool | Sequence[str] = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
   """Class numbers that mean the same in both, joined by name.
 
   Args:
     train: labels of the training images.
     test: labels of the test images.
-    mask: leave out training images of classes that no test image has. So a
-      classifier for ImageNet-A knows its 200 classes only: they are those of
-      the dataset's own folders or labels.
+    mask: names of the classes to choose from: the protocol of ImageNet-A, whose
+      classifiers learn 1,000 classes and choose among 200. True leaves out
+      training images of classes that no test image has, so that only those are
+      learned.
 
   Returns:
     Ids of training and of test images, -1 for what is left out: test images of
-    a class that training does not have.
+    a class that training does not have. And the ids to choose from, as `scores`
+    takes them; None for all that training has.
 
   Raises:
-    AlignetError: no class in common.
+    AlignetError: no class in common; names that training does not have, or that
+      lack a class of the test images.
   """
   number = {name: i for i, name in enumerate(train.names.tolist())}
   of_class = np.array(
@@ -147,10 +157,24 @@ def common_classes(
         f" {', '.join(train.names[:3].tolist())} … and"
         f" {', '.join(test.names[:3].tolist())} …; give labels of one level"
     )
-  train_ids = train.ids
-  if mask:
-    train_ids = np.where(np.isin(train_ids, test_ids), train_ids, UNLABELLED)
-  return train_ids, test_ids
+  if mask is False:
+    return train.ids, test_ids, None
+  if mask is True:
+    kept = np.isin(train.ids, test_ids)
+    return np.where(kept, train.ids, UNLABELLED), test_ids, None
+  unknown = [name for name in mask if name not in number]
+  among = np.array([number[name] for name in mask if name in number])
+  missing = np.setdiff1d(test_ids[test_ids != UNLABELLED], among)
+  if unknown or missing.size:
+    problem = (
+        f"{len(unknown)} names of the mask are no class of the training images,"
+        f" the first is {unknown[0]}"
+        if unknown
+        else f"the mask lacks {len(missing)} classes of the test images, the"
+        f" first is {train.names[missing[0]]}"
+    )
+    raise AlignetError(f"{problem}; give names of the labels' level")
+  return train.ids, test_ids, among
 
 
 def breeds_scores(

@@ -61,9 +61,20 @@ class Probe:
       out[block] = x @ self.weights + self.bias
     return out
 
-  def predict(self, features: np.ndarray) -> np.ndarray:
-    """(m,) class numbers; of equal logits the first class."""
-    return self.classes[self.logits(features).argmax(axis=1)]
+  def predict(
+      self, features: np.ndarray, among: np.ndarray | None = None
+  ) -> np.ndarray:
+    """(m,) class numbers; of equal logits the first class.
+
+    Args:
+      features: (m, d), finite.
+      among: classes to choose from: the logits of others are masked; None for
+        all.
+    """
+    logits = self.logits(features)
+    if among is not None:
+      logits[:, ~np.isin(self.classes, among)] = -np.inf
+    return self.classes[logits.argmax(axis=1)]
 
 
 def fit_chosen(

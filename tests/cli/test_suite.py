@@ -168,7 +168,14 @@ def test_breeds_and_masks(world):
   # Wolves and foxes, two classes of each in either half, six images a class.
   assert scores["breeds/living17/target/probe"]["n"] == 24
   assert scores["breeds/living17/source/probe"]["mean"] > 0.8
-  del folder
+  # The list of classes, such as ImageNet-A's, in the place of the images'.
+  names = store.open(folder / "good").labels["subordinate"].names
+  (folder / "mask.txt").write_text("\n".join(names.tolist()))
+  args = [a for a in args if "breeds" not in a and a != "--mask"]
+  assert _run(*args, "--mask=mask.txt", "--overwrite") == 0
+  result = _result(world)
+  assert set(result["scores"]) == {"classes/probe"}
+  assert set(result["meta"]["sha256"]) == {"mask"}
 
 
 @pytest.mark.parametrize(
@@ -199,6 +206,13 @@ def test_breeds_and_masks(world):
         (("--hierarchy=family",), "found family"),
         (("--hierarchy=basic",), "no labels of the level 'basic'"),
         (("--levels=no.npz",), "no.npz does not exist"),
+        (
+            (
+                *("--tasks=knn", "--train_representations=good_train"),
+                "--mask=no.txt",
+            ),
+            "--mask: no.txt does not exist",
+        ),
         (("--rdm=mur2013=r.npy",), "order that the data card says (--rdm_im"),
         (("--rdm=hebart2020=r.npy",), "not in the order of their file names"),
         (
@@ -283,6 +297,13 @@ def test_sets_of_one_file_name(world):
         ),
         (("--trials=sets",), "expected NAME=PATH, found 'sets'"),
         (("--levels=no.npz",), "no.npz does not exist"),
+        (
+            (
+                *("--tasks=knn", "--train_representations=good_train"),
+                "--mask=no.txt",
+            ),
+            "--mask: no.txt does not exist",
+        ),
         (("--rdm=mur2013=r.npy",), "not in the order of their file names"),
         (("--things=choices.npy",), "--things needs --concept_list"),
     ],

@@ -164,14 +164,17 @@ def test_similarities_are_not_taken_for_dissimilarities(tmp_path):
   ratings = 10 - rdms
   ratings[0, 0, 1] = ratings[0, 1, 0] = 10
   np.save(path, ratings)
-  with pytest.raises(AlignetError, match="diagonal that is larger .*similari"):
+  with pytest.raises(
+      AlignetError, match="largest value of most rows, .*similari"
+  ):
     similarity_sets.load("mine", path)
   found = similarity_sets.load("mine", path, similarities=True)
   np.testing.assert_allclose(found, 10 - ratings)
-  # A diagonal that nobody measured tells nothing.
-  rdms[:, range(6), range(6)] = np.nan
-  np.save(path, rdms)
-  np.testing.assert_array_equal(similarity_sets.load("mine", path), rdms)
+  # A diagonal that nobody measured tells nothing, nor does one of noise.
+  for own in (np.nan, rdms.mean(), np.random.default_rng(0).random(6)):
+    rdms[:, range(6), range(6)] = own
+    np.save(path, rdms)
+    np.testing.assert_array_equal(similarity_sets.load("mine", path), rdms)
 
 
 def test_sets_that_are_not_sorted_by_name():

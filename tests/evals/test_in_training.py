@@ -1,8 +1,12 @@
 """Evaluators along a training say what offline scoring says."""
 
+import dataclasses
 import json
+import pathlib
+import re
 
 from alignet import evals
+from alignet.data import breeds
 from alignet.data import images as images_lib
 from alignet.data import levels as levels_lib
 from alignet.data.labels import Labels
@@ -11,9 +15,11 @@ from alignet.evals import levels as levels_scores
 from alignet.evals import usefulness
 from alignet.representations import extract
 from kauldron import kd
+from kauldron import konfig
 import numpy as np
 import pytest
 from scipy import stats
+from tests.data import living_hierarchy
 from tests.data import simulated_levels
 
 
@@ -50,9 +56,9 @@ def _run(setup, evaluator):
   return row
 
 
-def _make(setup, kind, **fields):
+def _make(setup, evaluator, **fields):
   trainer = setup[0]
-  evaluator = kind(
+  evaluator = evaluator(
       run=kd.evals.EveryNSteps(1), name="it", batch_size=16, **fields
   )
   return evaluator.update_from_root_cfg(trainer)
@@ -75,6 +81,41 @@ def test_levels(setup):
   assert set(row) == set(found["scores"])
   for name, score in found["scores"].items():
     assert row[name] == pytest.approx(score["mean"], rel=1e-6), name
+
+
+def test_a_head_by_dot(setup):
+  trainer, state, folder, store, _ = setup
+  levels, _ = levels_lib.from_trials(simulated_levels.participants(6, 8))
+  levels_lib.write(folder / "levels.npz", levels, {})
+  head = extract.extract(
+      trainer.model, state.params, store.images, tap="triplet_logits"
+  )
+  more = {"tap": "triplet_logits", "kind": "dot"}
+  more["images"] = str(folder / "images")
+  path = str(folder / "levels.npz")
+  row = _run(setup, _make(setup, evals.LevelsEvaluator, levels=path, **more))
+  found = levels_scores.evaluate(
+      head, store.filenames, levels, kind="dot", resamples=0
+  )
+  assert row == pytest.approx(
+      {name: score["mean"] for name, score in found["scores"].items()}
+  )
+  human = np.random.default_rng(0).random((48, 48))
+  np.save(folder / "h.npy", human + human.T)
+  row = _run(
+      setup,
+      _make(
+          setup,
+          evals.RdmEvaluator,
+          rdm=str(folder / "h.npy"),
+          name_of_set="mine",
+          **more,
+      ),
+  )
+  z = head[np.argsort(store.filenames)].astype(np.float64)
+  i, j = np.triu_indices(48, 1)
+  wanted = stats.spearmanr(-(z @ z.T)[i, j], (human + human.T)[i, j])
+  assert row["human/mine/spearman"] == pytest.approx(wanted.statistic, abs=1e-6)
 
 
 def test_rdm(setup):
@@ -148,3 +189,78 @@ def test_classes(setup):
   )
   with pytest.raises(AlignetError, match="no labels of the level 'basic'"):
     _run(setup, other)
+
+
+def _wolves_and_foxes(folder, store):
+  """The same images, their classes those of two superclasses of living17."""
+  living_hierarchy.write(folder / "breeds")
+  benchmark = breeds.make("living17", breeds.Hierarchy(folder / "breeds"))
+  places = [benchmark.superclasses.index(name) for name in ("wolf", "fox")]
+  names = [
+      name
+      for place in places
+      for half in (benchmark.source[place], benchmark.target[place])
+      for name in half
+  ]
+  labels = Labels(
+      ids=store.labels["subordinate"].ids, names=np.array(sorted(names))
+  )
+  return dataclasses.replace(store, labels={"subordinate": labels}), benchmark
+
+
+def test_breeds_and_a_mask(setup):
+  _, _, folder, store, features = setup
+  store, benchmark = _wolves_and_foxes(folder, store)
+  images_lib.write(folder / "wolves", store)
+  path = str(folder / "wolves")
+  labels = store.labels["subordinate"]
+  evaluator = _make(
+      setup,
+      evals.ClassesEvaluator,
+      train=path,
+      test=path,
+      tasks=("knn",),
+      k=3,
+      mask=tuple(labels.names.tolist()),
+      breeds=("living17",),
+      hierarchy=str(folder / "breeds"),
+  )
+  row = _run(setup, evaluator)
+  wanted = usefulness.breeds_scores(
+      (features, labels),
+      (features, labels),
+      benchmark,
+      usefulness.Protocol(tasks=("knn",), k=3),
+  )
+  assert set(row) == {
+      *("classes/knn", "breeds/living17/source/knn"),
+      "breeds/living17/target/knn",
+  }
+  for half in ("source", "target"):
+    assert row[f"breeds/living17/{half}/knn"] == pytest.approx(
+        wanted[f"{half}/knn"].mean()
+    )
+
+
+def test_the_documented_config(setup, monkeypatch):
+  """What docs/evaluation.md shows is run, at the size of these tests."""
+  trainer, _, folder, store, _ = setup
+  text = pathlib.Path(__file__).parents[2] / "docs" / "evaluation.md"
+  (shown,) = re.findall(r"```python\n(.*?)```", text.read_text(), re.DOTALL)
+  monkeypatch.chdir(folder)
+  images_lib.write(folder / "levels_images", store)
+  levels, _ = levels_lib.from_trials(simulated_levels.participants(6, 8))
+  (folder / "levels").mkdir()
+  levels_lib.write(folder / "levels" / "levels.npz", levels, {})
+  wolves, _ = _wolves_and_foxes(folder, store)
+  for part in ("train", "validation"):
+    images_lib.write(folder / "imagenet" / part, wolves)
+  cfg = konfig.ConfigDict({"evals": {}})
+  exec(shown, {"cfg": cfg, "konfig": konfig})  # pylint: disable=exec-used
+  written = set()
+  for name, evaluator in konfig.resolve(cfg.evals).items():
+    evaluator = dataclasses.replace(evaluator, name=name, batch_size=16)
+    written |= set(_run(setup, evaluator.update_from_root_cfg(trainer)))
+  assert {name.partition("/")[0] for name in written} == {
+      *("human", "classes", "breeds"),
+  }

@@ -6,6 +6,7 @@ from alignet.errors import AlignetError
 from alignet.evals import usefulness
 from alignet.scores import few_shot
 from alignet.scores import knn
+from alignet.scores import linear_probe
 import numpy as np
 import pytest
 from scipy import stats
@@ -61,6 +62,7 @@ def test_classes_are_joined_by_name_and_masked():
   assert ids[0].tolist() == [0, 1, 2, 2] and ids[1].tolist() == [0, 2, -1, -1]
   ids = usefulness.common_classes(train, test, mask=True)
   assert ids[0].tolist() == [0, -1, 2, 2]
+  assert ids[2] is None
   # A name without an image is not in the mask: TFDS gives ImageNet-A a
   # thousand names.
   few = Labels(ids=np.array([2]), names=test.names)
@@ -79,10 +81,53 @@ def test_a_mask_helps_where_the_other_classes_are_confused(world):
   train = Labels(ids=y, names=names)
   scores = []
   for mask in (False, True):
-    a, b = usefulness.common_classes(train, test, mask=mask)
+    a, b, _ = usefulness.common_classes(train, test, mask=mask)
     protocol = usefulness.Protocol(tasks=("knn",), k=5)
     scores.append(usefulness.scores(x, a, {"": (t, b)}, protocol)["knn"].mean())
   assert scores[1] > scores[0]
+
+
+def test_a_list_of_classes_masks_the_logits(world):
+  """ImageNet-A: learn all six classes, choose among three, two of which occur.
+
+  The list, not the images that are there, says which."""
+  (x, y), (t, ty) = world
+  names = np.array(list("abcdef"))
+  train = Labels(ids=y, names=names)
+  test = Labels(ids=np.where(ty < 2, ty, -1), names=names)
+  a, b, among = usefulness.common_classes(train, test, mask=["a", "b", "e"])
+  assert among.tolist() == [0, 1, 4] and (a == y).all()
+  protocol = usefulness.Protocol(
+      tasks=("knn", "probe", "few_shot"), k=5, repeats=2, penalties=(0.01,)
+  )
+  rows = usefulness.scores(x, a, {"": (t, b)}, protocol, among=among)
+  inside = ty < 2
+  probe = linear_probe.fit(x, y, penalty=0.01)
+  wanted = among[probe.logits(t[inside])[:, among].argmax(axis=1)]
+  np.testing.assert_array_equal(rows["probe"], wanted == ty[inside])
+  # It is another classifier than one that learned the three alone.
+  kept = np.isin(y, among)
+  alone = linear_probe.fit(x[kept], y[kept], penalty=0.01)
+  assert not np.allclose(
+      alone.logits(t)[:, 0] - alone.logits(t)[:, 1],
+      probe.logits(t)[:, 0] - probe.logits(t)[:, 1],
+      atol=0.01,
+  )
+  np.testing.assert_array_equal(
+      rows["knn"], knn.accuracy(x[kept], y[kept], t[inside], ty[inside], k=5)
+  )
+  assert rows["few_shot1"].shape == (2, inside.sum())
+  assert rows["probe"].mean() >= (probe.predict(t) == ty)[inside].mean()
+
+
+def test_masks_that_do_not_fit():
+  labels = Labels(ids=np.array([0, 1, 2]), names=np.array(["a", "b", "c"]))
+  for mask, message in (
+      (["a", "b", "z"], "1 names of the mask are no class .* is z"),
+      (["a", "b"], "the mask lacks 1 classes of the test images, .* is c"),
+  ):
+    with pytest.raises(AlignetError, match=message):
+      usefulness.common_classes(labels, labels, mask=mask)
 
 
 def test_breeds(world):

@@ -15,7 +15,9 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse
 
-_BLOCK = 65536
+_BLOCK = 65536  # Pairs.
+_ROWS = 4096
+_COLUMNS = 128
 _INNER = 25
 # Directions of less than this share of the largest variance are rounding.
 _SMALLEST = 1e-10
@@ -55,19 +57,24 @@ class Basis:
 
 
 def basis(x: np.ndarray, input_map: transforms.InputMap) -> Basis:
-  """An orthonormal basis of what (n, d) images span."""
-  x = transforms.map_input(x, input_map)
-  mean = x.mean(axis=0, dtype=np.float64)
+  """An orthonormal basis of what (n, d) images span; one more such array."""
+
+  def mapped():
+    for rows in _blocks(len(x), _ROWS):
+      yield rows, transforms.map_input(x[rows], input_map, first=rows.start)
+
+  mean = sum(block.sum(axis=0, dtype=np.float64) for _, block in mapped())
+  mean /= len(x)
   gram = np.zeros((x.shape[1],) * 2)
-  for block in _blocks(len(x)):
-    centred = x[block] - mean
+  for _, block in mapped():
+    centred = block - mean
     gram += centred.T @ centred
   w, q = np.linalg.eigh(gram / len(x))
   kept = w > max(w[-1] * _SMALLEST, 1e-30)
   b = q[:, kept] / np.sqrt(w[kept])
   u = np.ones((len(x), kept.sum() + 1), np.float32)
-  for block in _blocks(len(x)):
-    u[block, :-1] = (x[block] - mean) @ b
+  for rows, block in mapped():
+    u[rows, :-1] = (block - mean) @ b
   return Basis(input_map=input_map, u=u, mean=mean, b=b)
 
 
@@ -114,8 +121,11 @@ def fit(u, pairs, width, v, steps) -> tuple[np.ndarray, float]:
 
 def _start(u, pairs, width) -> np.ndarray:
   i, j, s = pairs
-  moment = u.T @ _times(s, u, i, j) / np.float32(2 * len(s))
   rank = u.shape[1]
+  moment = np.empty((rank, rank), np.float32)
+  for columns in _blocks(rank, _COLUMNS):  # All at once would be two more u.
+    moment[:, columns] = u.T @ _times(s, u[:, columns], i, j)
+  moment /= np.float32(2 * len(s))
   w, q = scipy.linalg.eigh(
       moment.astype(np.float64), subset_by_index=[rank - width, rank - 1]
   )
@@ -183,5 +193,5 @@ def _square(a) -> float:
   return float(np.sum(np.square(a, dtype=np.float64)))
 
 
-def _blocks(n: int) -> Iterator[slice]:
-  return (slice(start, start + _BLOCK) for start in range(0, n, _BLOCK))
+def _blocks(n: int, size: int = _BLOCK) -> Iterator[slice]:
+  return (slice(start, start + size) for start in range(0, n, size))

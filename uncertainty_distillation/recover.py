@@ -135,18 +135,23 @@ def recover(
   for input_map in input_maps:
     if input_map == "sqrt" and (x < 0).any():
       continue
+    basis = None  # Two at a time would be the most of the memory.
     basis = factored.basis(x, input_map)
     chosen = _determined(widths, basis.rank, len(pairs[0]))
     v, entry = attempt(basis, chosen[0], steps=_FIRST_STEPS)
     tried.append(entry)
-    if best is None or entry["train_relative_rmse"] < best[3]:
-      best = basis, chosen, v, entry["train_relative_rmse"]
+    if best is None or entry["train_relative_rmse"] < best[2]:
+      best = input_map, v, entry["train_relative_rmse"]
   if best is None:
     raise AlignetError(
         "the input map sqrt needs features that are not negative, found"
         f" {x.min():g}; try --input_map=none"
     )
-  basis, chosen, first, _ = best
+  input_map, first, _ = best
+  if basis.input_map != input_map:
+    basis = None
+    basis = factored.basis(x, input_map)
+  chosen = _determined(widths, basis.rank, len(pairs[0]))
   # What is kept is the width that says most about images it never saw.
   kept = None
   for width in chosen:

@@ -209,7 +209,7 @@ know no npz), `croissant.json`, `release.json`, and `SHA256SUMS`.
 
 Human judgments: {judgments}. The similarities are a model's
 prediction of human judgments, not judgments; images are not included\
-{" but in `gallery.png`" if pictures else ""}.
+{", but for those in `gallery.png`" if pictures else ""}.
 
 ## Check and load
 

@@ -23,6 +23,8 @@ import numpy as np
 
 Path = pathlib.Path
 
+_RAW = "untransformed"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Source:
@@ -95,7 +97,7 @@ def write(
     }
   entries = _main(folder, entries, main) + entries
   if images is not None:
-    _gallery(folder, images, sources, main.partition("/")[0], class_level)
+    _gallery(folder, images, sources, main, class_level)
   tables += [
       tables_lib.of_triplets(folder, entry, csv_rows)
       for entry in entries
@@ -169,17 +171,16 @@ def _main(folder, entries, main) -> list[dict[str, Any]]:
   return found
 
 
-def _gallery(folder, images, sources, transform, class_level) -> None:
+def _gallery(folder, images, sources, main, class_level) -> None:
   """Draws training triplets of each sampling of the first source."""
   from alignet.release import gallery  # pylint: disable=g-import-not-at-top
 
   source = next(iter(sources.values()))
+  transform, _, first = main.partition("/")
   answers = {}
-  for sampling, splits in source.answers.items():
-    by = {
-        name: splits["train"] / f"{name}.npz"
-        for name in (transform, "untransformed")
-    }
+  for sampling in sorted(source.answers, key=lambda name: name != first):
+    answered = source.answers[sampling]["train"]
+    by = {name: answered / f"{name}.npz" for name in (transform, _RAW)}
     answers[sampling] = {k: path for k, path in by.items() if path.exists()}
   gallery.write(
       folder / "gallery.png",

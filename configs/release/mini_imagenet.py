@@ -9,7 +9,9 @@ The representations are those of `alignet extract`, with classes at the level
 `class_level`; the transform is one for them, of `alignet teach`. Triplets by
 clusters and by classes, each answered by the transform and by both controls;
 not within_class, of which so few images have too few distinct ones. Seconds for
-1,419 images and 20,000 triplets a sampling.
+1,419 images and 20,000 triplets a sampling. With
+--cfg.gallery.images=tfds:imagenet2012:train (and --cfg.gallery.data_dir=DIR)
+some are shown in gallery.png: for your eyes, ImageNet's terms keep it in.
 """
 
 from alignet.release import recipe

@@ -326,7 +326,7 @@ def test_transforms_law_store_exclusions_and_a_gallery(
   assert "60 images (14 held out)" in text and "images uniform" in text
   assert "other, uncertainty_distillation; rows multiplied in bfloat16" in text
   assert "![Triplets of each sampling" in text
-  assert "not included but in `gallery.png`" in text
+  assert "not included, but for those in `gallery.png`" in text
   assert (out / "gallery.png").read_bytes().startswith(b"\x89PNG")
   assert "gallery.png" in (out / "SHA256SUMS").read_text()
   # Another content of the file that is left out is another sampling.

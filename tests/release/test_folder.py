@@ -4,8 +4,11 @@ import csv
 import hashlib
 import html.parser
 import json
+import pathlib
 import re
 import shutil
+import subprocess
+import sys
 
 from alignet import transforms
 from alignet import triplet_io
@@ -176,6 +179,62 @@ def test_what_broke_off_goes_on_to_the_same_bytes(
   assert main.main([*arguments, f"--out={out}"]) == 0
   assert {path: path.stat().st_mtime_ns for path in answers} == times
   assert _tree(out) == _tree(released)
+
+
+# Forked in a process of its own: this one has threads of other libraries.
+_KILL = """
+import os, pathlib, signal, sys
+from alignet.cli import main
+
+arguments, folder = {arguments!r}, pathlib.Path({folder!r})
+
+def start(moment, name, out):
+  pid = os.fork()
+  if pid:
+    return os.waitpid(pid, 0)[1]
+  real, calls = getattr(os, name), []
+  def dying(*args):
+    if len(calls) == moment:
+      os.kill(os.getpid(), signal.SIGKILL)
+    calls.append(args)
+    real(*args)
+  setattr(os, name, dying)
+  os._exit(main.main([*arguments, f"--out={{out}}"]))
+
+killed = 0
+for name, step in (("fsync", 67), ("replace", 71)):
+  for moment in range(0, 400, step):
+    out = folder / f"{{name}}{{moment}}"
+    code = start(moment, name, out)
+    assert code in (0, signal.SIGKILL), code
+    assert (code == 0) == out.exists(), (name, moment)
+    if code == 0:
+      break
+    killed += 1
+    assert start(None, name, out) == 0
+  else:
+    raise AssertionError("more writes than that")
+print(killed)
+"""
+
+
+def test_kill_9_then_the_same_command(arguments, released, tmp_path):
+  root = pathlib.Path(__file__).resolve().parent.parent.parent
+  script = _KILL.format(arguments=arguments, folder=str(tmp_path))
+  done = subprocess.run(
+      [sys.executable, "-c", script],
+      capture_output=True,
+      text=True,
+      timeout=600,
+      cwd=root,
+  )
+  assert done.returncode == 0, done.stderr
+  assert int(done.stdout) >= 4
+  outs = [p for p in tmp_path.iterdir() if (p / "release.json").exists()]
+  outs = [p for p in outs if not p.name.startswith(".")]
+  assert len(outs) >= 4
+  for out in outs:
+    assert _tree(out) == _tree(released), out
 
 
 def test_killed_after_the_last_answer_no_shards_are_left(

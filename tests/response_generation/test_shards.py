@@ -183,6 +183,60 @@ def test_shards_of_other_inputs_are_dropped(world, tmp_path, monkeypatch):
   )
 
 
+_KILL_PARTS = """
+import os, pathlib, signal, sys
+sys.path.insert(0, {root!r})
+from response_generation import respond
+
+folder = pathlib.Path({folder!r})
+arguments = dict(
+    representations=folder / "r", triplets=folder / "t.npz",
+    transform=folder / "w.npz", rows=40, workers=1)
+respond.respond(**arguments, out=folder / "expected.npz")
+expected = (folder / "expected.npz").read_bytes()
+
+def start(moment, name, **more):
+  pid = os.fork()
+  if pid:
+    return pid
+  real, calls = getattr(os, name), []
+  def dying(*args):
+    if len(calls) == moment:
+      os.kill(os.getpid(), signal.SIGKILL)
+    calls.append(args)
+    real(*args)
+  setattr(os, name, dying)
+  respond.respond(**arguments, **more)
+  os._exit(0)
+
+killed = 0
+for name in ("fsync", "replace"):
+  for moment in range(20):
+    out = folder / f"{{name}}{{moment}}" / "x.npz"
+    # Two parts at a time, each killed at that moment; then both again.
+    pids = [start(moment, name, out=out, part=(i, 2)) for i in range(2)]
+    codes = [os.waitpid(pid, 0)[1] for pid in pids]
+    assert set(codes) <= {{0, signal.SIGKILL}}, codes
+    killed += sum(code != 0 for code in codes)
+    pids = [start(None, name, out=out, part=(i, 2)) for i in range(2)]
+    assert [os.waitpid(pid, 0)[1] for pid in pids] == [0, 0]
+    # The last call, which joins, is killed as well.
+    os.waitpid(start(moment, name, out=out), 0)
+    respond.respond(**arguments, out=out, overwrite=True)
+    assert out.read_bytes() == expected, (name, moment)
+    assert os.listdir(out.parent) == ["x.npz"], os.listdir(out.parent)
+    if not any(codes):
+      break
+print(killed)
+"""
+
+
+def test_kill_9_of_parts_at_every_write(world):
+  # Fingerprint and transformed by the first, three shards each; the second
+  # may be killed earlier, when the first has made what both need, or not.
+  assert int(_run(_KILL_PARTS, world)) >= 2 * (4 + 4)
+
+
 # Forked in a process of its own: this one has threads of other libraries.
 _PARTS = """
 import os, pathlib, sys

@@ -13,6 +13,7 @@ Settings:
             these at the temperature that gives the aligned ones' entropy;
             "shuffled", a teacher of concepts' vectors dealt anew
   distil    arguments of the stage `teach`: how the teacher is fitted
+  judgments "embedding", or "posterior", one that knows how sure it is
   features  which of the scale's representations the teacher transforms
   sampling  cluster_border, random, or a strategy over classes
   k, law    number of clusters; what is uniform, "groups" or "images"
@@ -27,6 +28,7 @@ from alignet.errors import AlignetError
 from alignet.pipeline import runner
 import ml_collections
 
+JUDGMENTS = ("embedding", "posterior")
 TEACHERS = ("aligned", "untransformed", "matched", "shuffled")
 
 
@@ -52,11 +54,11 @@ def complete(
     scale.seed = seed
   cell = settings_of(scale, settings)
   features = _choose(scale.features, cell["features"], "features")
-  if cell["teacher"] not in TEACHERS:
-    raise AlignetError(
-        f"teacher: expected one of {', '.join(TEACHERS)}, found"
-        f" {cell['teacher']!r}"
-    )
+  for name, known in (("teacher", TEACHERS), ("judgments", JUDGMENTS)):
+    if cell[name] not in known:
+      raise AlignetError(
+          f"{name}: expected one of {', '.join(known)}, found {cell[name]!r}"
+      )
   stages = scale.stages
   roles = dict(
       scale.roles,
@@ -85,6 +87,9 @@ def complete(
       ],
       embedding="embedding",
       held_out="held_out",
+      **(
+          {} if cell["judgments"] == "embedding" else {"posterior": "posterior"}
+      ),
   )
   add(
       "teacher",

@@ -73,17 +73,21 @@ class Sweep:
   def cells(self) -> list[Cell]:
     """All cells that the scale has, seeds innermost; the first is the default.
 
-    A cell that names the scales it exists at is left out of the others.
+    A cell that names the scales it exists at is left out of the others, and one
+    that needs a path that a scale may do without, where that is not given.
 
     Raises:
       AlignetError: a config that is no table, or one without cells at this
         scale.
     """
     scale = pathlib.Path(self.scale).stem
+    config = self.load_scale()
+    absent = [p for p in config.get("optional", ()) if not config.paths[p]]
     lines = [
         line
         for line in self.load().cells
         if scale in line.get("scales", (scale,))
+        and line.get("needs") not in absent
     ]
     if not lines:
       raise AlignetError(
@@ -348,4 +352,9 @@ def _line(
 def stages(sweep: Sweep) -> Iterator[tuple[Cell, dict[str, Any]]]:
   """Each cell with its plan, as if the files from outside were there."""
   for cell in sweep.cells():
-    yield cell, runner.plan(sweep.pipeline(cell), without_files=True)
+    scale = sweep.load_scale()
+    for name, path in scale.get("paths", {}).items():
+      if not path:  # Two files that are not given yet are not the same one.
+        scale.paths[name] = f"/{name}"
+    config = ablation.complete(scale, cell.settings, cell.seed)
+    yield cell, runner.plan(config, without_files=True)

@@ -24,6 +24,12 @@ def get_config() -> ml_collections.ConfigDict:
           settings=dict(features="untrained"),
           scales=("shapes",),
       ),
+      dict(name="EfficientNet-lite0", settings=dict(), scales=("cifar",)),
+      dict(
+          name="the student's own base",
+          settings=dict(features="base"),
+          scales=("cifar",),
+      ),
       dict(name="SigLIP So400m", settings=dict(), scales=("paper",)),
       dict(
           name="SigLIP B", settings=dict(features="siglip_b"), scales=("paper",)

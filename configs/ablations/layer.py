@@ -24,5 +24,14 @@ def get_config() -> ml_collections.ConfigDict:
       ),
       dict(name="feat", settings=dict(), scales=("cifar",)),
       dict(name="logits", settings=dict(features="logits"), scales=("cifar",)),
+      dict(name="pre_logits", settings=dict(), scales=("paper",)),
+      *(
+          dict(
+              name=f"block {k} of 27",
+              settings=dict(features=f"layer_{k}"),
+              scales=("paper",),
+          )
+          for k in (13, 20)
+      ),
   )
   return config

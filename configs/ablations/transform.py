@@ -1,6 +1,10 @@
 """How the teacher is learned, and whether people matter to it.
 
 alignet sweep transform --scale=shapes --out=out/ablations
+
+`soft_point` distils the probabilities of an embedding, `posterior` their mean
+over an embedding's posterior (uncertainty distillation); see the table `labels`
+for a comparison that holds all else equal.
 """
 
 import ml_collections
@@ -20,7 +24,14 @@ def get_config() -> ml_collections.ConfigDict:
   )
   glocal = dict(alpha=0.1, tau=0.1)
   config.cells = (
-      dict(name="uncertainty distillation", settings=dict()),
+      dict(name="soft_point", settings=dict()),
+      dict(
+          name="posterior",
+          settings=dict(
+              judgments="posterior", distil=dict(targets="posterior")
+          ),
+          needs="posterior",
+      ),
       dict(
           name="glocal",
           settings=dict(distil=dict(optimisation=glocal)),

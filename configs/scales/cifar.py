@@ -2,6 +2,8 @@
 
   --cfg.paths.tfds=TFDS_DIR --cfg.paths.model=efficientnet_lite0.onnx
   --cfg.paths.concepts=concepts.tsv --cfg.paths.vice=vice_embedding.npy
+  --cfg.paths.posterior=vice.npz   where there is one: mu and sigma, a row a
+                                   concept of concepts.tsv (`alignet vice`)
 
 The data, the base model and the first fold of `alignet run cifar100_things`,
 and half the steps of its students: about five minutes a cell on two cores.
@@ -28,6 +30,13 @@ def get_config() -> ml_collections.ConfigDict:
   config.sets = dict(things="three concepts of THINGS")
   config.levels = dict(concept="concept", classes="subordinate")
   config.student_steps = 1000
+  config.paths.posterior = ""
+  config.optional = ("posterior",)
+  config.stages.features_base = dict(
+      run="represent",
+      inputs=dict(weights="base/weights.safetensors", train="data/train"),
+      params=dict(tap="pre_logits"),
+  )
   config.stages.features_logits = dict(
       run="extract",
       inputs=dict(train="data/train"),
@@ -41,10 +50,16 @@ def get_config() -> ml_collections.ConfigDict:
       base="base/weights.safetensors",
       embedding="data/embedding.npy",
       held_out="data/fold1/held_out.npy",
+      posterior=config.paths.get_ref("posterior"),
   )
-  config.features = dict(feat="features/train", logits="features_logits/train")
+  config.features = dict(
+      feat="features/train",
+      logits="features_logits/train",
+      base="features_base/train",
+  )
   config.settings = dict(
       teacher="aligned",
+      judgments="embedding",
       distil={},
       features="feat",
       sampling="cluster_border",

@@ -6,10 +6,13 @@ what earlier commands made, by path:
   --cfg.paths.images=DIR        ImageNet's training images, `alignet cache`
   --cfg.paths.features=DIR      their representations, `alignet extract
                                 --model=so400m-siglip-webli384` (for the table
-                                of backbones also features_siglip_b, …)
+                                of backbones also features_siglip_b, …, for that
+                                of layers features_layer_13, … by `--layer`)
   --cfg.paths.concepts=DIR      those of THINGS' images, with the level concept,
                                 by the same model (also concepts_siglip_b, …)
   --cfg.paths.vice=FILE         the embedding, a row a concept
+  --cfg.paths.posterior=FILE    vice.npz, mu and sigma, for the cells that take
+                                an embedding with its uncertainty
   --cfg.paths.held_out=FILE     (concepts,) bool .npy: concepts for evaluation
   --cfg.paths.weights=FILE      of the student's base model, in our format
                                 (`alignet export --to=safetensors`)
@@ -22,10 +25,14 @@ what earlier commands made, by path:
   --cfg.paths.validation=DIR    responses along the training, in the layout of
                                 a release
 
-Each cell is 100,000 steps of 512 triplets, the released recipe.
+Each cell is 100,000 steps of 512 triplets, the released recipe; dense ones 512
+images a step, a third.
 """
 
 import ml_collections
+
+# What else the teacher may look at: other networks, other layers of So400m.
+_OTHERS = ("", "_siglip_b", "_dinov2_b", "_layer_13", "_layer_20")
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -39,10 +46,11 @@ def get_config() -> ml_collections.ConfigDict:
   config.paths = {
       name: ""
       for name in (
-          *("images", "features", "features_siglip_b", "features_dinov2_b"),
-          *("concepts", "concepts_siglip_b", "concepts_dinov2_b", "vice"),
-          *("held_out", "weights", "test", "trials", "train", "class_test"),
-          "validation",
+          "images",
+          *(f"features{other}" for other in _OTHERS),
+          *(f"concepts{other}" for other in _OTHERS),
+          *("vice", "posterior", "held_out", "weights", "test", "trials"),
+          *("train", "class_test", "validation"),
       )
   }
   path = config.paths.get_ref
@@ -55,21 +63,18 @@ def get_config() -> ml_collections.ConfigDict:
       base=path("weights"),
       embedding=path("vice"),
       held_out=path("held_out"),
+      posterior=path("posterior"),
       images=path("images"),
       validation=path("validation"),
   )
-  config.features = dict(
-      so400m=path("features"),
-      siglip_b=path("features_siglip_b"),
-      dinov2_b=path("features_dinov2_b"),
-  )
-  config.concept_features = dict(
-      so400m=path("concepts"),
-      siglip_b=path("concepts_siglip_b"),
-      dinov2_b=path("concepts_dinov2_b"),
-  )
+  for kind in ("features", "concepts"):
+    name = "features" if kind == "features" else "concept_features"
+    config[name] = {
+        other.strip("_") or "so400m": path(kind + other) for other in _OTHERS
+    }
   config.settings = dict(
       teacher="aligned",
+      judgments="embedding",
       distil={},
       features="so400m",
       sampling="cluster_border",
@@ -78,10 +83,18 @@ def get_config() -> ml_collections.ConfigDict:
       triplets=10_000_000,
       student=dict(config="student/vit_b"),
   )
+  shared = dict(images="images", weights="base", root="validation")
   config.students = {
       "student/vit_b": dict(
-          aux=dict(images="images", weights="base", root="validation"),
-          train_ds=dict(data_source=dict(path="responses")),
+          aux=shared, train_ds=dict(data_source=dict(path="responses"))
+      ),
+      "student/vit_b_dense": dict(
+          aux=dict(
+              clusters="clusters",
+              representations="features",
+              teacher="transform",
+              **shared,
+          )
       ),
   }
   return config

@@ -26,6 +26,7 @@ def get_config() -> ml_collections.ConfigDict:
   )
   config.levels = dict(concept="subordinate", classes="subordinate")
   _representations(config.stages, config.get_ref("seed"))
+  _posterior(config.stages, config.get_ref("seed"))
   config.roles = dict(
       train="world/train",
       test="world/test",
@@ -33,6 +34,7 @@ def get_config() -> ml_collections.ConfigDict:
       base="base/weights.safetensors",
       embedding="world/embedding.npy",
       held_out="world/held_out.npy",
+      posterior="posterior/vice.npz",
   )
   config.features = dict(
       pre_logits="representations/train",
@@ -44,6 +46,7 @@ def get_config() -> ml_collections.ConfigDict:
   )
   config.settings = dict(
       teacher="aligned",
+      judgments="embedding",
       distil=dict(start="identity", input_map="none"),
       features="pre_logits",
       sampling="cluster_border",
@@ -67,6 +70,24 @@ def get_config() -> ml_collections.ConfigDict:
       ),
   }
   return config
+
+
+def _posterior(stages, seed) -> None:
+  """VICE of single choices: what they say of the observers, and how surely."""
+  stages.choices = dict(
+      run="simulate_choices",
+      inputs=dict(
+          embedding="world/embedding.npy", held_out="world/held_out.npy"
+      ),
+      params=dict(seed=seed),
+  )
+  stages.posterior = dict(
+      run="vice",
+      inputs=dict(
+          triplets="choices/triplets.npy", report="choices/report.json"
+      ),
+      params=dict(width=50, seed=seed),
+  )
 
 
 def _representations(stages, seed) -> None:

@@ -9,14 +9,14 @@ from alignet.pipeline import sweep_cost
 import pytest
 
 _SCALES = ("shapes", "cifar", "paper")
+_POSTERIOR = {
+    "shapes": [],
+    "cifar": ["paths.posterior=/vice.npz"],
+    "paper": ["paths.posterior=/vice.npz"],
+}
 _TABLES = [
     name for name in config_files.names() if name.startswith("ablations/")
 ]
-_ABSENT = {
-    ("ablations/backbone", "cifar"),
-    ("ablations/dense", "paper"),
-    ("ablations/layer", "paper"),
-}
 
 
 def _cell(settings, scale="shapes", seed=0):
@@ -33,22 +33,63 @@ def _fingerprints(plans):
 @pytest.mark.parametrize("scale", _SCALES)
 @pytest.mark.parametrize("table", _TABLES)
 def test_all_tables_resolve_at_all_scales(table, scale):
-  paths = config_files.load(f"scales/{scale}").get("paths", {})
   sweep = sweep_lib.Sweep(
-      table=table,
-      scale=scale,
-      seeds=(0,),
-      overrides=[f"paths.{name}=/{name}" for name in paths],
+      table=table, scale=scale, seeds=(0,), overrides=_POSTERIOR[scale]
   )
-  if (table, scale) in _ABSENT:
-    with pytest.raises(AlignetError, match="has no cells at the scale"):
-      sweep.cells()
-    return
   cells = list(sweep_lib.stages(sweep))
-  assert cells[0][0].settings == {}
+  # The teachers of `labels` differ by what they learn from alone.
+  assert cells[0][0].settings == {} or table == "ablations/labels"
   finals = {plans["evaluate"]["fingerprint"] for _, plans in cells}
   assert len(finals) == len(cells)  # No two lines are the same experiment.
   assert len({cell.name for cell, _ in cells}) == len(cells)
+
+
+@pytest.mark.parametrize("table", _TABLES)
+def test_the_cost_of_every_table_is_known(table):
+  """--dry_run at the paper's scale, without any file: cells, steps, hours."""
+  sweep = sweep_lib.Sweep(table=table, scale="paper", seeds=(0,))
+  head, *lines, total = sweep_cost.table(sweep, tflops=100).splitlines()
+  assert "device-hours" in head and total.startswith("all")
+  assert len(lines) == len(sweep.cells()) > 1
+  for cell, line in zip(sweep.cells(), lines):
+    assert line.startswith(cell.name)
+    steps, images, hours = line[len(cell.name) :].split()[1:4]
+    assert steps in ("100,000", "300,000")
+    assert images in ("153,600,000", "51,200,000")
+    assert float(hours.replace(",", "")) > 10
+
+
+def test_targets_of_labels_differ_alone():
+  for scale in _SCALES:
+    sweep = sweep_lib.Sweep(
+        table="labels", scale=scale, seeds=(0,), overrides=_POSTERIOR[scale]
+    )
+    cells = sweep.cells()
+    assert [cell.name for cell in cells] == [
+        *("soft_point", "hard", "soft_point of a posterior's mean"),
+        "posterior",
+    ]
+    teachers = [plans["teacher"] for _, plans in sweep_lib.stages(sweep)]
+    rest = []
+    for teacher in teachers:
+      params = dict(teacher["params"])
+      assert params.pop("targets") in ("soft_point", "hard", "posterior")
+      assert params["steps"] > 0 == params["inner_folds"]
+      rest.append(params)
+    assert all(params == rest[0] for params in rest)
+
+
+def test_a_posterior_may_be_missing_on_photographs():
+  names = lambda **more: [
+      cell.name
+      for table in ("labels", "transform")
+      for cell in sweep_lib.Sweep(
+          table=table, scale="cifar", seeds=(0,), **more
+      ).cells()
+  ]
+  assert not any("posterior" in name for name in names())
+  given = names(overrides=_POSTERIOR["cifar"])
+  assert sum("posterior" in name for name in given) == 3
 
 
 @pytest.mark.parametrize(
@@ -109,6 +150,7 @@ def test_files_from_outside_stay_outside():
     [
         ({"sampler": "x"}, "unknown setting 'sampler'; expected some of"),
         ({"teacher": "x"}, "teacher: expected one of aligned"),
+        ({"judgments": "x"}, "judgments: expected one of embedding, posterior"),
         ({"features": "x"}, "features: this scale has .*pre_logits"),
         ({"student": {"config": "x"}}, "student.config: this scale has"),
     ],

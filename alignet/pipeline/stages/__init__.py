@@ -16,13 +16,13 @@ from alignet.pipeline.stages.evaluation import trials_by_level
 from alignet.pipeline.stages.evaluation import trials_of_concepts
 from alignet.pipeline.stages.teaching import choices
 from alignet.pipeline.stages.teaching import choices_report
-from alignet.pipeline.stages.teaching import concept_folds
-from alignet.pipeline.stages.teaching import evaluate_choices
+from alignet.pipeline.stages.teaching import cross_validate_choices
 from alignet.pipeline.stages.teaching import teach_posterior
 from alignet.pipeline.stages.teaching import vice
 from alignet.pipeline.stages.training import extract
 from alignet.pipeline.stages.training import override
 from alignet.pipeline.stages.training import represent
+from alignet.pipeline.stages.training import simulate_choices
 from alignet.pipeline.stages.training import teach
 from alignet.pipeline.stages.training import train
 from alignet.pipeline.stages.worlds import cifar100_things
@@ -33,10 +33,9 @@ __all__ = [
     "choices_report",
     "cifar100_things",
     "cluster",
-    "concept_folds",
+    "cross_validate_choices",
     "dataset_report",
     "evaluate",
-    "evaluate_choices",
     "evaluate_teacher",
     "extract",
     "override",
@@ -46,6 +45,7 @@ __all__ = [
     "respond",
     "sample",
     "shapes",
+    "simulate_choices",
     "teach",
     "teach_posterior",
     "train",

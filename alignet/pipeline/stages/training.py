@@ -120,6 +120,31 @@ def represent(out: Path, *, weights: Path, tap: str, **stores: Path) -> None:
     )
 
 
+_TARGETS = ("soft_point", "hard", "posterior")
+
+
+@stage(version=1)
+def simulate_choices(
+    out: Path, *, embedding: Path, held_out: Path, seed: int
+) -> None:
+  """A choice drawn from an embedding for each triplet of known concepts.
+
+  The same that `teach` draws for its hard targets. Writes triplets.npy and
+  report.json, as the stage `choices` does.
+  """
+  # pylint: disable=g-import-not-at-top
+  from uncertainty_distillation import judgments
+
+  vectors = files.load_npy(embedding, what="embedding", shape=(None, None))
+  hidden = files.load_npy(held_out, what="held-out concepts", shape=(None,))
+  kept = np.flatnonzero(~hidden)
+  drawn = judgments.sample_choices(
+      judgments.from_embedding(vectors[kept], seed=seed), seed=seed
+  )
+  files.save_npy(out / "triplets.npy", kept[drawn.triplets])
+  files.write_json(out / "report.json", {"concepts": len(vectors)})
+
+
 @stage(version=2)
 def teach(
     out: Path,
@@ -129,6 +154,8 @@ def teach(
     held_out: Path,
     level: str,
     seed: int,
+    posterior: Path | None = None,
+    samples: int = 50,
     per_concept: int = 0,
     shuffle: bool = False,
     targets: str = "soft_point",
@@ -138,10 +165,16 @@ def teach(
   """Uncertainty distillation on the images of the concepts not held out.
 
   Writes transform.npz. Targets are `soft_point`, the softmax of the embedding's
-  dot products, or `hard`, a choice drawn from it for each triplet; with these
-  the fit sees no embedding, as where people's choices are all there is.
+  dot products; `hard`, a choice drawn from it for each triplet: with these the
+  fit sees no embedding, as where people's choices are all there is; or
+  `posterior`, the mean of the softmax over `samples` draws of an embedding with
+  its uncertainty, which is uncertainty distillation. `posterior` is its file,
+  as `uncertainty_distillation.vice.save` writes it, a row a concept; given one,
+  its mean stands in the place of the embedding for the other targets, too, and
+  concepts it was not fitted to are left out.
+
   `per_concept` limits the images of a concept (0: all). `shuffle` gives each
-  concept the vector of another: the shuffled-human control. `settings` are
+  concept what was said of another: the shuffled-human control. `settings` are
   fields of `uncertainty_distillation.config.Config`, `optimisation` fields of
   its optimisation; with alpha above 0, glocal, the images are also those whose
   neighbourhoods are kept.
@@ -151,10 +184,24 @@ def teach(
   from uncertainty_distillation import fit
   from uncertainty_distillation import judgments
   from uncertainty_distillation import loop
+  from uncertainty_distillation import readers
+  from uncertainty_distillation import vice
 
+  if targets not in _TARGETS or (targets == "posterior" and not posterior):
+    raise AlignetError(
+        f"targets: expected one of {', '.join(_TARGETS)}, and a posterior for"
+        f" the last one, found {targets!r} and {posterior}"
+    )
   reps = store_lib.open(representations)
-  vectors = files.load_npy(embedding, what="embedding", shape=(None, None))
   hidden = files.load_npy(held_out, what="held-out concepts", shape=(None,))
+  if posterior is not None:
+    known = vice.load(posterior)
+    vectors = readers.Posterior(mu=known.mu, sigma=known.sigma).mean
+    files.check_array(vectors, f"mu in {posterior}", shape=(len(hidden), None))
+    if "used" in known.meta:
+      hidden = hidden | ~np.isin(np.arange(len(hidden)), known.meta["used"])
+  else:
+    vectors = files.load_npy(embedding, what="embedding", shape=(None, None))
   concepts = reps.labels[level].ids
   # The held-out concepts' rows never reach the fit, images or judgments.
   kept = ~hidden & np.isin(np.arange(len(hidden)), concepts)
@@ -162,16 +209,20 @@ def teach(
   rows = np.flatnonzero((concepts >= 0) & kept[np.maximum(concepts, 0)])
   if per_concept:
     rows = _first_of_each(rows, concepts[rows], per_concept)
-  vectors = vectors[kept]
+  order = np.flatnonzero(kept)
   if shuffle:
-    vectors = vectors[np.random.default_rng(seed).permutation(len(vectors))]
-  if targets not in ("soft_point", "hard"):
-    raise AlignetError(
-        f"targets: expected soft_point or hard, found {targets!r}"
-    )
+    order = order[np.random.default_rng(seed).permutation(len(order))]
+  vectors = vectors[order]
   judged = judgments.from_embedding(vectors, seed=seed)
   if targets == "hard":
     judged, vectors = judgments.sample_choices(judged, seed=seed), None
+  elif targets == "posterior":
+    judged = vice.from_posterior(
+        vice.Embedding(mu=known.mu[order], sigma=known.sigma[order]),
+        judged.triplets,
+        samples=samples,
+        seed=seed,
+    )
   if optimisation is not None:
     settings["optimisation"] = loop.Optimisation(**optimisation)
   config = fit.Config(seed=seed, **settings)

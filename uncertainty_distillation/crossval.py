@@ -6,7 +6,7 @@ on inner folds of these; then the fold's concepts are scored, once. A judgment
 that mixes the two is dropped, and counted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 from typing import Any
 
@@ -29,6 +29,11 @@ SCORES = (
     *("cross_entropy_fitted", "kl_fitted", "brier_fitted"),
 )
 """Scores of a trial; `_fitted` at the temperature fitted on training data."""
+
+
+Learn = Callable[[np.ndarray, int], tuple[Judgments, np.ndarray | None]]
+"""From the held-out concepts (n,) bool, and the number of the fold, to
+judgments and a human embedding that were made of the other concepts."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -124,6 +129,7 @@ def cross_validate(
     methods: Mapping[str, Method],
     *,
     embedding: np.ndarray | None = None,
+    learn: Learn | None = None,
     folds: int = 5,
     seeds: Sequence[int] = (0,),
     blocks: np.ndarray | None = None,
@@ -138,6 +144,8 @@ def cross_validate(
     methods: name -> method, all scored on the same trials and images.
     embedding: (concepts, k) human embedding for ridge regression; only rows of
       training concepts are used.
+    learn: what methods learn from where it is made anew on each fold; None for
+      the judgments and the embedding.
     folds: number of folds.
     seeds: the folds are dealt out anew for each.
     blocks: (concepts,) category of each concept; concepts of a category are
@@ -160,9 +168,12 @@ def cross_validate(
   parts, fits, dropped = [], {name: [] for name in methods}, []
   for seed in seeds:
     for held_out in _folds(concepts, judgments, folds, blocks, seed):
+      taught = None, embedding
+      if learn is not None:
+        taught = learn(held_out, len(parts))
       part = _fold(
           *(features, concepts, judgments, methods),
-          *(embedding, held_out, blocks, seed, trials),
+          *(taught, held_out, blocks, seed, trials),
       )
       parts.append(part)
       dropped.append(part["dropped"])
@@ -217,13 +228,14 @@ def _fold(
     concepts,
     judgments,
     methods,
-    embedding,
+    taught,
     held_out,
     blocks,
     seed,
     trials,
 ) -> dict[str, Any]:
   rng = np.random.default_rng([seed, 0x63766664])
+  anew, embedding = taught
   seen = np.zeros(judgments.n_concepts, bool)
   seen[concepts] = True
   usable = judgments_lib.within(judgments, seen)
@@ -249,8 +261,10 @@ def _fold(
           "fixed": method.transform is not None,
       }
     else:
-      own = method.judgments
-      own = training if own is None else judgments_lib.within(own, ~held_out)
+      given = anew if method.judgments is None else method.judgments
+      own, calibration = training, None
+      if given is not None:
+        own, calibration = judgments_lib.within(given, ~held_out), training
       hidden = None
       if embedding is not None and method.with_embedding:
         # Whoever looks shall find nothing.
@@ -259,7 +273,7 @@ def _fold(
           *(x, c, own),
           [dataclasses.replace(config, seed=seed) for config in method.configs],
           embedding=hidden,
-          calibration=None if method.judgments is None else training,
+          calibration=calibration,
           blocks=blocks,
           local_images=method.local_images,
       )

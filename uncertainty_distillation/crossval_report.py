@@ -38,8 +38,8 @@ def make(
     resamples: of the bootstrap.
 
   Returns:
-    "methods": name -> score -> {"value", "low", "high"}, and "folds", the mean
-    of each; "calibration": name -> expected calibration error and curve at
+    "methods": name -> score -> {"value", "low", "high"}, and "folds", the same
+    of each fold; "calibration": name -> expected calibration error and curve at
     temperature 1, "calibration_fitted" the same at the fitted one;
     "differences": the first method minus each other one, paired; ceiling and
     entropy of the human probabilities; counts; and which methods
@@ -47,10 +47,10 @@ def make(
   """
   draws = lambda: np.random.default_rng([seed, 5])
 
-  def pooled(scores):
+  def pooled(scores, rows=slice(None)):
     found = bootstrap.intervals(
-        np.stack(list(scores.values()), axis=1),
-        result.concepts,
+        np.stack([values[rows] for values in scores.values()], axis=1),
+        result.concepts[rows],
         rng=draws(),
         resamples=resamples,
     )
@@ -59,13 +59,10 @@ def make(
         for name, i in zip(scores, found)
     }
 
-  def fold_means(values):
-    n = result.fold.max() + 1
-    return [float(values[result.fold == i].mean()) for i in range(n)]
-
+  n_folds = int(result.fold.max()) + 1
   methods = {
       name: pooled(scores)
-      | {"folds": {s: fold_means(v) for s, v in scores.items()}}
+      | {"folds": [pooled(scores, result.fold == i) for i in range(n_folds)]}
       for name, scores in result.scores.items()
   }
   first, *others = result.scores
@@ -94,7 +91,7 @@ def make(
       "ceiling_expected": float(odd_one_out.ceiling(p).mean()),
       "entropy_of_people": float(-(p * log).sum(axis=1).mean()),
       "trials": len(result.concepts),
-      "folds": int(result.fold.max()) + 1,
+      "folds": n_folds,
       "dropped_judgments": list(map(int, result.dropped)),
   }
 
@@ -142,8 +139,8 @@ def table(report: Mapping[str, Any]) -> str:
 
 
 def write(folder: pathlib.Path, report: Mapping[str, Any]) -> None:
-  """Writes report.json, calibration.png and calibration_fitted.png."""
-  files.write_json(folder / "report.json", report)
+  """Writes report.json, calibration.png, calibration_fitted.png, or anew."""
+  files.write_json(folder / "report.json", report, overwrite=True)
   for key in _CURVES:
     curves = {
         f"{name} (error {curve['error']:.3f})": (
@@ -152,5 +149,5 @@ def write(folder: pathlib.Path, report: Mapping[str, Any]) -> None:
         )
         for name, curve in report[key].items()
     }
-    with files.atomic_write(folder / f"{key}.png") as f:
+    with files.atomic_write(folder / f"{key}.png", overwrite=True) as f:
       f.write(style.png(figures.calibration(curves)))

@@ -12,88 +12,70 @@ labels of level concept have the same numbers (`alignet extract --concepts=…`)
 
 On each fold of the concepts VICE is fitted to the choices among the others, its
 posterior predictive is distilled into a transform, and people's choices about
-the fold are scored. Then both are fitted to all. Published are `vice.npz`,
-`transform.npz` and `results.json`.
+the fold are scored, those of ridge regression and of the raw representations
+beside it. Then VICE and the teacher are fitted to all. Published are
+`results.json`, two pictures of the calibration, `vice.npz` and `transform.npz`.
 """
 
 import ml_collections
-
-_FOLDS = 3
 
 
 def get_config() -> ml_collections.ConfigDict:
   """The stages and what is published."""
   config = ml_collections.ConfigDict()
   config.seed = 0
+  config.folds = 3
+  config.trials = 100_000  # Choices of a fold that are scored, at most.
   config.samples = 50  # Of the posterior predictive; the paper's: not public.
   config.level = "concept"
   config.paths = dict(choices="", concepts="", representations="")
   config.vice = dict(width=100, steps=20_000)
+  config.teacher = dict(steps=400, inner_folds=5)
   field, path = config.get_ref, config.paths.get_ref
+  vice = {k: config.vice.get_ref(k) for k in config.vice}
+  teacher = {k: config.teacher.get_ref(k) for k in config.teacher}
   stages = config.stages = ml_collections.ConfigDict()
   representations = dict(representations=path("representations"))
+  judged = dict(triplets="choices/triplets.npy", report="choices/report.json")
+  taught = {k: field(k) for k in ("level", "seed", "samples")}
   stages.choices = dict(
       run="choices",
       files=dict(choices=path("choices"), concepts=path("concepts")),
       params=dict(format="odd_last", on_impossible="error", on_unknown="error"),
   )
-  stages.folds = dict(
-      run="concept_folds",
+  stages.cross_validation = dict(
+      run="cross_validate_choices",
+      inputs=judged,
       files=representations,
-      params=dict(level=field("level"), folds=_FOLDS, seed=field("seed")),
+      params=dict(
+          folds=field("folds"),
+          trials=field("trials"),
+          vice=vice,
+          teacher=teacher,
+          **taught,
+      ),
   )
-  judged = dict(triplets="choices/triplets.npy", report="choices/report.json")
-  fitted = dict(
-      seed=field("seed"),
-      width=config.vice.get_ref("width"),
-      steps=config.vice.get_ref("steps"),
+  stages.vice = dict(
+      run="vice", inputs=judged, params=dict(seed=field("seed"), **vice)
   )
-  taught = dict(
-      level=field("level"), seed=field("seed"), samples=field("samples")
-  )
-  for i in range(1, _FOLDS + 1):
-    held_out = dict(held_out=f"folds/fold{i}/held_out.npy")
-    stages[f"vice_fold{i}"] = dict(
-        run="vice", inputs=dict(**judged, **held_out), params=fitted
-    )
-    stages[f"teacher_fold{i}"] = dict(
-        run="teach_posterior",
-        inputs=dict(
-            vice=f"vice_fold{i}/vice.npz",
-            triplets="choices/triplets.npy",
-            **held_out,
-        ),
-        files=representations,
-        params=taught,
-    )
-    stages[f"scores_fold{i}"] = dict(
-        run="evaluate_choices",
-        inputs=dict(
-            transform=f"teacher_fold{i}/transform.npz",
-            triplets="choices/triplets.npy",
-            **held_out,
-        ),
-        files=representations,
-        params=dict(level=field("level"), seed=field("seed")),
-    )
-  stages.vice = dict(run="vice", inputs=judged, params=fitted)
   stages.teacher = dict(
       run="teach_posterior",
-      inputs=dict(vice="vice/vice.npz", triplets="choices/triplets.npy"),
+      inputs=dict(vice="vice/vice.npz", **judged),
       files=representations,
-      params=taught,
+      params=dict(**taught, **teacher),
   )
   stages.report = dict(
       run="choices_report",
       inputs=dict(
-          scores={f"fold{i}": f"scores_fold{i}" for i in range(1, _FOLDS + 1)},
+          cross_validation="cross_validation/report.json",
           report="choices/report.json",
           vice="vice/vice.npz",
       ),
-      params=dict(seed=field("seed")),
   )
   config.publish = (
       "report/results.json",
+      "cross_validation/calibration.png",
+      "cross_validation/calibration_fitted.png",
       "vice/vice.npz",
       "teacher/transform.npz",
   )

@@ -37,7 +37,7 @@ def test_there_are_pipelines():
 @pytest.mark.parametrize("name", _NAMES)
 def test_arguments_fit_their_stages(name, tmp_path):
   plans = runner.plan(_config(name, tmp_path))
-  assert len(plans) > 6
+  assert len(plans) >= 5
   for plan in plans.values():
     signature = inspect.signature(plan["function"])
     signature.bind(tmp_path, **_arguments(plan))

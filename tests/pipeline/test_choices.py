@@ -50,6 +50,11 @@ def run(tmp_path_factory):
       ),
       "--cfg.stages.choices.params.format=odd_first",
       *("--cfg.vice.width=12", "--cfg.vice.steps=4000", "--cfg.samples=10"),
+      *(
+          "--cfg.folds=2",
+          "--cfg.teacher.steps=50",
+          "--cfg.teacher.inner_folds=3",
+      ),
   ]
   assert main.main(command) == 0
   return folder / "out", command
@@ -58,28 +63,47 @@ def run(tmp_path_factory):
 def test_a_teacher_from_choices(run):
   out, _ = run
   results = files.read_json(out / "results.json")
-  scores = results["scores"]
   assert results["choices"]["rows"] == 20_000
-  assert results["held_out_choices"] > 300
-  assert scores["teacher_accuracy"]["value"] > 0.45
-  gain = scores["nll_gain"]
-  assert gain["low"] <= gain["value"] <= gain["high"] and gain["value"] > 0
   assert 2 <= results["vice"]["dimensions"] <= 5
-  assert transforms.load(out / "transform.npz").meta["concepts"] == _N
+  results = results["cross_validation"]
+  assert results["trials"] > 300 and results["folds"] == 2
+  # A fold drops what mixes it with the others.
+  assert len(results["dropped_judgments"]) == 2
+  assert min(results["dropped_judgments"]) > 10_000
+  methods = results["methods"]
+  assert set(methods) == {"ours", "ridge", "raw"}
+  assert methods["ours"]["agreement"]["value"] > 0.45
+  for name, rows in methods.items():
+    assert len(rows["folds"]) == 2
+    for scores in (rows, *rows["folds"]):
+      brier = scores["brier_fitted"]
+      assert brier["low"] <= brier["value"] <= brier["high"]
+    assert results["calibration_fitted"][name]["error"] < 0.1
+  gain = results["differences"]["ours - raw"]["cross_entropy_fitted"]
+  assert gain["high"] < 0
+  transform = transforms.load(out / "transform.npz")
+  assert transform.meta["concepts"] == _N
+  for name in ("calibration.png", "calibration_fitted.png"):
+    assert (out / name).read_bytes().startswith(b"\x89PNG")
+  # Choices are noisier than the posterior predictive that was learnt from:
+  # the temperature is that of choices, and near 1 as in the folds.
+  fits = results["fits"]["ours"]
+  assert all(0.5 < fit["temperature"] < 2 for fit in fits)
+  assert 0.5 < transform.meta["temperature"] < 2
 
 
 def test_vice_of_a_fold_saw_nothing_of_it(run):
   out, _ = run
-  for i in (1, 2, 3):
-    (path,) = (out / "stages").glob(f"vice_fold{i}-*/vice.npz")
-    (fold,) = (out / "stages").glob(f"folds-*/fold{i}/held_out.npy")
-    hidden, found = np.load(fold), vice.load(path)
-    assert hidden.sum() == _N // 3
-    assert not (found.mu[hidden]).any()
-    assert not set(found.meta["used"]) & set(np.flatnonzero(hidden))
+  folds = judgments_lib.folds(np.arange(_N), 2, seed=0)
+  for i, fold in enumerate(folds):
+    path = f"cross_validation-*/fold{i}/vice.npz"
+    (path,) = (out / "stages").glob(path)
+    found = vice.load(path)
+    assert not found.mu[fold].any()
+    assert not set(found.meta["used"]) & set(fold.tolist())
 
 
 def test_again_does_nothing(run, capsys):
   _, command = run
   assert main.main(command) == 0
-  assert capsys.readouterr().out.count("done before") == 14
+  assert capsys.readouterr().out.count("done before") == 5

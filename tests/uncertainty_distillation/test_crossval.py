@@ -128,6 +128,37 @@ def test_blocks_are_held_out_together(world):
   assert sum(map(len, seen)) == 7
 
 
+def test_what_is_learnt_anew_on_each_fold(world, monkeypatch):
+  x, concepts, embedding, judgments = world
+  seen = []
+
+  def learn(held_out, fold):
+    anew = judgments_lib.from_embedding(embedding[:, :2] + fold)
+    return anew, np.full((_N, 4), fold, np.float32)
+
+  def tune(x, concepts, own, configs, *, embedding, calibration, **_):
+    seen.append((own, embedding, calibration))
+    return transforms.identity(32), {"temperature": 1.0}
+
+  monkeypatch.setattr(fit, "tune", tune)
+  crossval.cross_validate(
+      *(x, concepts, judgments, {"a": crossval.Method(configs=[_FAST])}),
+      learn=learn,
+      folds=3,
+      trials=30,
+  )
+  for fold, held in enumerate(judgments_lib.folds(np.arange(_N), 3, seed=0)):
+    kept = ~np.isin(np.arange(_N), held)
+    own, vectors, calibration = seen[fold]
+    expected = judgments_lib.within(learn(None, fold)[0], kept)
+    np.testing.assert_array_equal(own.probabilities, expected.probabilities)
+    assert (vectors[kept] == fold).all() and not vectors[held].any()
+    expected = judgments_lib.within(judgments, kept)
+    np.testing.assert_array_equal(
+        calibration.probabilities, expected.probabilities
+    )
+
+
 def test_inner_folds_are_told_of_the_blocks(world, monkeypatch):
   x, concepts, _, judgments = world
   blocks = np.arange(_N) % 7
@@ -189,7 +220,12 @@ def test_report_is_json_with_paired_differences(result):
   difference = report["differences"]["ours - ridge"]["agreement"]
   assert difference["value"] == pytest.approx(ours["value"] - ridge["value"])
   assert difference["low"] <= difference["value"] <= difference["high"]
-  assert len(report["methods"]["raw"]["folds"]["kl"]) == 3 == report["folds"]
+  folds = report["methods"]["raw"]["folds"]
+  assert len(folds) == 3 == report["folds"]
+  for i, scores in enumerate(folds):
+    kl = result.scores["raw"]["kl"][result.fold == i].mean()
+    assert scores["kl"]["value"] == pytest.approx(kl)
+    assert scores["kl"]["low"] < kl < scores["kl"]["high"]
   assert report["trials"] == len(result.concepts)
   assert report["entropy_of_people"] < np.log(3)
   ce = report["methods"]["ours"]["cross_entropy"]["value"]

@@ -6,6 +6,8 @@ from alignet.errors import AlignetError
 from alignet.scores import knn
 import numpy as np
 import pytest
+from sklearn import neighbors
+from sklearn import preprocessing
 
 
 def _brute_force(train, labels, test, k, leave_one_out=False):
@@ -42,6 +44,30 @@ def test_train_and_test_equal_brute_force(data, k):
   np.testing.assert_array_equal(
       knn.accuracy(x[:90], y[:90], x[90:], y[90:], k=k), expected == y[90:]
   )
+
+
+@pytest.mark.parametrize("k", [1, 5, 20])
+def test_equals_scikit_learn(k):
+  """Where no vote is tied: scikit-learn takes the lower class, ours the nearer.
+
+  By distances of unit-length rows, which rank as cosines do.
+  """
+  rng = np.random.default_rng(1)
+  y = rng.integers(5, size=400)
+  x = rng.normal(size=(5, 8))[y] + 1.5 * rng.normal(size=(400, 8))
+  for metric, rows in (
+      ("cosine", x),
+      ("euclidean", preprocessing.normalize(x)),
+  ):
+    model = neighbors.KNeighborsClassifier(k, metric=metric, algorithm="brute")
+    model.fit(rows[:300], y[:300])
+    votes = np.sort(model.predict_proba(rows[300:]), axis=1)
+    clear = votes[:, -1] > votes[:, -2]
+    assert clear.sum() > 50
+    found = knn.predict(x[:300], y[:300], x[300:], k=k)
+    np.testing.assert_array_equal(
+        found[clear], model.predict(rows[300:])[clear]
+    )
 
 
 @pytest.mark.parametrize("k", [1, 10, 129])

@@ -7,6 +7,8 @@ import hypothesis
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+from scipy import stats
+from sklearn import metrics
 
 
 def _softmax(s, t=1.0):
@@ -33,6 +35,42 @@ def test_published_figures_of_vice(test_data):
   assert probabilistic.brier(log_p).mean() == pytest.approx(0.4847, abs=5e-5)
   # Made of probabilities, near calibration: close to temperature 1.
   assert 0.9 < probabilistic.fit_temperature(log_p) < 1.2
+
+
+def test_scores_against_scikit_learn_and_scipy(s, pi):
+  p = _softmax(s, 0.7)
+  log_p = probabilistic.log_probabilities(s, 0.7)
+  choice = np.zeros(len(p), int)
+  close = dict(abs=1e-10)
+  assert probabilistic.nll(log_p).mean() == pytest.approx(
+      metrics.log_loss(choice, p, labels=[0, 1, 2]), **close
+  )
+  assert probabilistic.brier(log_p).mean() == pytest.approx(
+      metrics.brier_score_loss(
+          choice, p, labels=[0, 1, 2], scale_by_half=False
+      ),
+      **close,
+  )
+  rows = dict(rtol=1e-10, atol=1e-12)
+  np.testing.assert_allclose(
+      probabilistic.kl_divergence(log_p, pi), stats.entropy(pi.T, p.T), **rows
+  )
+  np.testing.assert_allclose(
+      probabilistic.entropy(log_p), stats.entropy(p.T), **rows
+  )
+  np.testing.assert_allclose(
+      probabilistic.cross_entropy(log_p, pi),
+      stats.entropy(pi.T, p.T) + stats.entropy(pi.T),
+      **rows,
+  )
+  # A person's choice drawn from pi, as scikit-learn weighs it.
+  drawn = np.repeat(np.arange(3)[None], len(p), axis=0).ravel()
+  weighed = metrics.log_loss(
+      drawn, np.repeat(p, 3, axis=0), sample_weight=pi.ravel()
+  )
+  assert probabilistic.cross_entropy(log_p, pi).mean() == pytest.approx(
+      weighed, **close
+  )
 
 
 def test_scores_against_formulas(s, pi):

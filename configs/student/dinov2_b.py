@@ -4,8 +4,9 @@ r"""DINOv2-B/14 post-trained on AligNet; everything else as `student/siglip_b`.
     --cfg.aux.root=alignet_release --cfg.aux.weights=WEIGHTS
 
 Its class token is what it says of an image (`pre_logits`); its positions, made
-for 518 px, are resampled to 224. That the released model of this name was
-trained by the recipe of SigLIP-B is assumed: only that one's config is public.
+for 518 px, are resampled to 224, in training and in use. That the released
+model of this name was trained by the recipe of SigLIP-B is assumed: only that
+one's config is public.
 """
 
 from alignet import config_files

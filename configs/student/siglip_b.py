@@ -9,10 +9,12 @@ r"""SigLIP-B/16 post-trained on AligNet: the released recipe, at full size.
 `aux.root` is the public release as `alignet fetch alignet` downloads it, or
 ours (`alignet release`): `{transform}/{train|val}_{sampling}.npz`; the images
 are TFDS's imagenet2012, decoded on the fly, or an image store
-(`--cfg.aux.images=STORE`, about 70 times cheaper to read). The weights are
-those of the base model, of any format in docs/models.md. One field makes the
-control: `--cfg.aux.transform=untransformed`. Any other file trains by
-`--cfg.aux.train=alignet_release/alignet_train.npz`, and is scored by
+(`--cfg.aux.images=STORE`, about 70 times cheaper to read; the side of its
+images, if it is not 224, is `--cfg.aux.image_size`, which the trained model
+keeps for those who use it).
+The weights are those of the base model, of any format in docs/models.md. One
+field makes the control: `--cfg.aux.transform=untransformed`. Any other file
+trains by `--cfg.aux.train=alignet_release/alignet_train.npz`, and is scored by
 `--cfg.aux.valid=alignet_release/alignet_valid.npz`.
 
 As released (Muttenthaler et al. 2025): 512 triplets a batch, 100,000 steps,
@@ -32,10 +34,11 @@ parts are tested at small size, no figure of it is known to us.
 Devices share each batch. `--cfg.aux.shard_above_mb=4` spreads weights, moments
 and initial weights of more megabytes over them (FSDP), of which each otherwise
 keeps a copy;
-`--cfg.aux.dtype=bfloat16` computes in bfloat16, `--cfg.aux.remat=True` trades
-time for memory. Where the batch does not fit, `--cfg.aux.batch_size=128
---cfg.aux.accumulate=4 --cfg.num_train_steps=400_000` make the same updates of
-parts of it; `--cfg.aux.ema=0.9999` also keeps a moving average of the weights.
+`--cfg.aux.dtype=bfloat16` computes in bfloat16, `--cfg.aux.remat=True
+--cfg.aux.scan=True`, both together, trade time for memory. Where the batch does
+not fit, `--cfg.aux.batch_size=128 --cfg.aux.accumulate=4
+--cfg.num_train_steps=400_000` make the same updates of parts of it;
+`--cfg.aux.ema=0.9999` also keeps a moving average of the weights.
 """
 
 from alignet.models import zoo
@@ -76,6 +79,7 @@ def get_config():
       "shard_above_mb": 1_000_000,
       "dtype": "float32",
       "remat": False,
+      "scan": False,
       "peak": 3e-5,
       "tau": 100.0,
       "target_tau": 1.0,
@@ -99,9 +103,11 @@ def get_config():
           **base.architecture,
           dtype=cfg.ref.aux.dtype,
           remat=cfg.ref.aux.remat,
+          scan=cfg.ref.aux.scan,
       ),
       pixel_range=(0.0, 1.0),
       triplet_dim=1024,
+      image_size=cfg.ref.aux.image_size,
   )
   cfg.init_transform = models.InitFromWeights(path=cfg.ref.aux.weights)
 

@@ -34,6 +34,7 @@ with konfig.imports():
 _OF_THE_RELEASE = (
     *("train", "valid", "root", "transform", "sampling", "data_dir"),
     *("image_size", "num_workers", "shard_above_mb", "dtype", "remat"),
+    "scan",
 )
 
 

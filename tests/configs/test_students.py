@@ -72,6 +72,7 @@ def _changes(tiny_world, root, workdir, *overrides):
       "log_metrics_every": 1,
       "aux.root": root,
       "aux.images": tiny_world["images"],
+      "aux.image_size": 8,
       "aux.batch_size": 4,
       "aux.num_workers": 0,
       "aux.eval_every": 2,
@@ -108,6 +109,7 @@ def test_the_architecture_is_the_base_models(name):
   expected = variant.model(triplet_dim=1024)
   assert weights.shapes(trainer.model) == weights.shapes(expected)
   assert trainer.model.pixel_range == (0.0, 1.0)
+  assert trainer.model.size == (224, 224)  # DINOv2's grid is of 518.
 
 
 @pytest.mark.parametrize("name", _BASES)
@@ -235,7 +237,7 @@ def test_reads_files_of_the_public_release(tiny_world, root, tmp_path):
   assert (np.diff(batch["similarities"], axis=1) <= 0).all()
 
 
-def test_bfloat16_and_remat_by_override(tiny_world, root, tmp_path):
+def test_bfloat16_remat_and_scan_by_override(tiny_world, root, tmp_path):
   cfg = _small(
       "scratch_b",
       tiny_world,
@@ -243,6 +245,7 @@ def test_bfloat16_and_remat_by_override(tiny_world, root, tmp_path):
       tmp_path,
       "aux.dtype=bfloat16",
       "aux.remat=True",
+      "aux.scan=True",
   )
   cfg.checkpointer = None
   cfg.evals = {}
@@ -252,6 +255,7 @@ def test_bfloat16_and_remat_by_override(tiny_world, root, tmp_path):
   assert predictions.triplet_logits.dtype == "float32"
   model, params = models.load(train.train(trainer))
   assert model.backbone.remat and model.backbone.dtype == "bfloat16"
+  assert model.backbone.scan and model.size == (8, 8)
   assert all(x.dtype == np.float32 for x in jax.tree.leaves(params))
 
 

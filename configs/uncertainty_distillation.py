@@ -33,7 +33,15 @@ AligNet teacher: its learning rate (gLocal's is here), lambda, number of steps
 targets (`aux.samples`).
 
 For few concepts this setting overfits, whatever lambda: `alignet teach` starts
-from a cross-fitted ridge regression, see `uncertainty_distillation.fit`.
+from a cross-fitted ridge regression, see `uncertainty_distillation.fit`. To go
+on from that, or from any transform, on any device:
+
+  alignet teach --steps=0 --inner_folds=0 --input_map=none --out=ridge.npz …
+  python -m alignet.train … --cfg.aux.start=ridge.npz --cfg.aux.folds=0 \
+    --cfg.train_losses.regulariser.kind=l2
+
+The start has seen all concepts, so no fold can choose the step; and identity
+shrinking has no meaning for a map to the embedding's few dimensions.
 """
 
 from kauldron import konfig
@@ -65,6 +73,7 @@ def get_config():
       "concepts": "",
       "triplets": "",
       "probabilities": "",
+      "start": "",
       "input_map": "none",
       "standardise": "scalar",
       "folds": 4,
@@ -86,6 +95,7 @@ def get_config():
       concepts=cfg.ref.aux.concepts,
       triplets=cfg.ref.aux.triplets,
       probabilities=cfg.ref.aux.probabilities,
+      start=cfg.ref.aux.start,
       input_map=cfg.ref.aux.input_map,
       standardise=cfg.ref.aux.standardise,
       folds=cfg.ref.aux.folds,

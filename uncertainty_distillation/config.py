@@ -21,7 +21,8 @@ class Config:
       cross-fitted error of the ridge regression ("none" for other starts).
     standardise: by the mean and standard deviation of the whole matrix
       ("scalar", as the paper) or of each dimension ("per_dimension").
-    start: "ridge" (see `fit`), "identity" or "small" (1e-3 of it).
+    start: "ridge" (see `fit`), "identity" or "small" (1e-3 of it). Zero is no
+      start: an objective of products is stationary there.
     width: dimensions of the transformed representations; None for those of
       the embedding, or of the features for the starts without ridge.
     steps: at most so many; the best number is found on the inner folds.
@@ -41,6 +42,13 @@ class Config:
   seed: int = 0
 
   def __post_init__(self):
+    if self.start == "zero":
+      raise AlignetError(
+          "start: all similarities of W = 0 and b = 0 are zero, and so is their"
+          " gradient, since they are products: training would never leave it;"
+          ' expected "small", a thousandth of the identity, or another of'
+          f" {', '.join(get_args(Start))}"
+      )
     for name, value, allowed in (
         ("input_map", self.input_map, (*get_args(transforms.InputMap), "auto")),
         ("start", self.start, get_args(Start)),

@@ -45,6 +45,7 @@ class TeacherData:
     probabilities: npy (m, 3).
     local: npy (images, d), representations of any images for glocal; without
       it the training concepts' own rows take that place.
+    start: transform.npz to go on from; empty for the model's own start.
     input_map: "none", "sqrt" or "l2".
     standardise: "scalar" or "per_dimension"; from rows of training concepts.
     folds: object-disjoint folds of the concepts; 0 trains on all of them.
@@ -64,6 +65,7 @@ class TeacherData:
   triplets: str = ""
   probabilities: str = ""
   local: str = ""
+  start: str = ""
   input_map: transforms.InputMap = "none"
   standardise: starts.Standardise = "scalar"
   folds: int = 4
@@ -99,6 +101,14 @@ class TeacherData:
     return inputs.make(
         features=features, concepts=concepts, embedding=embedding, **options
     )
+
+  @property
+  def sha256(self) -> dict[str, str]:
+    """Of each file read, by the name of its field."""
+    more = {"local": self.local, "start": self.start}
+    return self.inputs.sha256 | {
+        name: files.sha256(path) for name, path in more.items() if path
+    }
 
   @functools.cached_property
   def held_out(self) -> np.ndarray:
@@ -160,6 +170,14 @@ class TeacherData:
     return (
         transforms.map_input(self.inputs.features, self.input_map) - mean
     ) / std
+
+  @functools.cached_property
+  def start_params(self) -> dict[str, np.ndarray] | None:
+    """Weights (d, k) and bias (k,) of `start` for `x`; None without one."""
+    if not self.start:
+      return None
+    d = self.inputs.features.shape[1]
+    return starts.given(self.start, d, self.input_map, self.moments)
 
   @functools.cached_property
   def local_images(self) -> np.ndarray:

@@ -88,7 +88,7 @@ class TransformEvaluator(kd.evals.EvaluatorBase):
         "held_out_concepts": np.flatnonzero(self.data.held_out).tolist(),
         "triplets": len(self.data.training),
         "triplets_dropped": self.data.dropped,
-        "inputs": self.data.inputs.sha256,
+        "inputs": self.data.sha256,
         "versions": files.versions(),
     }
     transforms.save(

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from alignet.errors import AlignetError
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
@@ -21,8 +22,9 @@ class AffineTransform(nn.Module):
   Attributes:
     data: the representations; they are part of the compiled step, so that
       batches are numbers of objects only.
-    width: d', dimensions of z; None for those of x.
-    scale: the weights start as this multiple of the identity (gLocal: 1e-3).
+    width: d', dimensions of z; None for those of x, or of the data's start.
+    scale: the weights start as this multiple of the identity (gLocal: 1e-3),
+      unless the data names a transform to go on from.
     bias: where the biases start (gLocal: 1e-3).
     triplets: key of the [b, 3] object numbers.
     local: key of the [m, d] standardised images of glocal's local term.
@@ -48,13 +50,16 @@ class AffineTransform(nn.Module):
     """
     objects = self.data.objects
     d = objects.x.shape[1]
-    width = self.width or d
-    start = lambda _: self.scale * jnp.eye(d, width)
+    start = self.data.start_params or self._start(d, self.width or d)
+    found = start["weights"].shape[1]
+    if self.width not in (None, found):
+      raise AlignetError(
+          f"start: expected a transform to model.width={self.width} dimensions,"
+          f" found {found}"
+      )
     params = {
-        "weights": self.param("weights", start),
-        "bias": self.param(
-            "bias", nn.initializers.constant(self.bias), (width,)
-        ),
+        name: self.param(name, lambda _, value=value: jnp.asarray(value))
+        for name, value in start.items()
     }
     images = loop.draw_images(
         self.make_rng("default"),
@@ -70,6 +75,18 @@ class AffineTransform(nn.Module):
     if local is not None:
       preds["local"] = local @ params["weights"] + params["bias"]
     return preds
+
+  def _start(self, d: int, width: int) -> dict[str, jax.Array]:
+    if not self.scale and not self.bias:
+      raise AlignetError(
+          "model.scale and model.bias: with both zero all similarities and"
+          " their gradient are zero, and training would never leave it;"
+          " expected a scale such as 1e-3"
+      )
+    return {
+        "weights": self.scale * jnp.eye(d, width),
+        "bias": jnp.full(width, self.bias),
+    }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=True)

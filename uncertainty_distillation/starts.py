@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from alignet import files
 from alignet import transforms
 from alignet.errors import AlignetError
 import numpy as np
@@ -57,6 +58,51 @@ def plain(
       input_map=input_map,
   )
   return base, x
+
+
+def given(
+    path: files.Path,
+    d: int,
+    input_map: transforms.InputMap,
+    moments: tuple[np.ndarray, np.ndarray],
+) -> dict[str, np.ndarray]:
+  """A transform that is there, as a map of standardised features.
+
+  Args:
+    path: `transform.npz`.
+    d: dimensions of the features.
+    input_map: done to the features.
+    moments: mean and standard deviation by which they are standardised.
+
+  Returns:
+    "weights" (d, k) and "bias" (k,) float32: of ((map(x) - mean) / std) they
+    make what the transform makes of x.
+
+  Raises:
+    AlignetError: a file that is none, another number of dimensions or another
+      input map.
+  """
+  transform = transforms.load(path)
+  if len(transform.weights) != d:
+    raise AlignetError(
+        f"start {path}: expected a transform of {d} dimensions, those of the"
+        f" features, found {len(transform.weights)}"
+    )
+  if transform.input_map != input_map:
+    raise AlignetError(
+        f"start {path}: expected the input map {input_map!r}, found"
+        f" {transform.input_map!r}; pass"
+        f" --cfg.aux.input_map={transform.input_map}"
+    )
+  mean, std = (np.asarray(x, np.float64) for x in moments)
+  weights = transform.weights.astype(np.float64)
+  weights /= np.broadcast_to(transform.std, d)[:, None]
+  bias = np.broadcast_to(mean - transform.mean, d) @ weights + transform.bias
+  weights *= np.broadcast_to(std, d)[:, None]
+  return {
+      "weights": weights.astype(np.float32),
+      "bias": bias.astype(np.float32),
+  }
 
 
 def cross_fitted_ridge(

@@ -148,7 +148,7 @@ def test_the_best_of_several_settings(folder, capsys):
   meta = transforms.load(folder / "transform.npz").meta
   assert len(meta["tuned"]) == 4 and meta["config"]["width"] == 6
   assert _teach(folder, *_EMBEDDING, "--start=ridge,zero", out="x.npz") == 2
-  assert "start: expected one of ridge" in capsys.readouterr().err
+  assert 'expected "small", a thousandth' in capsys.readouterr().err
   with pytest.raises(SystemExit):
     _teach(folder, *_EMBEDDING, "--width=two", out="x.npz")
   assert "argument --width: invalid ints value" in capsys.readouterr().err

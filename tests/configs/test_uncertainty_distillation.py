@@ -14,6 +14,8 @@ from kauldron import konfig
 import numpy as np
 import optax
 import pytest
+from uncertainty_distillation import fit
+from uncertainty_distillation import judgments as judgments_lib
 from uncertainty_distillation import objective
 from uncertainty_distillation import vice
 
@@ -148,6 +150,62 @@ def test_embedding_is_joined_by_name(tmp_path):
   source = konfig.resolve(_config(tmp_path, **paths)).train_ds.data_source
   with pytest.raises(AlignetError, match="embedding_order=things"):
     _ = source.data.inputs
+
+
+@pytest.mark.parametrize("standardise", ["scalar", "per_dimension"])
+def test_training_goes_on_from_a_transform(tmp_path, standardise):
+  """A ridge regression, of features standardised in another way."""
+  x, concepts, embedding = teacher.linear_world(30, 2, features=16, seed=3)
+  x += np.arange(16, dtype=np.float32)
+  judgments = judgments_lib.from_embedding(embedding)
+  transform, _ = fit.fit(
+      *(x, concepts, judgments),
+      fit.Config(steps=0, inner_folds=0, input_map="none"),
+      embedding=embedding,
+  )
+  transforms.save(tmp_path / "ridge.npz", transform)
+  for name, array in (("F", x), ("C", concepts), ("V", embedding)):
+    np.save(tmp_path / f"{name}.npy", array)
+  aux = {
+      "features": str(tmp_path / "F.npy"),
+      "embedding": str(tmp_path / "V.npy"),
+      "concepts": str(tmp_path / "C.npy"),
+      "start": str(tmp_path / "ridge.npz"),
+      "standardise": standardise,
+      "folds": 0,
+      "learning_rate": 1e-7,
+  }
+  cfg = _config(tmp_path / "run", **aux)
+  trainer = konfig.resolve(cfg)
+  data, params = trainer.train_ds.data_source.data, trainer.init_state().params
+  np.testing.assert_allclose(
+      data.x @ params["weights"] + params["bias"],
+      transform(x),
+      rtol=1e-3,
+      atol=1e-4,
+  )
+  trainer.train()
+  after = transforms.load(tmp_path / "run" / "transform.npz")
+  np.testing.assert_allclose(after(x), transform(x), rtol=1e-2, atol=1e-2)
+  assert set(after.meta["inputs"]) > {"start", "features"}
+  for change, message in (
+      ({"input_map": "l2"}, "--cfg.aux.input_map=none"),
+      ({"features": ""}, "without features"),
+  ):
+    cfg = _config(tmp_path / "run", **(aux | change))
+    with pytest.raises(AlignetError, match=message):
+      _ = konfig.resolve(cfg).context_specs
+  cfg = _config(tmp_path / "run", **aux)
+  cfg.model.width = 9
+  with pytest.raises(AlignetError, match="width=9 dimensions.*found 6"):
+    _ = konfig.resolve(cfg).context_specs
+
+
+def test_zero_is_no_start(tmp_path):
+  cfg = _config(tmp_path)
+  cfg.model.scale = cfg.model.bias = 0.0
+  with pytest.raises(AlignetError, match="never leave"):
+    _ = konfig.resolve(cfg).context_specs
 
 
 def test_losses_are_those_of_the_objective(tmp_path):

@@ -160,7 +160,8 @@ def test_without_inner_folds_all_steps_are_run(world):
     "change, message",
     [
         ({"steps": 70}, "steps: expected a multiple of 50, found 70"),
-        ({"start": "zero"}, "start: expected one of ridge, identity, small"),
+        ({"start": "zeros"}, "start: expected one of ridge, identity, small"),
+        ({"start": "zero"}, 'gradient.*expected "small", a thousandth'),
         ({"input_map": "log"}, "input_map: expected one of"),
         ({"inner_folds": 1}, "inner_folds"),
         ({"width": 0}, "width: expected at least 1"),

@@ -154,6 +154,29 @@ def sha256(path: Path) -> str:
     return hashlib.file_digest(f, "sha256").hexdigest()
 
 
+def digest(path: Path) -> str:
+  """sha256 of a file, or of a folder's file names, sizes and small files.
+
+  The contents of a million images are not read again for each run; what was
+  written by alignet has the sha256 of its large files in a small one.
+  """
+  path = pathlib.Path(path)
+  if path.is_file():
+    return sha256(path)
+  if not path.is_dir():
+    raise AlignetError(f"{path} does not exist")
+  listing = sorted(
+      (
+          p.relative_to(path).as_posix(),
+          p.stat().st_size,
+          sha256(p) if p.suffix == ".json" else "",
+      )
+      for p in path.rglob("*")
+      if p.is_file()
+  )
+  return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
+
+
 def cache_dir() -> pathlib.Path:
   """Where downloads and copies lie: $ALIGNET_CACHE, or ~/.cache/alignet."""
   home = os.environ.get("ALIGNET_CACHE") or "~/.cache/alignet"

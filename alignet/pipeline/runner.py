@@ -184,7 +184,7 @@ def _plan_stage(name, fields, plans, without_files) -> dict[str, Any]:
           f"stage {name} needs the path {key!r}, which the config leaves open;"
           " give it on the command line (see the config's docstring)"
       )
-    outside[key] = (path, _hash(path))
+    outside[key] = (path, files.digest(path))
   identity = {
       "run": fields["run"],
       "version": function.stage_version,
@@ -196,7 +196,7 @@ def _plan_stage(name, fields, plans, without_files) -> dict[str, Any]:
       "files": {key: digest for key, (_, digest) in outside.items()},
   }
   if function.stage_reads:
-    hashes = [_hash(path) for path in function.stage_reads(params)]
+    hashes = [files.digest(path) for path in function.stage_reads(params)]
     identity["reads"] = hashes[0] if len(hashes) == 1 else hashes
   text = json.dumps(identity, sort_keys=True)
   return {
@@ -335,26 +335,3 @@ def merge(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     both = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping)
     merged[key] = merge(merged[key], value) if both else value
   return merged
-
-
-def _hash(path: files.Path) -> str:
-  """sha256 of a file, or of a folder's file names, sizes and small files.
-
-  The contents of a million images are not read again for each run; what was
-  written by alignet has the sha256 of its large files in a small one.
-  """
-  path = pathlib.Path(path)
-  if path.is_file():
-    return files.sha256(path)
-  if not path.is_dir():
-    raise AlignetError(f"{path} does not exist")
-  listing = sorted(
-      (
-          p.relative_to(path).as_posix(),
-          p.stat().st_size,
-          files.sha256(p) if p.suffix == ".json" else "",
-      )
-      for p in path.rglob("*")
-      if p.is_file()
-  )
-  return hashlib.sha256(json.dumps(listing).encode()).hexdigest()

@@ -4,6 +4,8 @@ import argparse
 import sys
 import time
 
+from alignet.errors import AlignetError
+
 HELP = "extract the representations of images"
 
 
@@ -15,7 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       required=True,
       help=(
           "folder:PATH (class folders or flat), tfds:NAME:SPLIT such as"
-          " tfds:imagenet2012:train, or images:PATH for an image store"
+          " tfds:imagenet2012:train, images:PATH for an image store, or"
+          " things:PATH: the image that people saw of each concept, by its name"
       ),
   )
   images.add_argument("--data_dir", help="where TFDS keeps its datasets")
@@ -24,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       metavar="concepts.tsv",
       help=(
           "concepts of THINGS: labels images whose class is one, by WordNet id"
-          " or by name"
+          " or by name; with things:PATH any list of names"
       ),
   )
   images.add_argument(
@@ -111,7 +114,19 @@ def run(args: argparse.Namespace) -> None:
   from alignet.representations import extract
   from alignet.representations import pretrained
 
-  source = sources.open(args.source, data_dir=args.data_dir)
+  concepts, missing = args.concepts, ()
+  kind, _, path = args.source.partition(":")
+  if kind == "things":
+    from uncertainty_distillation import readers
+
+    if concepts is None:
+      raise AlignetError(
+          "--source=things:PATH needs --concepts=concepts.tsv; pass that too"
+      )
+    source = readers.ReferenceSource(path, readers.read_names(concepts))
+    concepts, missing = None, source.missing  # It has its labels.
+  else:
+    source = sources.open(args.source, data_dir=args.data_dir)
   weights = args.weights
   if weights is None and args.model in zoo.ZOO:
     weights = pretrained.fetch(zoo.find(args.model))
@@ -132,7 +147,7 @@ def run(args: argparse.Namespace) -> None:
       args.out,
       dtype=args.dtype,
       on_corrupt=args.on_corrupt,
-      concepts=args.concepts,
+      concepts=concepts,
       shard_size=args.shard_size,
       shards=args.shards,
       merge_only=args.merge_only,
@@ -155,6 +170,8 @@ def run(args: argparse.Namespace) -> None:
     )
     return
   print(f"{args.out}: representations of {outcome.images:,} images")
+  if missing:
+    print(f"concepts without an image: {len(missing)}, first {missing[0]}")
   if outcome.skipped:
     print(f"left out, and listed in {args.out}/meta.json:")
     for reason in outcome.skipped.values():

@@ -50,6 +50,32 @@ def test_folder_and_onnx_file(setting, capsys):
   assert capsys.readouterr().err == ""  # Nothing was left to do.
 
 
+def test_the_images_that_people_saw(setting, capsys):
+  """THINGS' reference images: concepts by name, whatever the files' order."""
+  rng = np.random.default_rng(1)
+  for name in ("bee.png", "ape/ape_01b.png", "ape/ape_02s.png"):
+    path = setting / "seen" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), rng.integers(0, 256, (9, 7, 3), np.uint8))
+  (setting / "names.txt").write_text("cat\nbee\nape\n")
+  flags = ("source=things:seen", "concepts=names.txt", "out=s")
+  assert _extract(*flags) == 0
+  said = capsys.readouterr().out.splitlines()
+  assert said == [
+      "s: representations of 2 images",
+      "concepts without an image: 1, first cat",
+  ]
+  reps = store.open("s")
+  assert reps.filenames.tolist() == ["bee.png", "ape/ape_01b.png"]
+  assert reps.labels["concept"].names.tolist() == ["cat", "bee", "ape"]
+  assert reps.labels["concept"].ids.tolist() == [1, 2]
+  assert reps.meta["missing"] == ["cat"]
+  assert _extract(*flags) == 0  # Nothing was left to do.
+  assert "images/s" not in capsys.readouterr().err
+  assert _extract("source=things:seen", "out=t") == 2
+  assert "needs --concepts=concepts.tsv" in capsys.readouterr().err
+
+
 def test_shards_by_several_calls(setting, capsys):
   assert _extract("shard_size=4", "shards=2:3") == 0
   assert "2 shards are missing" in capsys.readouterr().out

@@ -22,6 +22,7 @@ from uncertainty_distillation.readers.embeddings import Posterior
 from uncertainty_distillation.readers.embeddings import read_embedding
 from uncertainty_distillation.readers.embeddings import read_posterior
 from uncertainty_distillation.readers.images import ReferenceImages
+from uncertainty_distillation.readers.images import ReferenceSource
 from uncertainty_distillation.readers.images import find_reference_images
 from uncertainty_distillation.readers.names import NAME_COLUMNS
 from uncertainty_distillation.readers.names import ConceptList
@@ -36,6 +37,7 @@ __all__ = [
     "POSTERIOR_KEYS",
     "Posterior",
     "ReferenceImages",
+    "ReferenceSource",
     "Report",
     "find_reference_images",
     "from_array",

@@ -1,10 +1,13 @@
 """Finding the images that people saw."""
 
 import dataclasses
+import hashlib
+import json
 import pathlib
 
 from alignet import files
 from alignet.data import image_folder
+from alignet.data import records
 from alignet.errors import AlignetError
 from uncertainty_distillation.readers import names as names_lib
 from uncertainty_distillation.readers.names import ConceptList
@@ -23,6 +26,58 @@ class ReferenceImages:
   paths: tuple[pathlib.Path | None, ...]
   unknown: tuple[str, ...] = ()
   missing: tuple[str, ...] = ()
+
+
+class ReferenceSource:
+  """The images that people saw, for extraction: a source of `alignet.data`.
+
+  Images come in the order of the concepts, and the label level "concept" says
+  which is whose. Concepts without an image are left out and listed in `missing`
+  and in `meta`.
+
+  Args:
+    path: see `find_reference_images`.
+    concepts: see there.
+
+  Raises:
+    AlignetError: as there; or no image at all.
+  """
+
+  def __init__(self, path: files.Path, concepts: ConceptList):
+    names = names_lib.names_of(concepts, "concepts")
+    found = find_reference_images(path, names, on_missing="drop")
+    self._root = pathlib.Path(path)
+    self._images = [(i, p) for i, p in enumerate(found.paths) if p is not None]
+    if not self._images:
+      raise AlignetError(f"{path} has no image of any of the concepts")
+    self.missing = found.missing
+    self.levels = {"concept": names}
+    self.meta = {
+        "source": "things",
+        "missing": list(found.missing),
+        "files_sha256": _digest(
+            [[names[i], p.name, p.stat().st_size] for i, p in self._images]
+        ),
+        "concepts_names_sha256": _digest(names.tolist()),
+    }
+
+  def __len__(self) -> int:
+    return len(self._images)
+
+  def __getitem__(self, i: int) -> records.Record:
+    concept, path = self._images[i]
+    name = path.relative_to(self._root).as_posix()
+    try:
+      image = path.read_bytes()
+    except OSError as e:
+      raise AlignetError(
+          f"image {name} in {self._root} cannot be read: {e.strerror}"
+      ) from e
+    return records.Record(filename=name, image=image, ids={"concept": concept})
+
+
+def _digest(listing: list) -> str:
+  return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
 
 
 def find_reference_images(

@@ -7,6 +7,7 @@ from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
 import numpy as np
 import pytest
+from tests.data import breeds_outline
 from tests.data import living_hierarchy
 
 
@@ -38,6 +39,30 @@ def test_living17_is_that_of_the_paper(hierarchy):
   ):
     halves = [set(f"n{c}" for c in half.split()) for half in (source, target)]
     assert [set(half) for half in table[name]] == halves, name
+
+
+@pytest.mark.parametrize(
+    "name, superclasses, subclasses",
+    [("entity13", 13, 20), ("entity30", 30, 8), ("nonliving26", 26, 4)],
+)
+def test_superclasses_of_the_paper(tmp_path, name, superclasses, subclasses):
+  """Those that the paper's tables name, and half of their classes each."""
+  breeds_outline.write(tmp_path / "breeds")
+  hierarchy = breeds.Hierarchy(tmp_path / "breeds")
+  assert len(hierarchy.leaves) == 890
+  found = breeds.make(name, hierarchy)
+  assert found.superclasses == tuple(breeds_outline.NAMES[name].split(", "))
+  assert len(found.superclasses) == superclasses
+  nodes = breeds_outline.IDS[name].split()
+  seen = set()
+  for node, source, target in zip(nodes, found.source, found.target):
+    assert len(source) == len(target) == subclasses // 2
+    classes = {*source, *target}
+    assert len(classes) == subclasses and not classes & seen
+    assert classes <= set(hierarchy.leaves_below(node))
+    seen |= classes
+  again = breeds.make(name, hierarchy)
+  assert (again.source, again.target) == (found.source, found.target)
 
 
 @pytest.mark.parametrize("split", ["rand", "good", "bad"])

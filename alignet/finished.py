@@ -37,8 +37,8 @@ def check(trainer: kd.train.Trainer) -> None:
   """
   if trainer.raw_cfg is None:  # A trainer that was made without a config.
     return
-  there = dict(_leaves(files.read_json(pathlib.Path(trainer.workdir) / CONFIG)))
-  here = dict(_leaves(json.loads(trainer.raw_cfg.to_json())))
+  there = dict(leaves(files.read_json(pathlib.Path(trainer.workdir) / CONFIG)))
+  here = dict(leaves(json.loads(trainer.raw_cfg.to_json())))
   missing = object()
   differ = [
       key
@@ -56,12 +56,12 @@ def check(trainer: kd.train.Trainer) -> None:
   )
 
 
-def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
   """("a.b", value) of all fields that are no matter of execution."""
   for key, value in node.items():
     if key in _EXECUTION:
       continue
     if isinstance(value, dict) and value:
-      yield from _leaves(value, f"{prefix}{key}.")
+      yield from leaves(value, f"{prefix}{key}.")
     else:
       yield f"{prefix}{key}", value

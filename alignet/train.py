@@ -36,6 +36,7 @@ from alignet import files
 from alignet import finished
 from alignet import optim
 from alignet import progress
+from alignet import provenance
 from alignet import train_step
 from alignet.errors import AlignetError
 import jax
@@ -76,6 +77,8 @@ def train(trainer: kd.train.Trainer) -> pathlib.Path | None:
     return weights
   use_compilation_cache()
   quiet_logs()
+  if isinstance(trainer.model, VisionModel):
+    provenance.note(trainer)
   try:
     state, _ = trainer.train()
     if isinstance(trainer.trainstep, train_step.TrainStep):
@@ -89,6 +92,7 @@ def train(trainer: kd.train.Trainer) -> pathlib.Path | None:
   if not isinstance(trainer.model, VisionModel) or jax.process_index():
     return None
   meta = {"steps": int(state.step), "seed": trainer.seed}
+  meta |= provenance.of(trainer)
   # The weights come last: they say that the run is complete.
   if averaged is not None:
     path = weights.with_name(AVERAGED)

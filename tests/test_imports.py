@@ -22,6 +22,7 @@ _ROWS = (
     ("alignet.release",),
     ("alignet.pipeline",),
     ("alignet.train",),
+    ("alignet.provenance",),
     ("alignet.dry_run", "alignet.finished"),
     ("alignet.collect",),
     # These two meet in transform.npz, nowhere else.

@@ -2,14 +2,17 @@
 
 import pathlib
 import re
+import shutil
 
 from absl import flags
 from alignet import config_files
 from alignet import files
 from alignet import models
+from alignet import provenance
 from alignet import train
 from alignet.errors import AlignetError
 from alignet.metrics import writer
+from alignet.models import checkpoints
 import flax
 import jax
 from kauldron import konfig
@@ -56,6 +59,36 @@ def test_student_starts_from_the_base_and_moves(base, student):
   # Nine steps of Adam go no farther than the sum of the rates.
   assert 0 < distance < 9 * 3e-4 * 10
   assert sum(np.abs(found[k]).sum() for k in found) > 0
+
+
+def test_weights_say_what_they_were_made_from(
+    base, student, tiny_world, shrunk, tmp_path
+):
+  meta = checkpoints.meta(student)
+  assert meta["steps"] == 9 and meta["seed"] == 0
+  assert meta["init"] == {"name": base.name, "sha256": files.sha256(base)}
+  triplets, images = (
+      pathlib.Path(tiny_world[key]) for key in ("triplets", "images")
+  )
+  assert meta["data"] == {
+      "path": {"name": triplets.name, "sha256": files.sha256(triplets)},
+      "images": {"name": images.name, "sha256": files.digest(images)},
+  }
+  assert meta["config"]["aux.batch_size"] == 16
+  assert meta["config"]["aux.weights"] == base.name  # In whatever folder.
+  assert str(base.parent) not in str(meta) and "jax" in meta["versions"]
+  assert checkpoints.meta(base)["init"] is None
+  # A folder, and a run that begins anew in a workdir without a checkpoint.
+  cfg = shrunk("student/small", tmp_path, weights=base)
+  provenance.note(konfig.resolve(cfg))
+  cfg = shrunk("student/small", tmp_path, weights=base.parent)
+  provenance.note(konfig.resolve(cfg))
+  init = files.read_json(tmp_path / provenance.FILE)["init"]
+  assert init["name"] == base.parent.name and len(init["sha256"]) == 64
+  (tmp_path / "checkpoints" / "ckpt_1").mkdir(parents=True)
+  cfg = shrunk("student/small", tmp_path, weights="gone")
+  provenance.note(konfig.resolve(cfg))
+  assert files.read_json(tmp_path / provenance.FILE)["init"] == init
 
 
 def test_learning_curves(student):
@@ -123,16 +156,22 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
   # Killed after six updates: the last checkpoint is that of step 4. Of what
   # its two workers had drawn ahead nothing is kept.
   workers = ["train_ds.num_workers=2"] if name == "student/small" else []
-  cfg = shrunk(name, tmp_path, weights=weights, overrides=workers)
+  if weights:
+    weights = shutil.copy(base, tmp_path / base.name)
+  cfg = shrunk(name, tmp_path / "run", weights=weights, overrides=workers)
   cfg.stop_after_steps = 6
-  konfig.resolve(cfg).train()
-  assert not (tmp_path / train.WEIGHTS).exists()
+  trainer = konfig.resolve(cfg)
+  provenance.note(trainer)  # As `train` does, which is killed here.
+  trainer.train()
+  assert not (tmp_path / "run" / train.WEIGHTS).exists()
   # The base's weights are not needed any more: the pull's anchor, too, is in
-  # the checkpoint.
-  cfg = shrunk(name, tmp_path, weights="gone.safetensors")
+  # the checkpoint, and what they were is noted.
+  if weights:
+    weights.unlink()
+  cfg = shrunk(name, tmp_path / "run", weights=weights)
   resumed = train.train(konfig.resolve(cfg))
   assert files.sha256(resumed) == files.sha256(undisturbed)
-  curves = writer.read_scalars(tmp_path / "scalars" / "train.jsonl")
+  curves = writer.read_scalars(tmp_path / "run" / "scalars" / "train.jsonl")
   assert list(next(iter(curves.values()))) == [0, 4, 8]
 
 

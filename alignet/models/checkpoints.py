@@ -88,6 +88,22 @@ def load(path: files.Path) -> tuple[VisionModel, dict[str, Any]]:
   return model, flax.traverse_util.unflatten_dict(tensors, sep="/")
 
 
+def meta(path: files.Path) -> dict[str, Any]:
+  """What `save` was given as `meta`; no tensor is read.
+
+  Raises:
+    AlignetError: missing, damaged, or not written by alignet.
+  """
+  found = header(path)
+  try:
+    return dict(json.loads(found[_HEADER])["meta"])
+  except (ValueError, KeyError, TypeError) as e:
+    raise AlignetError(
+        f"{path} does not say what it was made from; it was not written by"
+        " alignet"
+    ) from e
+
+
 def describe(model: VisionModel) -> dict[str, Any]:
   """A module's fields as plain JSON values."""
   if not isinstance(model.backbone, ViT):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 import math
+import textwrap
 
 from alignet.errors import AlignetError
 from alignet.report import style
@@ -53,8 +54,8 @@ def pair_gallery(
   fig, ax, places = _canvas(len(images), width, _SIDE + 0.2, text)
   for k, (left, top) in enumerate(places):
     x = _row(ax, images[k], left, top) + 0.05
-    title = style.shorten(str(classes[k]), 22)
-    ax.text(x, top, title, va="top", fontsize=9, weight="bold")
+    title = textwrap.fill(style.shorten(str(classes[k]), 40), 21)
+    ax.text(x, top - 0.03, title, va="top", fontsize=8, weight="bold")
     middle = x + _LONGEST
     for i, name in enumerate(names):
       y = top + 0.34 + 0.44 * i

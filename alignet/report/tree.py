@@ -13,6 +13,7 @@ from scipy.spatial import distance
 
 _STEP = 0.125  # Inches a leaf, to be read.
 _MOST_NAMED = 150
+_LONGEST = 34  # Characters of a name.
 _HEIGHT = 12.0  # Inches, where leaves have no names.
 _MIXED = "#B0B0B0"
 _LEGEND_ENTRIES = 40
@@ -65,7 +66,10 @@ def dendrograms(
   named = k <= _MOST_NAMED
   step = _STEP if named else min(_STEP, _HEIGHT / k)
   handles = _legend(groups, group_names)
-  width = max(len(links) * (4.0 if named else 3.2), 4.8)
+  longest = max(len(str(n)) for n in names) if named else 0
+  # Long names take room of their own, not that of the tree.
+  extra = 0.055 * max(min(longest, _LONGEST) - 20, 0)
+  width = max(len(links) * ((4.0 if named else 3.2) + extra), 4.8)
   columns = style.legend_columns(handles, width)
   rows = -(-len(handles) // columns)
   fig = style.figure(width, k * step + 1.0 + 0.2 * rows)
@@ -104,7 +108,7 @@ def dendrograms(
       shown = [str(names[i]) for i in order]
     else:
       places, shown = _runs(groups[order], group_names, _STEP / step)
-    shown = [style.shorten(text, 20) for text in shown]
+    shown = [style.shorten(text, _LONGEST if named else 20) for text in shown]
     ax.set_yticks(places, shown, fontsize=7)
     ax.grid(True, axis="x")
   fig.legend(

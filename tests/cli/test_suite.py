@@ -5,14 +5,19 @@ import json
 from alignet import similarity
 from alignet import triplet_io
 from alignet.cli import main as cli
+from alignet.data import images as images_lib
 from alignet.data import levels as levels_lib
+from alignet.data import trials as trials_lib
 from alignet.data.labels import Labels
 from alignet.evals import levels as levels_scores
 from alignet.representations import store
+from alignet.scores import knn
+from alignet.scores import odd_one_out
 import numpy as np
 import pytest
 from tests.data import living_hierarchy
 from tests.data import simulated_levels
+from tests.models import test_encoders
 
 
 @pytest.fixture(name="world")
@@ -408,3 +413,42 @@ def test_student(world, tiny_world, shrunk, capsys, monkeypatch):
   assert cli.main([*model, "--out=s3.json", "--overwrite"]) == 0
   meta = json.loads((folder / "kept" / "test" / "meta.json").read_text())
   assert meta["layer"] == "triplet_logits"
+
+
+def test_student_that_is_an_onnx_file(world, tiny_world):
+  """Its scores are those of the outputs that the network is known to have."""
+  folder = world["dir"]
+  test_encoders.network(folder / "m.onnx")
+  images = tiny_world["trial_images"]
+  args = (
+      *("evaluate", "student", "--onnx=m.onnx", "--layer=mean"),
+      *("--size=8", "--pixel_range=0,1", "--keep=kept"),
+      f"--source=images:{images}",
+      f"--train_source=images:{tiny_world['images']}",
+      f"--trials=simulated={tiny_world['trials']}",
+      *("--tasks=knn", "--resamples=10", "--quiet", "--out=s.json"),
+  )
+  assert cli.main([*args]) == 0
+  found = json.loads((folder / "s.json").read_text())
+  assert found["meta"]["representations"]["representations"]["layer"] == "mean"
+  opened = images_lib.open_store(images)
+  means = np.asarray(opened.images).mean(axis=(1, 2)) / 255
+  trials = trials_lib.read_folder(
+      tiny_world["trials"], image_names=opened.filenames
+  )
+  for name, of_set in trials.items():
+    s = similarity.of_triplets(means, of_set.indices, "cosine")
+    wanted = odd_one_out.modal(s, of_set.probabilities).mean()
+    score = found["scores"][f"simulated/{name}/modal"]
+    assert score["mean"] == pytest.approx(wanted, abs=0.02)
+    assert score["low"] <= score["mean"] <= score["high"]
+  train = images_lib.open_store(tiny_world["images"])
+  wanted = knn.accuracy(
+      np.asarray(train.images).mean(axis=(1, 2)) / 255,
+      train.labels["subordinate"].ids,
+      means,
+      opened.labels["subordinate"].ids,
+  )
+  assert found["scores"]["classes/knn"]["mean"] == pytest.approx(
+      wanted.mean(), abs=0.05
+  )

@@ -2,9 +2,13 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 
 from alignet.cli import main as cli
 from alignet.errors import AlignetError
+from alignet.pipeline import runner
 from alignet.pipeline import sweep as sweep_lib
 from alignet.report import latex
 from alignet.report import page
@@ -107,6 +111,52 @@ def test_nothing_is_missing_and_nothing_runs_again(swept):
   said = []
   sweep_lib.run_all(sweep, sweep.cells(), swept / "out", say=said.append)
   assert all("done before" in s for s in said if s.startswith("["))
+
+
+_KILLED = """
+import os, pathlib, signal, sys
+from alignet import train
+
+def half(trainer):
+  pathlib.Path(trainer.workdir, "half").write_text("of a training")
+  os.kill(os.getpid(), signal.SIGKILL)
+
+train.train = half
+from alignet.cli import main
+sys.exit(main.main(sys.argv[1:]))
+"""
+
+
+def test_a_killed_sweep_goes_on(swept, tmp_path):
+  """Killed in the middle of a student; the same command ends it, alike."""
+  out = tmp_path / "out"
+  shutil.copytree(swept / "out", out)
+  shutil.rmtree(out / "tables")
+  sweep = _sweep(swept)
+  cell = sweep.cells()[1]
+  plans = runner.plan(sweep.pipeline(cell))
+  lost = [runner.folder_of(plans[n], out) for n in ("student", "evaluate")]
+  for folder in lost:
+    shutil.rmtree(folder)
+  kept = {p: p.stat().st_mtime_ns for p in out.glob("stages/*/stage.json")}
+  command = [
+      *("sweep", str(swept / "two.py"), f"--scale={swept / 'tiny.py'}"),
+      *("--seeds=0,1", f"--out={out}", "--quiet"),
+  ]
+  done = subprocess.run(
+      [sys.executable, "-c", _KILLED, *command], timeout=600, check=False
+  )
+  assert done.returncode == -signal.SIGKILL
+  (missing,) = sweep_lib.missing(sweep, out)
+  assert (missing.name, missing.seed) == (cell.name, cell.seed)
+  assert not (out / "tables").exists()
+  assert cli.main(command) == 0
+  assert {p: p.stat().st_mtime_ns for p in kept} == kept  # None ran again.
+  table = "tables/two-tiny/results.json"
+  assert (out / table).read_text() == (swept / "out" / table).read_text()
+  weights = "weights.safetensors"
+  there = runner.folder_of(plans["student"], swept / "out")
+  assert (lost[0] / weights).read_bytes() == (there / weights).read_bytes()
 
 
 def test_a_cell_leaves_no_compiled_programs(swept):

@@ -64,6 +64,18 @@ def test_a_chain_deeper_than_the_interpreter_s_stack():
   assert len(fig.axes[0].collections[0].get_paths()) == 1499
 
 
+def test_long_names_are_told_apart():
+  names = [f"magenta outlined striped {x}" for x in ("disc", "bean", "flower")]
+  matrix = np.ones((3, 3)) - np.eye(3)
+  fig = tree.dendrograms({"m": matrix}, names, np.zeros(3, int), ["X"])
+  (ax,) = fig.axes
+  assert {t.get_text() for t in ax.get_yticklabels()} == set(names)
+  fig.canvas.draw()
+  page = fig.get_window_extent()
+  for text in ax.get_yticklabels():
+    assert text.get_window_extent().x1 <= page.x1
+
+
 def test_of_many_leaves_the_groups_are_named():
   """Two far clouds of 100 leaves, and a lone leaf between without a name."""
   positions = np.concatenate(

@@ -54,7 +54,7 @@ def pair_gallery(
   fig, ax, places = _canvas(len(images), width, _SIDE + 0.2, text)
   for k, (left, top) in enumerate(places):
     x = _row(ax, images[k], left, top) + 0.05
-    title = textwrap.fill(style.shorten(str(classes[k]), 40), 21)
+    title = textwrap.fill(str(classes[k]), 22, max_lines=2, placeholder="…")
     ax.text(x, top - 0.03, title, va="top", fontsize=8, weight="bold")
     middle = x + _LONGEST
     for i, name in enumerate(names):

@@ -1,33 +1,28 @@
 """One file of responses on its way: inputs, rows, shards, result."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import hashlib
 import json
 import os
 import pathlib
 import shutil
-from typing import Any, Literal
+from typing import Any
 
 from alignet import files
-from alignet import parallel
 from alignet import progress
 from alignet import similarity as similarity_lib
 from alignet import transforms
 from alignet import triplet_io
 from alignet.errors import AlignetError
 import numpy as np
+from response_generation import answers
 from response_generation import scratch
 from response_generation import temperature as temperature_lib
 from response_generation.shards import Shards
 
 VERSION = 2
 """Raised when the same inputs come to mean other responses."""
-
-Device = Literal["cpu", "jax"]
-"""Where dot products are taken: compiled loops here, or JAX's device."""
-
-_CHUNK = 2**14  # Triplets that a thread answers at a time.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,19 +42,6 @@ class Response:
   transform: files.Path | None = None
   temperature_from: files.Path | None = None
   similarity: similarity_lib.Kind = "dot"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Task:
-  """Shards to compute: what a process needs that does nothing else.
-
-  Attributes:
-    shards: where they go.
-    answer: (m, 3) row numbers -> (m, 3) similarities.
-  """
-
-  shards: Shards
-  answer: Callable[[np.ndarray], np.ndarray]
 
 
 class Job:
@@ -127,9 +109,9 @@ class Job:
             shared=shared,
             workers=workers,
         )
-        made[key] = z, answerer(z, self.device, workers)
+        made[key] = z, answers.answerer(z, self.device, workers)
     self.rows, answer = made[key]
-    self.task = Task(shards=self.shards, answer=answer)
+    self.task = answers.Task(shards=self.shards, answer=answer)
 
   def kept(self) -> str:
     """What a next run goes on from, in words; "" for nothing."""
@@ -207,7 +189,7 @@ def compute(
   for number in progress.bar(
       numbers(jobs, part), desc="responses", unit="shard"
   ):
-    answer_shard(number, tasks, indices, order_by)
+    answers.answer_shard(number, tasks, indices, order_by)
 
 
 def numbers(jobs: Sequence[Job], part: tuple[int, int] | None) -> range:
@@ -216,83 +198,6 @@ def numbers(jobs: Sequence[Job], part: tuple[int, int] | None) -> range:
     return range(0)
   first, step = part or (0, 1)
   return range(first, jobs[0].shards.count, step)
-
-
-def answer_shard(
-    number: int,
-    tasks: Sequence[Task],
-    indices: np.ndarray,
-    order_by: np.ndarray | None,
-) -> None:
-  """Computes one shard of each task that lacks it; arguments of `compute`.
-
-  Raises:
-    AlignetError: a similarity that is not finite.
-  """
-  missing = [task for task in tasks if not task.shards.has(number)]
-  if not missing:
-    return
-  where = missing[0].shards.where(number)
-  block = np.asarray(indices[where])
-  order = None
-  if order_by is not None:
-    order = np.argsort(order_by[block[:, 0]], kind="stable")
-  for task in missing:
-    s = _restored(task.answer, block, order)
-    _check_similarities(s, block, where.start)
-    task.shards.save(number, s)
-
-
-def _restored(
-    answer: Callable[[np.ndarray], np.ndarray],
-    block: np.ndarray,
-    order: np.ndarray | None,
-) -> np.ndarray:
-  """Answers in another order, put back in the order of the rows."""
-  if order is None:
-    return answer(block)
-  s = np.empty((len(block), 3), np.float32)
-  s[order] = answer(block[order])
-  return s
-
-
-def answerer(
-    z: np.ndarray, device: Device, workers: int | None
-) -> Callable[[np.ndarray], np.ndarray]:
-  """(m, 3) row numbers -> (m, 3) similarities."""
-  # pylint: disable=g-import-not-at-top
-  if device == "jax":
-    from response_generation import accelerator
-
-    return accelerator.of_triplets(z)
-  from alignet.kernels import dots
-
-  def answer(block: np.ndarray) -> np.ndarray:
-    out = np.empty((len(block), 3), np.float32)
-
-    def chunk(start: int) -> None:
-      rows = slice(start, start + _CHUNK)
-      dots.of_triplets(z, block[rows], out[rows])
-
-    starts = range(0, len(block), _CHUNK)
-    for _ in parallel.ordered_map(chunk, starts, workers=workers):
-      pass
-    return out
-
-  return answer
-
-
-def _check_similarities(
-    s: np.ndarray, triplets: np.ndarray, first: int
-) -> None:
-  finite = np.isfinite(s).all(axis=1)
-  if not finite.all():
-    row = int(np.argmin(finite))
-    raise AlignetError(
-        f"triplet {first + row} (images {triplets[row].tolist()}): a similarity"
-        " overflows; expected representations whose dot products are finite in"
-        " float32"
-    )
 
 
 def _fingerprint(value: Mapping[str, Any]) -> str:

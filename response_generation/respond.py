@@ -33,6 +33,7 @@ from alignet.errors import AlignetError
 from alignet.errors import DiskFullError
 from alignet.representations import store as store_lib
 import numpy as np
+from response_generation import answers
 from response_generation import jobs as jobs_lib
 from response_generation import scratch
 from response_generation.jobs import Job
@@ -81,7 +82,7 @@ def respond_all(
     responses: Sequence[Response],
     store: scratch.Form = "float32",
     clusters: files.Path | None = None,
-    device: jobs_lib.Device = "cpu",
+    device: answers.Device = "cpu",
     part: tuple[int, int] | None = None,
     rows: int = ROWS,
     workers: int | None = None,
@@ -234,7 +235,7 @@ def _check_arguments(responses, store, device, part, rows, workers) -> None:
   for name, value, kind in (
       *(("similarity", r.similarity, similarity_lib.Kind) for r in responses),
       ("store", store, scratch.Form),
-      ("device", device, jobs_lib.Device),
+      ("device", device, answers.Device),
   ):
     if value not in get_args(kind):
       raise AlignetError(

@@ -15,6 +15,7 @@ from alignet.errors import AlignetError
 import apache_beam
 from apache_beam.options import pipeline_options
 import numpy as np
+from response_generation import answers
 from response_generation import jobs as jobs_lib
 from response_generation.shards import Shards
 
@@ -106,8 +107,8 @@ class Answer(apache_beam.DoFn):
     """Maps the files."""
     self._tasks = [
         # One thread: there is a worker for each core.
-        jobs_lib.Task(
-            shards=shards, answer=jobs_lib.answerer(rows.open(), "cpu", 1)
+        answers.Task(
+            shards=shards, answer=answers.answerer(rows.open(), "cpu", 1)
         )
         for shards, rows in zip(self._shards, self._rows)
     ]
@@ -116,7 +117,7 @@ class Answer(apache_beam.DoFn):
 
   def process(self, number: int) -> Iterable[Any]:
     """Computes a shard."""
-    jobs_lib.answer_shard(number, self._tasks, self._opened, self._order)
+    answers.answer_shard(number, self._tasks, self._opened, self._order)
     return ()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from alignet import files
 from alignet import finished
-from alignet.models.weights import InitFromWeights
+from alignet.models.init_transform import InitFromWeights
 import jax
 from kauldron import kd
 

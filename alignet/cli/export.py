@@ -1,6 +1,7 @@
 """`alignet export`: weights for other programs, with a model card."""
 
 import argparse
+import functools
 import importlib
 
 HELP = "export a model's weights, with a model card"
@@ -44,8 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   )
   card = parser.add_argument_group("model card")
   card.add_argument("--title", help="name of the model")
-  card.add_argument("--base", help="the model it started from")
-  card.add_argument("--data", help="what it was trained on")
+  card.add_argument(
+      "--base", help="the model it started from, if not as its training noted"
+  )
+  card.add_argument(
+      "--data", help="what it was trained on, if not as its training noted"
+  )
   card.add_argument("--licence", help="of the weights")
   card.add_argument(
       "--metrics", metavar="FILE.json", help="name to figure, or scores"
@@ -76,9 +81,11 @@ def run(args: argparse.Namespace) -> None:
   elif variant is None and args.weights is not None:
     variant = zoo.find(args.model)
   model, params = weights.load(path, variant, allow_half=args.allow_half)
+  training = weights.meta(path)
   known = {"title": args.model}
   if variant is not None:
     known |= {"base": variant.hub or variant.name, "licence": variant.licence}
+  known |= card_lib.made_from(training)
   card = {
       key: getattr(args, key) or known.get(key)
       for key in ("title", "base", "data", "licence")
@@ -88,9 +95,13 @@ def run(args: argparse.Namespace) -> None:
     card["metrics"] = card_lib.metrics_in(
         files.read_json(args.metrics), args.metrics
     )
+  write = _writer(args.to)
+  if args.to == "safetensors":
+    write = functools.partial(write, meta=training)
   difference = folder.export(
-      *(args.out, _writer(args.to), model, params),
+      *(args.out, write, model, params),
       overwrite=args.overwrite,
+      training=training,
       **card,
   )
   if not args.quiet:

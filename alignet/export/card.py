@@ -39,6 +39,21 @@ def metrics_in(found: Any, path: files.Path) -> dict[str, Any]:
   return dict(found)
 
 
+def made_from(training: Mapping[str, Any]) -> dict[str, str]:
+  """`base` and `data` of a card, as far as a training kept them.
+
+  Args:
+    training: what `alignet.provenance.of` gives, or nothing.
+  """
+  found = {}
+  if "init" in training:
+    init = training["init"]
+    found["base"] = _input(init) if init else "none, random weights"
+  if training.get("data"):
+    found["data"] = ", ".join(map(_input, training["data"].values()))
+  return found
+
+
 def card(
     *,
     title: str,
@@ -47,6 +62,7 @@ def card(
     licence: str = UNKNOWN,
     metrics: Mapping[str, Any] | None = None,
     config: Mapping[str, Any],
+    training: Mapping[str, Any] | None = None,
     parity: str,
     usage: str,
 ) -> str:
@@ -59,6 +75,8 @@ def card(
     licence: of the weights.
     metrics: name to figure.
     config: the model's description, anything JSON can hold.
+    training: what was kept with the weights of how they were made, anything
+      JSON can hold.
     parity: what was compared after reading back, and how it differed.
     usage: lines of code that load it.
   """
@@ -83,11 +101,16 @@ def card(
           "",
           *table,
           "",
-          "## Configuration",
-          "",
-          "```json",
-          json.dumps(config, indent=2, sort_keys=True),
-          "```",
-          "",
+          *_section("Configuration", config),
+          *(_section("Training", training) if training else []),
       ]
   )
+
+
+def _section(title: str, content: Mapping[str, Any]) -> list[str]:
+  text = json.dumps(content, indent=2, sort_keys=True)
+  return [f"## {title}", "", "```json", text, "```", ""]
+
+
+def _input(found: Mapping[str, Any]) -> str:
+  return f"{found['name']} (sha256 {found['sha256'] or UNKNOWN})"

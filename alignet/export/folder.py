@@ -62,7 +62,7 @@ def export(
     model: the module.
     params: its parameters.
     overwrite: replace an existing folder.
-    **card: title, base, data, licence, metrics: see `card.card`.
+    **card: title, base, data, licence, metrics, training: see `card.card`.
 
   Returns:
     The largest difference after reading back, see `Written`.

@@ -23,11 +23,18 @@ _TOLERANCE = 1e-6  # Relative: the same numbers were written.
 
 
 def write_safetensors(
-    folder: pathlib.Path, model: VisionModel, params: Mapping[str, Any]
+    folder: pathlib.Path,
+    model: VisionModel,
+    params: Mapping[str, Any],
+    *,
+    meta: Mapping[str, Any] | None = None,
 ) -> Written:
-  """Writes weights.safetensors, of ours: see `folder.Writer`."""
+  """Writes weights.safetensors, of ours: see `folder.Writer`.
+
+  Its header keeps `meta`, what the training noted.
+  """
   path = folder / "weights.safetensors"
-  checkpoints.save(path, model, params)
+  checkpoints.save(path, model, params, meta=meta)
   usage = (
       "import alignet\n"
       'features = alignet.load_model("weights.safetensors")(images)'

@@ -7,7 +7,7 @@ _HOMES = {
     "VisionModel": "vision_model",
     "load": "checkpoints",
     "save": "checkpoints",
-    "InitFromWeights": "weights",
+    "InitFromWeights": "init_transform",
 }
 
 __all__ = list(_HOMES)

@@ -7,7 +7,7 @@
 - big_vision: npz;
 - a SavedModel of TensorFlow, AligNet's released one or ours;
 - Orbax: the workdir of a training, or one of its checkpoints; to go on
-  training from, as it does not say which model it is (`InitFromWeights`).
+  training from, as it does not say which model it is (`init_transform`).
 
 Nothing is unpickled.
 """
@@ -188,6 +188,18 @@ def read(
   return blocks.stack(tensors) if blocks.are_stacked(expected) else tensors
 
 
+def meta(path: files.Path) -> dict[str, Any]:
+  """What a training kept with its weights; empty for those of others.
+
+  Raises:
+    AlignetError: missing or damaged.
+  """
+  path = pathlib.Path(path)
+  if _form(path) != "file" or not checkpoints.is_ours(checkpoints.header(path)):
+    return {}
+  return checkpoints.meta(path)
+
+
 def shapes(model: VisionModel) -> dict[str, tuple[int, ...]]:
   """Names and shapes of a model's parameters; nothing is computed.
 
@@ -203,47 +215,6 @@ def shapes(model: VisionModel) -> dict[str, tuple[int, ...]]:
     tree = jax.eval_shape(model.init, jax.random.key(0), images)["params"]
   flat = flax.traverse_util.flatten_dict(tree, sep="/")
   return {name: value.shape for name, value in flat.items()}
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class InitFromWeights(kd.ckpts.InitTransform):
-  """Starts training from weights of any known format.
-
-  Runs before the optimizer is made, so `decay_to_init` pulls towards these
-  weights.
-
-  Attributes:
-    path: a file, or the folder of a checkpoint; see `alignet.models.weights`.
-    new: top-level modules that the file need not hold and that keep their
-      random start.
-    unused: top-level modules of the file that the model need not have.
-    allow_half: accept float16 and bfloat16; they are converted.
-  """
-
-  path: str
-  new: tuple[str, ...] = ("triplet_head", "i1k_head")
-  unused: tuple[str, ...] = ("class_head", "i1k_head")
-  allow_half: bool = False
-
-  def transform(self, state):
-    flat = flax.traverse_util.flatten_dict(dict(state.params), sep="/")
-    expected = {k: np.shape(v) for k, v in flat.items()}
-    tensors = read(self.path, expected, allow_half=self.allow_half)
-    checkpoints.check_tree(
-        tensors,
-        expected,
-        self.path,
-        may_lack=self.new,
-        may_exceed=self.unused,
-    )
-    loaded = {
-        k: jax.device_put(tensors[k].astype(v.dtype), v.sharding)
-        if k in tensors
-        else v
-        for k, v in flat.items()
-    }
-    params = flax.traverse_util.unflatten_dict(loaded, sep="/")
-    return state.replace(params=params)
 
 
 def _form(path: pathlib.Path) -> str:

@@ -4,6 +4,7 @@ import alignet
 from alignet import models
 from alignet.cli import main
 from alignet.errors import AlignetError
+from alignet.export import card
 from alignet.models import weights
 import cv2
 import flax
@@ -11,6 +12,16 @@ import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
+
+_MADE_FROM = {
+    "init": {"name": "siglip.safetensors", "sha256": "ab" * 32},
+    "data": {
+        "path": {"name": "aligned.npz", "sha256": "cd" * 32},
+        "images": {"name": "images", "sha256": None},
+    },
+    "config": {"aux.peak": 3e-05},
+    "steps": 7,
+}
 
 
 def _write(path, change=lambda tensors: tensors, **fields):
@@ -27,7 +38,7 @@ def _write(path, change=lambda tensors: tensors, **fields):
       for k, shape in weights.shapes(model).items()
   }
   params = flax.traverse_util.unflatten_dict(tensors, sep="/")
-  models.save(path, model, params)
+  models.save(path, model, params, meta=_MADE_FROM)
   with safetensors.safe_open(path, "numpy") as f:
     header = f.metadata()
   path.write_bytes(safetensors.numpy.save(change(tensors), header))
@@ -81,3 +92,36 @@ def test_weights_of_ours_that_are_not_what_they_say(
   images = np.zeros((1, 8, 8, 3), np.uint8)
   features = alignet.load_model(path, allow_half=True)(images)
   assert features.shape == (1, 12) and features.dtype == np.float32
+
+
+@pytest.mark.parametrize("target", ["safetensors", "huggingface"])
+def test_a_card_says_what_the_training_noted(tmp_path, target):
+  path, out = _write(tmp_path / "w.safetensors"), tmp_path / "out"
+
+  def export(*more):
+    flags = [f"--model={path}", f"--to={target}", f"--out={out}", "--overwrite"]
+    assert main.main(["export", *flags, *more]) == 0
+    return (out / "README.md").read_text()
+
+  text = export()
+  for part in (
+      f"- Base model: siglip.safetensors (sha256 {'ab' * 32})\n",
+      f"- Data: images (sha256 not given), aligned.npz (sha256 {'cd' * 32})\n",
+      "- Licence: not given\n",
+      '"aux.peak": 3e-05',
+      '"steps": 7',
+  ):
+    assert part in text, text
+  text = export("--base=SigLIP", "--data=AligNet")
+  assert "- Base model: SigLIP\n- Data: AligNet\n" in text
+  if target == "safetensors":  # What was exported can be exported again.
+    assert weights.meta(out / "weights.safetensors") == _MADE_FROM
+
+
+def test_a_card_of_random_weights_and_of_others(tmp_path):
+  assert card.made_from({"init": None, "data": {}}) == {
+      "base": "none, random weights"
+  }
+  assert card.made_from({}) == {}
+  (tmp_path / "w.npz").touch()
+  assert weights.meta(tmp_path) == weights.meta(tmp_path / "w.npz") == {}

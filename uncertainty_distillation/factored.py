@@ -17,7 +17,7 @@ import scipy.sparse
 
 _BLOCK = 65536  # Pairs.
 _ROWS = 4096
-_COLUMNS = 128
+_COLUMNS = 32
 _INNER = 25
 # Directions of less than this share of the largest variance are rounding.
 _SMALLEST = 1e-10

@@ -73,8 +73,8 @@ def recover(
 ) -> Recovered:
   """Fits an affine teacher to similarities.
 
-  Memory: 4 bytes times images in the rows used times dimensions, and 8 bytes
-  times dimensions squared. Time: see docs/release.md.
+  Memory: 8 bytes times images in the rows used times dimensions, 30 times
+  dimensions squared, and 0.1 GB. Time: see docs/release.md.
 
   Args:
     features: (n, d) representations, possibly a memory map.

@@ -1,7 +1,7 @@
 """Teacher training: alignet against PyTorch, and Kauldron against a bare loop.
 
-  python benchmarks/teacher.py [--quick] [--dims 768 1152] [--batches 256 4096]
-      [--parts steps same exhaustive]
+  python benchmarks/teacher.py [--quick] [--dims 768 1152]
+      [--batches 256 4096 8192] [--parts steps same exhaustive] [--rounds 3]
 
 Needs PyTorch (`pip install -e .[parity]`). A simulated problem of the size
 of THINGS: 1,854 concepts with one image, 768 or 1,152 dimensions, soft targets
@@ -15,12 +15,13 @@ from a known embedding. Every method minimises the same objective with Adam:
   loop      ours, the jitted loop that `alignet teach` runs
   kauldron  ours, `configs/uncertainty_distillation.py` in its trainer
 
-Each measurement has a process of its own, imports and compilation apart; the
-rounds of the methods are interleaved, and the smallest of each is kept. Prints
-CPU time a step, triplets a CPU-second and peak memory; CPU time to the same
-held-out cross-entropy, the best that gather reaches; the hours of 4.7 million
-triplets x 100 epochs; and one pass over all 1,854-choose-3 triplets: three
-parts, `steps`, `same` and `exhaustive`. The last line is JSON.
+Each measurement has a process of its own, imports and compilation apart. A
+round is one of each, of all parts and dimensions; the smallest CPU time of the
+rounds is kept. Three parts. `steps`: CPU time a step, triplets a CPU-second,
+peak memory, and the hours of 4.7 million triplets x 100 epochs. `same`: CPU
+time to the same held-out cross-entropy, the best that gather reaches at any
+batch, and batch by batch the best that it reaches at that one. `exhaustive`:
+one pass over all 1,854-choose-3 triplets. The last line is JSON.
 """
 
 import argparse
@@ -247,6 +248,7 @@ def kauldron(x, embedding, batch, steps) -> float:
             f"workdir={folder}/run",
             f"aux.features={folder}/F.npy",
             f"aux.embedding={folder}/V.npy",
+            "aux.embedding_order=things",
             f"aux.batch_size={batch}",
             f"aux.eval_every={10**6}",
             f"num_train_steps={3 * steps}",
@@ -317,7 +319,7 @@ def curve(method: str, d: int, batch: int, steps: int, every: int):
       params = theirs.run(every)
       used += time.process_time() - start
       points.append([used, held_out(*params)])
-  return {"points": points}
+  return {"cpu_seconds": points[-1][0], "points": points}
 
 
 def exhaustive(d: int):
@@ -339,6 +341,7 @@ def exhaustive(d: int):
         "cpu_seconds": time.process_time() - cpu,
         "seconds": time.perf_counter() - wall,
     }
+  out["cpu_seconds"] = sum(out[k]["cpu_seconds"] for k in ("value", "gradient"))
   out["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
   return out
 
@@ -351,6 +354,7 @@ def main() -> None:
       "--batches", type=int, nargs="+", default=[256, 4096, _DEFAULT]
   )
   parser.add_argument("--parts", nargs="+", choices=_PARTS, default=_PARTS)
+  parser.add_argument("--rounds", type=int, default=3)
   parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
   args = parser.parse_args()
   if args.child:
@@ -361,59 +365,91 @@ def main() -> None:
     return
   # PyTorch's waiting threads would spin, which counts as CPU time.
   os.environ["OMP_WAIT_POLICY"] = "passive"
+  dims, rounds, scale = args.dims, args.rounds, 1
+  if args.quick:
+    dims, rounds, scale = dims[:1], 1, 20
+  tasks = {}
+  for d in dims:
+    if "steps" in args.parts:
+      tasks |= _step_tasks(d, args.batches)
+    if "same" in args.parts:
+      tasks |= _curve_tasks(d, args.batches, scale)
+    if "exhaustive" in args.parts:
+      tasks["exhaustive", d] = ("exhaustive", d)
+  found = _measure_in_turns(tasks, rounds)
   results = {}
   if "steps" in args.parts:
-    dims, batches, rounds = args.dims, args.batches, 3
-    if args.quick:
-      dims, batches, rounds = dims[:1], batches[:2], 1
-    results["steps"] = _steps(dims, batches, rounds)
+    results["steps"] = _steps(found)
   if "same" in args.parts:
-    results["to_the_same_cross_entropy"] = _to_the_same(args.quick)
+    results["to_the_same_cross_entropy"] = {
+        d: _to_the_same(found, d, args.batches) for d in dims
+    }
   if "exhaustive" in args.parts:
-    results["exhaustive"] = _child("exhaustive", 1152)
+    results["exhaustive"] = {d: found["exhaustive", d] for d in dims}
     print(f"all triplets: {results['exhaustive']}")
   print(json.dumps(results))
 
 
-def _child(*arguments):
-  return _measure.in_process(__file__, ["--child", *arguments])
+def _measure_in_turns(tasks: dict, rounds: int) -> dict:
+  """Key of each task to its result of the smallest CPU time."""
+  best = {}
+  for i in range(rounds):
+    for number, (key, task) in enumerate(tasks.items(), start=1):
+      print(f"{i + 1}: {number}/{len(tasks)} {key}", file=sys.stderr)
+      found = _measure.in_process(__file__, ["--child", *task])
+      if found["cpu_seconds"] < best.get(key, found)["cpu_seconds"] or (
+          key not in best
+      ):
+        best[key] = found
+  return best
 
 
-def _steps(dims: list[int], batches: list[int], rounds: int) -> list[dict]:
-  cells = []
-  for d in dims:
-    cells += [(d, batch, 0) for batch in batches]
-    cells += [(d, 256, 1)] if 256 in batches else []
-  rows = []
-  print("d batch glocal method: CPU ms a step, triplets a CPU-s, peak MiB")
-  for d, batch, glocal in cells:
+def _step_tasks(d: int, batches: list[int]) -> dict:
+  tasks = {}
+  cells = [(batch, 0) for batch in batches]
+  cells += [(256, 1)] if 256 in batches else []
+  for batch, glocal in cells:
     methods = ["upstream", "one-hot", "gather", "loop"]
-    methods += [] if glocal else ["kauldron"]
-    best = {}
-    for _ in range(rounds):
-      for method in methods:
-        steps = 100 if method == "kauldron" and batch == 256 else 20
-        if method in ("upstream", "one-hot") and batch > 256:
-          steps = 2
-        found = _child("step", method, d, batch, steps, glocal)
-        if found["cpu_seconds"] < best.get(method, found)["cpu_seconds"] or (
-            method not in best
-        ):
-          best[method] = found
-    for method, found in best.items():
-      rate = batch / found["cpu_seconds"]
+    for method in methods + ["kauldron"] * (not glocal):
+      steps = 100 if method == "kauldron" and batch == 256 else 20
+      if method in ("upstream", "one-hot") and batch > 256:
+        steps = 2
+      task = ("step", method, d, batch, steps, glocal)
+      tasks["step", d, batch, glocal, method] = task
+  return tasks
+
+
+def _curve_tasks(d: int, batches: list[int], scale: int) -> dict:
+  tasks = {}
+  for batch in batches:
+    steps, every = (2000, 50) if batch <= 256 else (500, 25)
+    for method in ("gather", "loop"):
+      task = ("curve", method, d, batch, steps // scale, every // min(scale, 5))
+      tasks["curve", d, batch, method] = task
+  return tasks
+
+
+def _steps(found: dict) -> list[dict]:
+  rows, cells = [], {}
+  for key, result in found.items():
+    if key[0] == "step":
+      cells.setdefault(key[1:4], {})[key[4]] = result
+  print("d batch glocal method: CPU ms a step, triplets a CPU-s, peak MiB")
+  for (d, batch, glocal), best in cells.items():
+    for method, result in best.items():
+      rate = batch / result["cpu_seconds"]
       rows.append(
           {"d": d, "batch": batch, "glocal": glocal, "method": method}
-          | found
+          | result
           | {"triplets_per_cpu_second": rate}
       )
       print(
-          f"{d} {batch} {glocal} {method}: {1e3 * found['cpu_seconds']:.1f}"
-          f" {rate:,.0f} {found['peak_mib']:.0f}"
+          f"{d} {batch} {glocal} {method}: {1e3 * result['cpu_seconds']:.1f}"
+          f" {rate:,.0f} {result['peak_mib']:.0f}"
       )
     ours = best["loop"]["cpu_seconds"]
     ratios = {k: round(v["cpu_seconds"] / ours, 2) for k, v in best.items()}
-    print(f"  times the loop's CPU time: {ratios}", flush=True)
+    print(f"  times the loop's CPU time: {ratios}")
   large = [r for r in rows if r["method"] == "loop" and not r["glocal"]][-1]
   hours = large["seconds"] * _EPOCHS / large["batch"] / 3600
   print(
@@ -423,25 +459,34 @@ def _steps(dims: list[int], batches: list[int], rounds: int) -> list[dict]:
   return rows
 
 
-def _to_the_same(quick: bool) -> dict:
-  d, scale = 768, 5 if quick else 1
-  runs = {
-      "gather 256": ("gather", d, 256, 2000 // scale, 50),
-      "gather 4096": ("gather", d, 4096, 500 // scale, 25),
-      "loop 256": ("loop", d, 256, 2000 // scale, 50),
-      "loop 4096": ("loop", d, 4096, 500 // scale, 25),
-      f"loop {_DEFAULT}": ("loop", d, _DEFAULT, 500 // scale, 25),
+def _to_the_same(found: dict, d: int, batches: list[int]) -> dict:
+  """CPU seconds to what gather reaches at any batch, and at the same one."""
+  curves = {
+      (method, batch): found["curve", d, batch, method]["points"]
+      for batch in batches
+      for method in ("gather", "loop")
   }
-  curves = {k: _child("curve", *v)["points"] for k, v in runs.items()}
-  reached = [ce for k in curves if "gather" in k for _, ce in curves[k]]
-  target = min(reached) + 1e-3
-  out = {"target": target}
-  print(f"CPU seconds to a held-out cross-entropy of {target:.4f}:")
-  for name, points in curves.items():
-    used = [cpu for cpu, ce in points if ce <= target]
-    out[name] = used[0] if used else None
-    best = min(ce for _, ce in points)
-    print(f"  {name}: {out[name]} (best {best:.4f})", flush=True)
+  best = {key: min(ce for _, ce in points) for key, points in curves.items()}
+
+  def used(key, target):
+    return next((cpu for cpu, ce in curves[key] if ce <= target), None)
+
+  target = min(best["gather", batch] for batch in batches) + 1e-3
+  out = {"target": target, "any_batch": {}, "same_batch": {}}
+  print(f"{d}: CPU seconds to a held-out cross-entropy of {target:.4f}:")
+  for key in curves:
+    name = f"{key[0]} {key[1]}"
+    out["any_batch"][name] = used(key, target)
+    print(f"  {name}: {out['any_batch'][name]} (best {best[key]:.4f})")
+  for batch in batches:
+    at = best["gather", batch] + 1e-3
+    times = {m: used((m, batch), at) for m in ("gather", "loop")}
+    out["same_batch"][batch] = {"target": at, **times}
+    ratio = times["loop"] and times["loop"] / times["gather"]
+    print(
+        f"  batch {batch}, to {at:.4f}: gather {times['gather']}, loop"
+        f" {times['loop']}, ratio {ratio}"
+    )
   return out
 
 

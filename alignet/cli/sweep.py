@@ -90,7 +90,9 @@ def run(args: argparse.Namespace) -> int:
         " all are there"
     )
     return 0
-  for path in sweep_lib.write(sweep, args.out):
+  from alignet.pipeline import sweep_results
+
+  for path in sweep_results.write(sweep, args.out):
     say(str(path))
   return 0
 

@@ -21,7 +21,7 @@ def write(out: files.Path, results: Mapping[str, Any]) -> list[pathlib.Path]:
 
   Args:
     out: folder.
-    results: as `alignet.pipeline.sweep.results`.
+    results: as `alignet.pipeline.sweep_results.results`.
 
   Returns:
     The three paths.

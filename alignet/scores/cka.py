@@ -99,11 +99,13 @@ def standard_error(
         f" {len(x)}"
     )
   groups = rng.permutation(len(x)) % GROUPS
-  sums = [
-      [total - one for one in parts]
-      for total, parts in _sums(*_check(x, y), groups)
-  ]
-  values = np.array([_of_sums(*without) for without in zip(*sums)])
+  sums = _sums(*_check(x, y), groups)
+  values = np.array(
+      [
+          _of_sums(*(total - parts[group] for total, parts in sums))
+          for group in range(GROUPS)
+      ]
+  )
   spread = ((values - values.mean(axis=0)) ** 2).sum(axis=0)
   return Cka(*np.sqrt(spread * (GROUPS - 1) / GROUPS).tolist())
 

@@ -10,6 +10,7 @@ from alignet.cli import main as cli
 from alignet.errors import AlignetError
 from alignet.pipeline import runner
 from alignet.pipeline import sweep as sweep_lib
+from alignet.pipeline import sweep_results
 from alignet.report import latex
 from alignet.report import page
 import jax
@@ -89,7 +90,7 @@ def test_intervals_of_class_accuracy_draw_classes(swept):
   sweep = _sweep(swept)
   cells = sweep.cells()[:2]  # Two worlds.
   a, b = (
-      sweep_lib._scores(sweep, cell, swept / "out")["class_accuracy"]
+      sweep_results._scores(sweep, cell, swept / "out")["class_accuracy"]
       for cell in cells
   )
   assert (a.concepts == a.concepts[:, :1]).all()
@@ -192,11 +193,11 @@ def test_a_lost_cell_is_missing(swept):
 
 def test_line():
   rows = [
-      sweep_lib._Rows(
+      sweep_results._Rows(
           student=np.ones(3), base=np.zeros(3), concepts=np.eye(3, dtype=int)
       )
   ] * 2
-  line = sweep_lib._line(rows, rows, resamples=20)
+  line = sweep_results._line(rows, rows, resamples=20)
   assert line["to_base"]["mean"] == 1 and line["to_first"]["mean"] == 0
   assert line["to_base"]["low"] == line["to_base"]["high"] == 1
 

@@ -106,6 +106,7 @@ class Result:
     log_p_fitted: the same at the temperature fitted on training data.
     probabilities: (n, 3) human probabilities of the pairs.
     concepts: (n, 3) concepts of each trial.
+    participants: (n,) who chose, or None where that is not known.
     fold: (n,) number of its fold, counted on over the seeds.
     fits: method -> a report a fold: steps, temperature; "fixed" where a
       transform was there before.
@@ -117,6 +118,7 @@ class Result:
   log_p_fitted: Mapping[str, np.ndarray]
   probabilities: np.ndarray
   concepts: np.ndarray
+  participants: np.ndarray | None
   fold: np.ndarray
   fits: Mapping[str, Sequence[Mapping[str, Any]]]
   dropped: Sequence[int]
@@ -197,6 +199,11 @@ def cross_validate(
       },
       probabilities=join(lambda p: p["probabilities"]),
       concepts=join(lambda p: p["concepts"]),
+      participants=(
+          None
+          if judgments.participants is None
+          else join(lambda p: p["participants"])
+      ),
       fold=np.repeat(np.arange(len(parts)), sizes),
       fits=fits,
       dropped=dropped,
@@ -246,8 +253,8 @@ def _fold(
         " be scored on; expected some of each: use fewer folds"
     )
   rows = np.sort(rng.permutation(len(held))[:trials])
-  triplets, probabilities = held.triplets[rows], held.probabilities[rows]
-  images = draw_images(concepts, triplets, rng)
+  trial = judgments_lib.take(held, rows)
+  images = draw_images(concepts, trial.triplets, rng)
   shown = np.unique(images)
   places = np.searchsorted(shown, images)
   inside = ~held_out[concepts]
@@ -280,7 +287,7 @@ def _fold(
       z, kind = transform(features[shown]), "dot"
     s = similarity.of_triplets(z, places, kind)
     temperature = report["temperature"]
-    found["scores"][name] = score(s, probabilities, temperature)
+    found["scores"][name] = score(s, trial.probabilities, temperature)
     for key, t in (("log_p", 1.0), ("log_p_fitted", temperature)):
       found[key][name] = probabilistic.log_probabilities(s, t)
     found["fits"][name] = {
@@ -290,8 +297,9 @@ def _fold(
     }
   return {
       **found,
-      "probabilities": probabilities,
-      "concepts": triplets,
+      "probabilities": trial.probabilities,
+      "concepts": trial.triplets,
+      "participants": trial.participants,
       "dropped": dropped,
   }
 

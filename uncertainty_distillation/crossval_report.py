@@ -34,7 +34,8 @@ def make(
 
   Args:
     result: of `crossval.cross_validate`.
-    seed: of the bootstrap over concepts.
+    seed: of the bootstrap over concepts, and over people where it is known who
+      chose.
     resamples: of the bootstrap.
 
   Returns:
@@ -46,12 +47,14 @@ def make(
     "may_have_seen_held_out_concepts", being transforms made before.
   """
   draws = lambda: np.random.default_rng([seed, 5])
+  people = result.participants
 
   def pooled(scores, rows=slice(None)):
     found = bootstrap.intervals(
         np.stack([values[rows] for values in scores.values()], axis=1),
         result.concepts[rows],
         rng=draws(),
+        participants=None if people is None else people[rows],
         resamples=resamples,
     )
     return {
@@ -92,6 +95,7 @@ def make(
       "entropy_of_people": float(-(p * log).sum(axis=1).mean()),
       "trials": len(result.concepts),
       "folds": n_folds,
+      "participants": None if people is None else len(np.unique(people)),
       "dropped_judgments": list(map(int, result.dropped)),
   }
 
@@ -108,11 +112,13 @@ def _curve(log_p, probabilities) -> dict[str, Any]:
 
 def table(report: Mapping[str, Any]) -> str:
   """Scores on held-out concepts, a line a method, with intervals."""
-  dropped = report["dropped_judgments"]
+  dropped, people = report["dropped_judgments"], report["participants"]
   lines = [
       f"held-out concepts, {report['folds']} folds, {report['trials']} trials;"
       f" people's own entropy {report['entropy_of_people']:.3f}, best expected"
       f" {report['ceiling_expected']:.3f}",
+      "95 % intervals over concepts"
+      + (f" and {people} people" if people is not None else ""),
       "judgments that mix training and held-out concepts, dropped:"
       f" {', '.join(f'{n:,}' for n in dropped)}",
       f"{'':14}" + "".join(f"{text:>23}" for text in _COLUMNS.values()),

@@ -79,8 +79,9 @@ def read(
     on_unknown: "error" or "drop".
 
   Returns:
-    Those given of triplets, probabilities, embedding (arrays) and posterior
-    (`readers.Posterior`); and notes, see `inputs.Inputs`.
+    Those given of triplets, probabilities, embedding (arrays), posterior
+    (`readers.Posterior`) and participants of choices; and notes, see
+    `inputs.Inputs`.
 
   Raises:
     AlignetError: what the readers raise.
@@ -114,6 +115,7 @@ def read(
         on_unknown=on_unknown,
     )
     found["triplets"] = choices.triplets
+    found["participants"] = choices.participant
     notes["choices"] = {
         "format": choices_format,
         **dataclasses.asdict(choices.report),

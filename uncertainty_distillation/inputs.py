@@ -213,6 +213,7 @@ def make(
     n_concepts: int | None = None,
     triplets: np.ndarray | None = None,
     probabilities: np.ndarray | None = None,
+    participants: np.ndarray | None = None,
     samples: int = 50,
     max_triplets: int = 1_000_000,
     seed: int = 0,
@@ -253,7 +254,7 @@ def make(
     }
   elif triplets is not None:
     judgments = judgments_lib.from_choices(
-        triplets, probabilities, n_concepts=n
+        triplets, probabilities, n_concepts=n, participants=participants
     )
     if embedding is not None:
       files.check_finite(embedding, "embedding")

@@ -26,11 +26,14 @@ class Judgments:
     triplets: (n, 3) int32 concept numbers, three distinct ones a row.
     probabilities: (n, 3) float32 of [s01, s02, s12], rows sum to one.
     n_concepts: concept numbers are below it.
+    participants: (n,) integers, who chose, or None where that is not known or
+      where rows are no single person's.
   """
 
   triplets: np.ndarray
   probabilities: np.ndarray
   n_concepts: int
+  participants: np.ndarray | None = None
 
   def __len__(self) -> int:
     return len(self.triplets)
@@ -41,6 +44,7 @@ def from_choices(
     probabilities: np.ndarray | None = None,
     *,
     n_concepts: int,
+    participants: np.ndarray | None = None,
 ) -> Judgments:
   """Judgments from choices, or from triplets with their probabilities.
 
@@ -48,6 +52,7 @@ def from_choices(
     triplets: (n, 3) integers in [0, n_concepts), the odd one last.
     probabilities: (n, 3) of [s01, s02, s12]; None for hard choices.
     n_concepts: number of concepts.
+    participants: (n,) integers, who chose; None where that is not known.
 
   Returns:
     The judgments; rows of probabilities are rescaled to sum to one exactly.
@@ -67,10 +72,15 @@ def from_choices(
     probabilities = checks.probabilities(probabilities, len(triplets))
     total = probabilities.sum(axis=1, keepdims=True)
     probabilities = (probabilities / total).astype(np.float32)
+  if participants is not None:
+    files.check_array(
+        participants, "participants", shape=(len(triplets),), kinds="iu"
+    )
   return Judgments(
       triplets=triplets.astype(np.int32),
       probabilities=probabilities,
       n_concepts=n_concepts,
+      participants=participants,
   )
 
 
@@ -137,10 +147,12 @@ def of_embedding(embedding: np.ndarray, triplets: np.ndarray) -> Judgments:
 
 def take(judgments: Judgments, rows: np.ndarray | slice) -> Judgments:
   """Some of the rows, in that order."""
+  who = judgments.participants
   return dataclasses.replace(
       judgments,
       triplets=judgments.triplets[rows],
       probabilities=judgments.probabilities[rows],
+      participants=None if who is None else who[rows],
   )
 
 

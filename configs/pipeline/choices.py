@@ -36,7 +36,7 @@ def get_config() -> ml_collections.ConfigDict:
   teacher = {k: config.teacher.get_ref(k) for k in config.teacher}
   stages = config.stages = ml_collections.ConfigDict()
   representations = dict(representations=path("representations"))
-  judged = dict(triplets="choices/triplets.npy", report="choices/report.json")
+  judged = dict(choices="choices")
   taught = {k: field(k) for k in ("level", "seed", "samples")}
   stages.choices = dict(
       run="choices",
@@ -68,8 +68,8 @@ def get_config() -> ml_collections.ConfigDict:
       run="choices_report",
       inputs=dict(
           cross_validation="cross_validation/report.json",
-          report="choices/report.json",
           vice="vice/vice.npz",
+          **judged,
       ),
   )
   config.publish = (

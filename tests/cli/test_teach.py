@@ -318,6 +318,26 @@ def test_cross_validation(folder, capsys):
   assert meta["cross_validation"]["raw"] == report["methods"]["raw"]
 
 
+def test_cross_validation_of_choices_and_of_a_posterior(folder, capsys):
+  v = np.load(folder / "W.npy")
+  np.savez(folder / "vice.npz", mu=v, sigma=np.full_like(v, 0.1))
+  choices = ("@choices=t.csv", "--on_impossible=drop")
+  posterior = ("@posterior=vice.npz", "@embedding_names=order.txt")
+  entropies = []
+  for flags in (choices, (*posterior, "--samples=3")):
+    flags = (*_LISTED, *flags, "--cross_validate=2", "--overwrite")
+    assert _teach(folder, *flags) == 0
+    assert "ours - raw" in capsys.readouterr().out
+    path = folder / "transform.npz.report" / "report.json"
+    report = json.loads(path.read_text())
+    assert report["methods"]["ours"]["agreement"]["value"] > 0.4
+    difference = report["differences"]["ours - raw"]["cross_entropy_fitted"]
+    assert difference["high"] < 0
+    entropies.append(report["entropy_of_people"])
+  # Choices are certain, and one person's here; a posterior is not.
+  assert entropies[0] == 0 and entropies[1] > 0.3
+
+
 def test_cross_validation_beside_a_published_transform(folder, capsys):
   """One with the four arrays of gLocal's files and no more."""
   arrays = {"weights": np.eye(32, dtype=np.float32)[:, :9], "bias": np.ones(9)}

@@ -9,9 +9,20 @@ from alignet.testing import teacher
 import numpy as np
 import pytest
 from uncertainty_distillation import judgments as judgments_lib
+from uncertainty_distillation import readers
 from uncertainty_distillation import vice
 
 _N = 45
+
+
+def _write_csv(path, triplets):
+  """Choices of 30 people as THINGS has them, the odd one third."""
+  lines = ["\t".join(readers.CSV_COLUMNS)]
+  lines += [
+      f"P{n % 30}\t{i + 1}\t{j + 1}\t{k + 1}\t3"
+      for n, (i, j, k) in enumerate(triplets)
+  ]
+  path.write_text("\n".join(lines) + "\n")
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +38,7 @@ def run(tmp_path_factory):
       ),
       seed=0,
   )
-  odd_first = hard.triplets[:, ::-1]
-  np.save(folder / "choices.npy", odd_first)
+  _write_csv(folder / "choices.csv", hard.triplets)
   names = [f"concept{i}" for i in range(_N)]
   (folder / "names.txt").write_text("\n".join(names) + "\n")
   store.write(
@@ -43,12 +53,12 @@ def run(tmp_path_factory):
       *(
           f"--cfg.paths.{k}={folder / v}"
           for k, v in (
-              ("choices", "choices.npy"),
+              ("choices", "choices.csv"),
               ("concepts", "names.txt"),
               ("representations", "reps"),
           )
       ),
-      "--cfg.stages.choices.params.format=odd_first",
+      "--cfg.stages.choices.params.format=things_csv",
       *("--cfg.vice.width=12", "--cfg.vice.steps=4000", "--cfg.samples=10"),
       *(
           "--cfg.folds=2",
@@ -67,6 +77,7 @@ def test_a_teacher_from_choices(run):
   assert 2 <= results["vice"]["dimensions"] <= 5
   results = results["cross_validation"]
   assert results["trials"] > 300 and results["folds"] == 2
+  assert results["participants"] == 30
   # A fold drops what mixes it with the others.
   assert len(results["dropped_judgments"]) == 2
   assert min(results["dropped_judgments"]) > 10_000

@@ -6,6 +6,7 @@ import json
 from alignet import similarity
 from alignet import transforms
 from alignet.errors import AlignetError
+from alignet.scores import bootstrap
 from alignet.scores import probabilistic
 from alignet.testing import teacher
 import numpy as np
@@ -244,6 +245,50 @@ def test_report_is_json_with_paired_differences(result):
   assert errors[0] > 2 * errors[1]
   table = crossval_report.table(report)
   assert f"{kl:.4f} (" in table and f"{result.dropped[0]:,}" in table
+
+
+def test_intervals_over_people_where_they_are_known(world):
+  x, concepts, _, judgments = world
+  choices = judgments_lib.sample_choices(judgments, seed=0)
+  people = np.arange(len(choices)) % 7
+  found = {
+      known: crossval.cross_validate(
+          x,
+          concepts,
+          judgments_lib.from_choices(
+              choices.triplets,
+              n_concepts=_N,
+              participants=people if known else None,
+          ),
+          {"raw": crossval.Method()},
+          folds=3,
+          trials=60,
+      )
+      for known in (True, False)
+  }
+  result = found[True]
+  np.testing.assert_array_equal(result.concepts, found[False].concepts)
+  place = {tuple(t): n % 7 for n, t in enumerate(choices.triplets)}
+  assert result.participants.tolist() == [
+      place[tuple(t)] for t in result.concepts
+  ]
+  reports = {
+      known: crossval_report.make(one, resamples=50)
+      for known, one in found.items()
+  }
+  assert [reports[k]["participants"] for k in (True, False)] == [7, None]
+  kl = reports[True]["methods"]["raw"]["kl"]
+  expected = bootstrap.interval(
+      result.scores["raw"]["kl"],
+      result.concepts,
+      participants=result.participants,
+      rng=np.random.default_rng([0, 5]),
+      resamples=50,
+  )
+  assert (kl["low"], kl["high"]) == pytest.approx((expected.low, expected.high))
+  assert kl != reports[False]["methods"]["raw"]["kl"]
+  assert "concepts and 7 people" in crossval_report.table(reports[True])
+  assert "people\n" not in crossval_report.table(reports[False])
 
 
 def test_raw_is_the_cosine(world, result):

@@ -14,7 +14,7 @@ import numpy as np
 Path = pathlib.Path
 
 
-@stage(version=1)
+@stage(version=2)
 def choices(
     out: Path,
     *,
@@ -26,8 +26,9 @@ def choices(
 ) -> None:
   """Reads choices about listed concepts; writes triplets.npy, report.json.
 
-  `format` is one of `uncertainty_distillation.human.CHOICES_FORMATS`;
-  `concepts` THINGS' concepts.tsv or a file of names.
+  And `participants.npy` where the choices say whose they are. `format` is one
+  of `uncertainty_distillation.human.CHOICES_FORMATS`; `concepts` THINGS'
+  concepts.tsv or a file of names.
   """
   # pylint: disable=g-import-not-at-top
   from uncertainty_distillation import human
@@ -41,6 +42,8 @@ def choices(
       on_unknown=on_unknown,
   )
   files.save_npy(out / "triplets.npy", found.triplets)
+  if found.participant is not None:
+    files.save_npy(out / "participants.npy", found.participant)
   files.write_json(
       out / "report.json",
       {"concepts": found.n_concepts, **dataclasses.asdict(found.report)},
@@ -48,13 +51,13 @@ def choices(
 
 
 @stage(version=1, resumable=True)
-def vice(out: Path, *, triplets: Path, report: Path, **settings: Any) -> None:
+def vice(out: Path, *, choices: Path, **settings: Any) -> None:
   """VICE of the concepts that choices are about: vice.npz.
 
   Rows of the others are zero, with standard deviation one; nothing reads them.
   `settings` are fields of `uncertainty_distillation.vice.Config`.
   """
-  _fit_vice(out, _read(triplets, report), settings)
+  _fit_vice(out, _read(choices), settings)
 
 
 @stage(version=3)
@@ -63,8 +66,7 @@ def teach_posterior(
     *,
     representations: Path,
     vice: Path,
-    triplets: Path,
-    report: Path,
+    choices: Path,
     level: str,
     seed: int,
     samples: int,
@@ -84,7 +86,7 @@ def teach_posterior(
       *(features, ids, judgments),
       fit.Config(seed=seed, **settings),
       embedding=embedding,
-      calibration=_read(triplets, report),
+      calibration=_read(choices),
   )
   transforms.save(
       out / "transform.npz", dataclasses.replace(transform, meta=found)
@@ -96,8 +98,7 @@ def cross_validate_choices(
     out: Path,
     *,
     representations: Path,
-    triplets: Path,
-    report: Path,
+    choices: Path,
     level: str,
     seed: int,
     samples: int,
@@ -121,18 +122,18 @@ def cross_validate_choices(
   from uncertainty_distillation import judgments as judgments_lib
 
   features, ids = _labelled(representations, level)
-  choices = _read(triplets, report)
+  judgments = _read(choices)
 
   def learn(held_out, fold):
     folder = out / f"fold{fold}"
     if not (folder / "vice.npz").is_file():
-      others = judgments_lib.within(choices, ~held_out)
+      others = judgments_lib.within(judgments, ~held_out)
       _fit_vice(folder, others, {"seed": seed, **vice})
     rest = ids[~held_out[ids]]
     return _posterior(folder / "vice.npz", rest, samples, seed)
 
   result = crossval.cross_validate(
-      *(features, ids, choices),
+      *(features, ids, judgments),
       crossval.standard_methods([fit.Config(**teacher)]),
       learn=learn,
       folds=folds,
@@ -144,7 +145,7 @@ def cross_validate_choices(
 
 @stage(version=2)
 def choices_report(
-    out: Path, *, cross_validation: Path, report: Path, vice: Path
+    out: Path, *, cross_validation: Path, choices: Path, vice: Path
 ) -> None:
   """Scores, what was read, and VICE of all concepts: results.json."""
   # pylint: disable=g-import-not-at-top
@@ -158,7 +159,7 @@ def choices_report(
       out / "results.json",
       {
           "cross_validation": files.read_json(cross_validation),
-          "choices": files.read_json(report),
+          "choices": files.read_json(choices / "report.json"),
           "vice": {**found, "dimensions": embedding.mu.shape[1]},
       },
   )
@@ -175,15 +176,18 @@ def _labelled(representations, level) -> tuple[np.ndarray, np.ndarray]:
   return np.asarray(reps.features[rows], np.float32), ids[rows]
 
 
-def _read(triplets, report):
-  """The choices, as judgments of all listed concepts."""
+def _read(choices):
+  """What the stage `choices` has written, as judgments."""
   # pylint: disable=g-import-not-at-top
   from uncertainty_distillation import judgments as judgments_lib
 
-  rows = files.load_npy(triplets, what="triplets", shape=(None, 3), kinds="iu")
-  return judgments_lib.from_choices(
-      rows, n_concepts=files.read_json(report)["concepts"]
-  )
+  arrays = {
+      name: files.load_npy(choices / f"{name}.npy", what=name, kinds="iu")
+      for name in ("triplets", "participants")
+      if (choices / f"{name}.npy").is_file()
+  }
+  n = files.read_json(choices / "report.json")["concepts"]
+  return judgments_lib.from_choices(**arrays, n_concepts=n)
 
 
 def _fit_vice(out, choices, settings) -> None:

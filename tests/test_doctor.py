@@ -5,12 +5,19 @@ import json
 import pathlib
 import sys
 
+from alignet import config_files
 from alignet import doctor
+from alignet import losses
+from alignet import triplet_io
 from alignet.cli import main
+from alignet.data import images as images_lib
 from alignet.doctor import curves
 from alignet.doctor import fixture
 from alignet.doctor import mistakes
+from alignet.metrics import writer
 import jax
+import jax.numpy as jnp
+from kauldron import konfig
 import numpy as np
 import pytest
 
@@ -22,6 +29,57 @@ def test_this_installation_agrees(capsys):
   out = capsys.readouterr().out
   assert out.count("\n") == 2 and "agrees with the reference" in out
   assert "overfits as the reference" in out
+
+
+def test_the_trainers_own_step_gives_the_curve(tmp_path):
+  """`student/siglip_b` on the ten batches: its model, loss, step, optimizer."""
+  model, _, data = fixture.load()
+  names = np.array([f"{i}.png" for i in range(len(data["images"]))])
+  images_lib.write(
+      tmp_path / "images",
+      images_lib.ImageStore(
+          images=data["images"], filenames=names, labels={}, meta={}
+      ),
+  )
+  triplet_io.write(
+      tmp_path / "train.npz", names, data["triplets"], data["similarities"]
+  )
+  fields = {
+      "workdir": tmp_path / "run",
+      "num_train_steps": fixture.STEPS - 1,  # N steps are N + 1 updates.
+      "log_metrics_every": 1,
+      "aux.train": tmp_path / "train.npz",
+      "aux.images": tmp_path / "images",
+      "aux.weights": doctor.FOLDER / "weights.safetensors",
+      "aux.batch_size": fixture.BATCH,
+      "aux.num_workers": 0,
+      "aux.peak": curves.PEAK,
+      "train_ds.data_source.shuffle": False,
+      "schedules.learning_rate.warmup_steps": 2,
+      "schedules.learning_rate.decay_steps": fixture.STEPS,
+      "optimizer.optimizer.decay.num_steps": fixture.STEPS,
+      "model.triplet_dim": model.triplet_dim,
+      **{
+          f"model.backbone.{key}": getattr(model.backbone, key)
+          for key in (
+              *("patch_size", "grid", "width", "depth", "num_heads", "mlp_dim"),
+          )
+      },
+  }
+  cfg = config_files.load(
+      "student/siglip_b", [f"{key}={value}" for key, value in fields.items()]
+  )
+  cfg.evals, cfg.checkpointer = {}, None
+  konfig.resolve(cfg).train()
+  scalars = writer.read_scalars(tmp_path / "run" / "scalars" / "train.jsonl")
+  verdict = doctor.check(list(scalars["losses/jsd"].values()))
+  assert verdict.agrees, verdict.text
+  # And the shorter loss of the curves is the trainer's.
+  z = jnp.asarray(np.random.default_rng(0).normal(0, 9, (8, 3, 4)))
+  s = jnp.asarray(data["similarities"][:8])
+  np.testing.assert_array_equal(
+      losses.JSD().get_values(embeddings=z, similarities=s), curves.jsd(z, s)
+  )
 
 
 def test_shipped_files_are_those_of_the_seed():

@@ -1,8 +1,6 @@
 """The training step compiles once and stops at what is not finite."""
 
-import collections
 import dataclasses
-import logging
 
 from alignet import files
 from alignet import models
@@ -15,28 +13,13 @@ import jax.numpy as jnp
 from kauldron import konfig
 import numpy as np
 import pytest
+from tests import trainings
 
 
 @pytest.fixture
-def compiled(monkeypatch):
-  """Counts the programs that JAX compiles, by name."""
-  counts = collections.Counter()
-
-  class Handler(logging.Handler):
-
-    def emit(self, record):
-      words = record.getMessage().split()
-      if words[0] == "Compiling":
-        counts[words[1]] += 1
-
-  logger = logging.getLogger("jax._src.interpreters.pxla")
-  handler = Handler()
-  logger.addHandler(handler)
-  level = logger.level
-  with jax.log_compiles():
+def compiled():
+  with trainings.compilations() as counts:
     yield counts
-  logger.removeHandler(handler)
-  logger.setLevel(level)
 
 
 def test_student(compiled, shrunk, tiny_world, tmp_path):
@@ -47,11 +30,11 @@ def test_student(compiled, shrunk, tiny_world, tmp_path):
   trainer = konfig.resolve(cfg)
   assert isinstance(trainer.trainstep, train_step.TrainStep)
   trainer.train()
-  assert compiled["jit(_guarded_step)"] == 1
+  assert compiled[trainings.STEP] == 1
   compiled.clear()
   cfg.stop_after_steps = None
   weights = train.train(konfig.resolve(cfg))
-  assert compiled["jit(_guarded_step)"] <= 1
+  assert compiled[trainings.STEP] <= 1
   curves = writer.read_scalars(tmp_path / "scalars" / "train.jsonl")
   assert list(curves["losses/total"]) == [0, 4, 8]
   assert list(curves["metrics/synthetic_accuracy"]) == [0, 4, 8]

@@ -150,7 +150,9 @@ def get_config():
           "ema": optim.ema(decay=cfg.ref.aux.ema),
       }
   )
-  cfg.optimizer = optim.accumulate(updater, steps=cfg.ref.aux.accumulate)
+  cfg.optimizer = optim.accumulate(
+      optimizer=updater, steps=cfg.ref.aux.accumulate
+  )
   cfg.checkpointer = kd.ckpts.Checkpointer(
       save_interval_steps=1000, max_to_keep=2
   )

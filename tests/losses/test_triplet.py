@@ -193,6 +193,32 @@ def test_half_precision_is_summed_in_float32(name, dtype):
     )
 
 
+@pytest.mark.parametrize("case", ["1e4", "zero", "equal", "one is zero"])
+@pytest.mark.parametrize("name", _LOSSES)
+def test_finite_in_bfloat16(name, case):
+  z = np.random.default_rng(0).normal(size=(16, 3, 8))
+  if case == "1e4":
+    z *= 100 / np.linalg.norm(z, axis=-1, keepdims=True)  # z . z = 1e4
+    z[:4] = z[:4, :1] * [[1], [1], [-1]]  # Similarities 1e4, -1e4, -1e4.
+    z[4:8] = z[4:8, :1] * [[1], [-1], [-1]]  # The teacher's least likely pair.
+  elif case == "one is zero":
+    z[:, 1] = 0
+  else:
+    z[:] = 0 if case == "zero" else 3
+  s = np.tile([[1e4, 0, -1e4], [0, 0, 0], [1, 0.5, -2], [1e4, 1e4, 0]], (4, 1))
+  for dtype in (jnp.bfloat16, jnp.float32):
+    value, gradient = _ours(
+        _LOSSES[name](tau=1.0), jnp.asarray(z, dtype), jnp.asarray(s, dtype)
+    )
+    assert value.dtype == np.float32 and gradient.dtype == dtype
+    assert np.isfinite(value).all() and (np.asarray(value) >= -1e-6).all()
+    assert np.isfinite(np.asarray(gradient, np.float32)).all()
+    if name == "jsd":
+      assert (np.asarray(value) <= np.log(2) + 1e-6).all()
+    elif case == "1e4":
+      assert np.asarray(value).max() > 9e3
+
+
 @pytest.mark.parametrize("name", _LOSSES)
 def test_leading_axes(name):
   z, s = _case(n=6)

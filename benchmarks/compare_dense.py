@@ -3,7 +3,7 @@
   python benchmarks/compare_dense.py --out=DIR --tfds=TFDS_DIR \
     --model=efficientnet_lite0.onnx --concepts=concepts.tsv \
     --vice=vice_embedding.npy [--folds=1,2] [--seeds=0,1,2] [--steps=2000] \
-    [--peaks=3e-5,1e-4,3e-4 --tune_fold=3]
+    [--peaks=1e-4,3e-4,1e-3] [--tune_fold=3]
 
 Data, base, clusters, teachers and trials are stages of the pipeline
 cifar100_things: with the --out of a run of it nothing is computed twice.
@@ -20,7 +20,8 @@ goes on from the cell's last checkpoint. After each cell it writes
 `dense_comparison.json` and `dense_comparison.png` in --out: agreement with
 VICE on held-out concepts by the head's dot and by the cosine of pre_logits,
 along image passes; pooled differences to the base (which has no head: its
-cosine) with a paired bootstrap over concepts.
+cosine) with a paired bootstrap over concepts; after how many image passes each
+method reaches, and stays at, what sparse ends with. The last is printed too.
 """
 
 import argparse
@@ -52,6 +53,7 @@ from kauldron import kd
 import numpy as np
 
 METHODS = ("sparse", "reused", "dense")
+PEAKS = [1e-4, 3e-4, 1e-3]
 _TRIPLETS, _GROUPS, _GROUP_SIZE = 64, 16, 4
 _IMAGES = {
     "sparse": 3 * _TRIPLETS,
@@ -345,6 +347,22 @@ def summary(cells: list[dict], peaks: dict) -> dict[str, Any]:
   return out
 
 
+def passes_lines(entry: dict[str, Any]) -> list[str]:
+  """After how many image passes a method reaches what sparse ends with."""
+  lines = []
+  for measure in ("head_dot", "cosine"):
+    if found := entry.get(f"passes_to_sparse_final_{measure}"):
+      end = f"sparse's final {measure} of {found['sparse_final']:.4f}"
+      of = f"{found['sparse_passes']:,.0f} image passes of sparse"
+      reached = (
+          f"after {found['passes']:,.0f}, {found['share']:.2f} of the"
+          if found["passes"] is not None
+          else "never, within its own training; against"
+      )
+      lines.append(f"{end}: reached {reached} {of}")
+  return lines
+
+
 def _difference(ours, theirs, score: str, of: str) -> dict[str, Any]:
   """Mean difference, seeds averaged, folds pooled, concepts resampled."""
   columns = []
@@ -437,7 +455,7 @@ def main(argv: list[str]) -> None:
   parser.add_argument("--folds", type=numbers(int), default=[1, 2])
   parser.add_argument("--seeds", type=numbers(int), default=[0, 1, 2])
   parser.add_argument("--methods", type=numbers(str), default=list(METHODS))
-  parser.add_argument("--peaks", type=numbers(float), default=[1e-4])
+  parser.add_argument("--peaks", type=numbers(float), default=PEAKS)
   parser.add_argument("--tune_fold", type=int, default=3)
   parser.add_argument("--steps", type=int, default=2000)
   parser.add_argument("--eval_every", type=int, default=100)
@@ -464,6 +482,8 @@ def main(argv: list[str]) -> None:
     print(f"{method}, fold {fold}, seed {seed}: {score:.4f}", flush=True)
   for method, entry in result["pooled"].items():
     print(method, entry)
+    for line in passes_lines(entry):
+      print(f"  {line}")
 
 
 if __name__ == "__main__":

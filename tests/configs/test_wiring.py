@@ -14,7 +14,8 @@ _METRICS = {
 
 @pytest.mark.parametrize("name", _LOSSES)
 def test_context_specs(name, shrunk, tmp_path):
-  trainer = konfig.resolve(shrunk(name, tmp_path))
+  weights = [] if name == "base" else ["aux.loss.kl=1.0", "aux.loss.hard=1.0"]
+  trainer = konfig.resolve(shrunk(name, tmp_path, overrides=weights))
   context = trainer.context_specs
   assert set(context.loss_states) == _LOSSES[name]
   assert set(trainer.train_metrics) == _METRICS[name]

@@ -104,6 +104,14 @@ def test_overrides(root, item, key, value):
   assert config == value and type(config) is type(value)
 
 
+def test_a_config_made_from_another(tmp_path):
+  path = tmp_path / "twice.py"
+  path.write_text("def get_config(cfg=None):\n  return {'of': cfg or 'own'}\n")
+  assert config_files.load(path)["of"] == "own"
+  assert config_files.load(path, ["of=x"], cfg="given")["of"] == "x"
+  assert config_files.load(path, cfg="given")["of"] == "given"
+
+
 def test_last_override_wins_and_the_next_load_is_fresh(root):
   del root
   assert config_files.load("demo", ["seed=1", "seed=2"]).seed == 2

@@ -13,7 +13,9 @@ import dataclasses
 import functools
 import itertools
 import math
+import multiprocessing
 import os
+import threading
 from typing import Any, Protocol
 
 from alignet import files
@@ -62,10 +64,20 @@ def share(rows: np.ndarray, part: tuple[int, int]) -> np.ndarray:
   return np.split(rows, n)[i]
 
 
-def hide_accelerators(*_: int) -> None:
-  """What a worker begins with, so that no library takes a GPU's memory."""
+def begin_worker(*_: int) -> None:
+  """What a worker begins with: no accelerator, and no life after its parent.
+
+  A library that found a GPU would take its memory; a training that is killed
+  cannot end its workers, which would wait for it for ever.
+  """
   os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
   os.environ["JAX_PLATFORMS"] = "cpu"
+  threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+  multiprocessing.parent_process().join()
+  os._exit(1)
 
 
 class BatchSource(grain.RandomAccessDataSource):

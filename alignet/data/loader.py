@@ -55,7 +55,7 @@ class Loader(kd.data.Pipeline):
             grain.MultiprocessingOptions(
                 num_workers=self.num_workers, per_worker_buffer_size=1
             ),
-            worker_init_fn=batches.hide_accelerators,
+            worker_init_fn=batches.begin_worker,
         )
     )
 

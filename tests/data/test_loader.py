@@ -2,6 +2,10 @@
 
 import dataclasses
 import os
+import pathlib
+import subprocess
+import sys
+import time
 
 from absl import flags
 from alignet.data import batches
@@ -49,6 +53,45 @@ def test_a_run_goes_on_with_another_number_of_workers():
   assert processes[1] == {os.getpid()} and os.getpid() not in processes[2]
   with pytest.raises(StopIteration):
     next(iterator)
+
+
+_PARENT = """
+import multiprocessing, os, time
+from alignet.data import batches
+def work():
+  batches.begin_worker(0, 1)
+  print(os.getpid(), flush=True)
+  time.sleep(600)
+if __name__ == "__main__":
+  worker = multiprocessing.get_context("spawn").Process(target=work)
+  worker.start()
+  worker.join()
+"""
+
+
+def test_a_worker_ends_with_a_parent_that_was_killed(tmp_path):
+  (tmp_path / "parent.py").write_text(_PARENT)
+  root = pathlib.Path(loader.__file__).parents[2]
+  parent = subprocess.Popen(
+      [sys.executable, tmp_path / "parent.py"],
+      env=os.environ | {"PYTHONPATH": str(root)},
+      stdout=subprocess.PIPE,
+      text=True,
+  )
+  worker = int(parent.stdout.readline())
+  parent.kill()
+  parent.wait()
+  end = time.monotonic() + 60
+  while _alive(worker) and time.monotonic() < end:
+    time.sleep(0.1)
+  assert not _alive(worker)
+
+
+def _alive(pid):
+  try:
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+  except FileNotFoundError:
+    return False
 
 
 def test_length_and_shapes():

@@ -6,6 +6,7 @@ starts.
 
 import json
 import os
+import pathlib
 import socket
 import subprocess
 import sys
@@ -33,6 +34,7 @@ _TEACHER = (
 def _start(*command, **env):
   return subprocess.Popen(
       [sys.executable, "-m", *command],
+      cwd=pathlib.Path(__file__).parents[1],
       env=os.environ | {"JAX_PLATFORMS": "cpu"} | env,
       stdout=subprocess.PIPE,
       stderr=subprocess.STDOUT,

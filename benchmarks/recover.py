@@ -65,15 +65,23 @@ def answers(args, x: np.ndarray, rows: np.ndarray):
   z = teacher(x)
   s = similarity.of_triplets(z, rows)
   yield f"a teacher ({z.shape[1]} dimensions, no input map)", s
-  # Its weights on unit rows, which are made as long as the rows were.
+  for input_map, what in (
+      ("l2", "a teacher of l2-normalised rows"),
+      ("sqrt", "a teacher of square roots"),
+  ):
+    other = teach(args, input_map=input_map)
+    yield what, similarity.of_triplets(other(x), rows)
+  # Its weights on unit rows as long as the others were in the mean: they no
+  # longer lie around zero, and what they have in common is most of a product.
   length = np.linalg.norm(x.astype(np.float32), axis=1).mean()
   unit = transforms.fold(teacher)
   unit = dataclasses.replace(
       unit, weights=unit.weights * length, input_map="l2", meta={}
   )
-  yield "a teacher of l2-normalised rows", similarity.of_triplets(unit(x), rows)
-  root = teach(args, input_map="sqrt")
-  yield "a teacher of square roots", similarity.of_triplets(root(x), rows)
+  yield (
+      "the first's weights on l2-normalised rows",
+      similarity.of_triplets(unit(x), rows),
+  )
   wide = teach(args, input_map="none", start="identity")
   yield (
       f"a teacher of {wide.weights.shape[1]:,} dimensions",
@@ -103,6 +111,7 @@ def main() -> None:
   parser.add_argument("--images", required=True)
   parser.add_argument("--embedding", required=True)
   parser.add_argument("--embedding_names", required=True)
+  parser.add_argument("--only", default="", help="rows with this in their name")
   parser.add_argument("--triplets", type=int, default=200_000)
   parser.add_argument("--clusters", type=int, default=200)
   args = parser.parse_args()
@@ -113,6 +122,8 @@ def main() -> None:
   print("|---|---|---|---|---|---|")
   result = []
   for what, s in answers(args, x, rows):
+    if args.only not in what:
+      continue
     found = []
     cost = _measure.measure(
         lambda s=s, found=found: found.append(recover.recover(x, rows, s))

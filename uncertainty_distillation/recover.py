@@ -43,6 +43,7 @@ WIDTHS = (64, 128, 256)
 _HELD_OUT_ROWS = 0.1
 _FIRST_STEPS = 3
 _STEPS = 12
+_ROUNDS = 4  # Of so many steps, while they help.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -155,10 +156,16 @@ def recover(
   # What is kept is the width that says most about images it never saw.
   kept = None
   for width in chosen:
-    v, entry = attempt(basis, width, first if width == chosen[0] else None)
-    tried.append(entry)
-    if kept is None or entry["relative_rmse"] < kept[1]["relative_rmse"]:
-      kept = v, entry
+    v, before = first if width == chosen[0] else None, np.inf
+    for _ in range(_ROUNDS):
+      v, entry = attempt(basis, width, v)
+      tried.append(entry)
+      if kept is None or entry["relative_rmse"] < kept[1]["relative_rmse"]:
+        kept = v, entry
+      falls = entry["train_relative_rmse"] < 0.8 * before
+      before = entry["train_relative_rmse"]
+      if _affine(entry) or not falls:
+        break
     if _affine(entry):
       break
   v, entry = kept

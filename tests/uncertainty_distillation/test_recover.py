@@ -54,6 +54,16 @@ def test_the_teacher_comes_back_up_to_a_rotation(world):
   assert rank["rank"] == rank["rank_at_most"] == _D + 1 and rank["determined"]
 
 
+def test_a_fit_that_gets_better_goes_on(world, monkeypatch):
+  x, teacher, rows = world
+  s = similarity.of_triplets(teacher(x), rows)
+  monkeypatch.setattr(recover, "_FIRST_STEPS", 1)
+  monkeypatch.setattr(recover, "_STEPS", 1)
+  assert recover.recover(x, rows, s, widths=(8,)).report["affine"]
+  monkeypatch.setattr(recover, "_ROUNDS", 1)
+  assert not recover.recover(x, rows, s, widths=(8,)).report["affine"]
+
+
 def test_a_teacher_as_wide_as_the_representations(world):
   x, _, rows = world
   rng = np.random.default_rng(4)

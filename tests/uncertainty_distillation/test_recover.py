@@ -59,6 +59,7 @@ def test_a_fit_that_gets_better_goes_on(world, monkeypatch):
   s = similarity.of_triplets(teacher(x), rows)
   monkeypatch.setattr(recover, "_FIRST_STEPS", 1)
   monkeypatch.setattr(recover, "_STEPS", 1)
+  monkeypatch.setattr(recover, "LARGEST_ERROR", 0.01)
   assert recover.recover(x, rows, s, widths=(8,)).report["affine"]
   monkeypatch.setattr(recover, "_ROUNDS", 1)
   assert not recover.recover(x, rows, s, widths=(8,)).report["affine"]

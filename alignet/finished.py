@@ -14,7 +14,7 @@ CONFIG = "config.json"
 
 _EXECUTION = (
     *("workdir", "sharding", "checkpointer", "profiler", "setup", "xm_job"),
-    *("num_workers", "shard_above_mb", "remat", "__id__"),
+    *("num_workers", "shard_above_mb", "remat", "scan", "__id__"),
 )
 """Fields, at any depth, that change where and how a training is computed."""
 

@@ -304,7 +304,7 @@ def test_sets_of_one_file_name(world):
         (("--levels=no.npz",), "no.npz does not exist"),
         (
             (
-                *("--tasks=knn", "--train_representations=good_train"),
+                *("--tasks=knn", "--train_source=images:i"),
                 "--mask=no.txt",
             ),
             "--mask: no.txt does not exist",

@@ -1,7 +1,8 @@
 # Everything sets up what it needs in .venv and does nothing twice.
 #
 #   make demo     a vision model becomes more human, in an embedded world
-#   make test     all tests
+#   make test     the tests, in two processes
+#   make test-slow  those of many programs: several processes, sweeps
 #   make parity   models against PyTorch, in an environment of its own
 #   make browser  the collection page in a real browser; where there is no
 #                 Chromium and sudo asks nothing, apt-get installs it
@@ -16,19 +17,23 @@
 PYTHON ?= python3
 OUT ?= out
 BENCH ?= --quick
-PYTEST_ARGS ?= -q
+PYTEST_ARGS ?= -q -n 2 --dist loadfile
 
 VENV := .venv/bin
 
-.PHONY: demo test parity export browser lint format bench wheel-check environment environment-dev
+.PHONY: demo test test-slow parity export browser lint format bench wheel-check environment environment-dev
 
 demo: environment
 	$(VENV)/alignet run demo --out=$(OUT)/demo
 
-# Compiled once, then read: the tests take half the time from the second run.
-test: export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/out/cache/jax
+# Compiled once, then read, by the other process and from the second run.
+test test-slow: export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/out/cache/jax
+test test-slow: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.1
 test: environment-dev
 	$(VENV)/python -m pytest $(PYTEST_ARGS) tests
+
+test-slow: environment-dev
+	$(VENV)/python -m pytest -q -m slow tests
 
 parity:
 	@PYTHON=$(PYTHON) .ci/parity

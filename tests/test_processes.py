@@ -21,6 +21,8 @@ import numpy as np
 import pytest
 from tests import trainings
 
+pytestmark = pytest.mark.slow
+
 _TEACHER = (
     "--cfg=glocal",
     "--cfg.num_train_steps=20",

@@ -3,8 +3,10 @@
 from alignet.cli import main
 from alignet.representations import store
 import numpy as np
+import pytest
 
 
+@pytest.mark.slow
 def test_mini_imagenet(test_data, tmp_path, monkeypatch, capsys):
   monkeypatch.chdir(tmp_path)
   things = test_data / "things"

@@ -38,6 +38,7 @@ def _loader(num_workers):
   return loader.Loader(data_source=_Numbers(), num_workers=num_workers)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_workers():
   state, found, processes = {"next_batch": 0}, [], []
   for workers, n in ((2, 3), (0, 4), (3, 5)):

@@ -12,6 +12,8 @@ from uncertainty_distillation import judgments as judgments_lib
 from uncertainty_distillation import readers
 from uncertainty_distillation import vice
 
+pytestmark = pytest.mark.slow
+
 _N = 45
 
 

@@ -69,6 +69,7 @@ def _sweep(root):
   )
 
 
+@pytest.mark.slow
 def test_table(swept):
   folder = swept / "out" / "tables" / "two-tiny"
   results = json.loads((folder / "results.json").read_text())
@@ -86,6 +87,7 @@ def test_table(swept):
   assert r"raw \& more" in (folder / "table.tex").read_text()
 
 
+@pytest.mark.slow
 def test_intervals_of_class_accuracy_draw_classes(swept):
   sweep = _sweep(swept)
   cells = sweep.cells()[:2]  # Two worlds.
@@ -98,6 +100,7 @@ def test_intervals_of_class_accuracy_draw_classes(swept):
   assert not set(a.concepts.ravel()) & set(b.concepts.ravel())
 
 
+@pytest.mark.slow
 def test_stages_are_shared(swept):
   stages = [p.name for p in (swept / "out" / "stages").iterdir()]
   count = lambda name: sum(s.startswith(f"{name}-") for s in stages)
@@ -106,6 +109,7 @@ def test_stages_are_shared(swept):
   assert count("teacher") == 2
 
 
+@pytest.mark.slow
 def test_nothing_is_missing_and_nothing_runs_again(swept):
   sweep = _sweep(swept)
   assert sweep_lib.missing(sweep, swept / "out") == []
@@ -128,6 +132,7 @@ sys.exit(main.main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on(swept, tmp_path):
   """Killed in the middle of a student; the same command ends it, alike."""
   out = tmp_path / "out"
@@ -160,6 +165,7 @@ def test_a_killed_sweep_goes_on(swept, tmp_path):
   assert (lost[0] / weights).read_bytes() == (there / weights).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_cell_leaves_no_compiled_programs(swept):
   sweep = _sweep(swept)
   program = jax.jit(lambda x: x + 1)
@@ -168,6 +174,7 @@ def test_a_cell_leaves_no_compiled_programs(swept):
   assert program._cache_size() == 0
 
 
+@pytest.mark.slow
 def test_cells_in_processes(swept):
   sweep = _sweep(swept)
   record = max((swept / "out" / "stages").glob("clusters-*/stage.json"))
@@ -179,6 +186,7 @@ def test_cells_in_processes(swept):
   assert record.is_file() and not sweep_lib.missing(sweep, swept / "out")
 
 
+@pytest.mark.slow
 def test_a_lost_cell_is_missing(swept):
   sweep = _sweep(swept)
   record = min((swept / "out" / "stages").glob("teacher-*/stage.json"))

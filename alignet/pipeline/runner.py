@@ -23,6 +23,7 @@ import fcntl
 import graphlib
 import hashlib
 import importlib
+import inspect
 import json
 import os
 import pathlib
@@ -144,7 +145,8 @@ def plan(
     Name to {"name", "function", "inputs", "files", "params", "fingerprint"}.
 
   Raises:
-    AlignetError: an unknown function or input, a missing file, a cycle.
+    AlignetError: an unknown function or input, arguments that the function does
+      not take or lacks, a missing file, a cycle.
   """
   stages = config.get("stages")
   if not stages:
@@ -174,6 +176,7 @@ def plan(
 def _plan_stage(name, fields, plans, without_files) -> dict[str, Any]:
   function = find(fields["run"])
   params = fields.get("params", {})
+  _check_arguments(name, function, fields)
   outside = {}
   for key, path in flatten(fields.get("files", {})):
     if without_files:
@@ -208,6 +211,24 @@ def _plan_stage(name, fields, plans, without_files) -> dict[str, Any]:
       "identity": identity,
       "fingerprint": hashlib.sha256(text.encode()).hexdigest()[:12],
   }
+
+
+def _check_arguments(name, function, fields) -> None:
+  """Refuses what the function cannot be called with, before anything runs."""
+  given = {
+      key.partition(".")[0]
+      for group in ("inputs", "files", "params")
+      for key in fields.get(group, {})
+  }
+  signature = inspect.signature(function)
+  try:
+    signature.bind(None, **dict.fromkeys(given))
+  except TypeError as e:
+    expected = list(signature.parameters.values())[1:]
+    raise AlignetError(
+        f"stage {name}: {e}; {fields['run']} takes"
+        f" {', '.join(map(str, expected))}; found {', '.join(sorted(given))}"
+    ) from e
 
 
 def find(name: str) -> Callable:

@@ -83,9 +83,7 @@ def _posterior(stages, seed) -> None:
   )
   stages.posterior = dict(
       run="vice",
-      inputs=dict(
-          triplets="choices/triplets.npy", report="choices/report.json"
-      ),
+      inputs=dict(choices="choices"),
       params=dict(width=50, seed=seed),
   )
 

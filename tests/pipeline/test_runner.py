@@ -74,6 +74,23 @@ def _quiet(line):
   del line
 
 
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({}, "missing .*'value'.*takes value: int; found $"),
+        (dict(value=1, size=2), "got an .*'size'.*found size, value$"),
+    ],
+)
+def test_a_call_that_cannot_be_is_refused_before_anything_runs(
+    tmp_path, params, message
+):
+  config = _config()
+  config.stages.last = dict(run=_name(number), params=params)
+  with pytest.raises(AlignetError, match=f"stage last: {message}"):
+    runner.run(config, tmp_path, say=_quiet)
+  assert not _calls
+
+
 def test_stages_run_in_order_and_are_published(tmp_path):
   runner.run(_config(), tmp_path, say=_quiet)
   assert json.loads((tmp_path / "total.json").read_text()) == 3

@@ -12,7 +12,7 @@ from alignet import models
 from alignet import similarity
 from alignet import train_step
 from alignet.data import batches
-from alignet.evals import trials
+from alignet.evals import in_training
 from alignet.models import checkpoints
 from alignet.models import cost
 from alignet.models import weights
@@ -191,8 +191,8 @@ def _check_inputs(trainer: kd.train.Trainer, params: Any) -> None:
     source = getattr(getattr(evaluator, "ds", None), "data_source", None)
     if isinstance(source, batches.BatchSource):
       len(source)  # Opens the file.
-    if isinstance(evaluator, trials.TrialsEvaluator):
-      _ = evaluator._images  # pylint: disable=protected-access
+    if isinstance(evaluator, in_training.OnImages):
+      evaluator.open()
 
 
 def _kept(trainer, state, shapes, memory) -> int:

@@ -29,8 +29,8 @@ _CONFIG = config_flags.DEFINE_config_file(
 def run(config: ml_collections.ConfigDict, **options: Any) -> dict[str, Any]:
   """Responds as a config says; returns the meta of the npz.
 
-  Every field of a config has to be set: a config of aligned responses without
-  a transform is an error, never responses without one.
+  Every field but `clusters` has to be set: a config of aligned responses
+  without a transform is an error, never responses without one.
 
   Args:
     config: fields are arguments of `respond.respond`.
@@ -40,6 +40,8 @@ def run(config: ml_collections.ConfigDict, **options: Any) -> dict[str, Any]:
     AlignetError: a field that is not set, and all that `respond` raises.
   """
   arguments = config.to_dict()
+  if not arguments.get("clusters"):
+    arguments.pop("clusters", None)
   unset = [key for key, value in arguments.items() if value in (None, "")]
   if unset:
     raise AlignetError(

@@ -111,6 +111,29 @@ def test_paths_that_are_wrong(field, value, weights, shrunk, tmp_path):
   assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    "evaluator, fields",
+    [
+        ("LevelsEvaluator", dict(images="no", levels="no.npz")),
+        ("RdmEvaluator", dict(images="no", rdm="no.npy", name_of_set="mine")),
+        ("ClassesEvaluator", dict(train="no", test="no")),
+        ("ChangeEvaluator", dict(images="no")),
+    ],
+)
+def test_files_of_evaluations_that_are_not_there(
+    evaluator, fields, weights, shrunk, tmp_path
+):
+  cfg = shrunk("student/small", tmp_path / "run", weights=weights[0])
+  with konfig.imports():
+    from alignet import evals  # pylint: disable=g-import-not-at-top
+    from kauldron import kd  # pylint: disable=g-import-not-at-top
+  cfg.evals.more = getattr(evals, evaluator)(
+      run=kd.evals.EveryNSteps(4), **fields
+  )
+  with pytest.raises(AlignetError, match="no/.* does not exist"):
+    dry_run.dry_run(konfig.resolve(cfg))
+
+
 def test_weights_of_another_model(weights, shrunk, tmp_path):
   cfg = shrunk("student/small", tmp_path / "run", weights=weights[0])
   cfg.model.backbone.width = 4

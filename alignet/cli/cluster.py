@@ -118,7 +118,7 @@ def _summary(found) -> str:
   )
   if small := found.meta["small_clusters"]:
     text += (
-        f", {len(small)} of fewer than three: {', '.join(small)} (sampling"
+        f", {len(small)} of fewer than two: {', '.join(small)} (sampling"
         " leaves them out)"
     )
   return text

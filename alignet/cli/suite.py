@@ -247,7 +247,7 @@ def _choices(args, model):
     )
   read = (
       readers.read_things_csv
-      if pathlib.Path(args.things).suffix == ".csv"
+      if ".csv" in pathlib.Path(args.things).suffixes
       else readers.read_triplets
   )
   return read(

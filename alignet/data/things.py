@@ -20,6 +20,11 @@ N_CONCEPTS = 1854
 
 COLUMNS = ("index", "unique_id", "wordnet_id", "category")
 
+# Of the table as its authors publish it; one of the columns whose names begin
+# with "WordNet ID" has ids such as n02082791.
+_PUBLISHED = ("uniqueID", "Bottom-up Category (Human Raters)")
+_WORDNET = re.compile(r"n\d{8}")
+
 CIFAR100_EXCEPTIONS: Mapping[str, str] = {
     "aquarium_fish": "goldfish",
     "bicycle": "bike",
@@ -59,14 +64,19 @@ class Concepts:
 
 
 def read_concepts(path: files.Path) -> Concepts:
-  """Reads `concepts.tsv`: tab-separated, columns as in `COLUMNS`.
+  """Reads the table of THINGS' concepts: tab-separated, with a header.
+
+  Either columns are as in `COLUMNS`, or it is `things_concepts.tsv` as it is
+  published, whose rows are numbered in their order, whose category is people's
+  (bottom-up), and whose WordNet ids are read where a column "WordNet ID…" has
+  such as n02082791.
 
   Raises:
     AlignetError: missing file, missing column, an index that is not the row,
       another number of concepts, a unique_id that is empty or there twice.
   """
   try:
-    with open(path, newline="", encoding="utf-8") as f:
+    with open(path, newline="", encoding="utf-8-sig") as f:
       reader = csv.DictReader(f, delimiter="\t")
       rows = list(reader)
       columns = reader.fieldnames or ()
@@ -74,11 +84,15 @@ def read_concepts(path: files.Path) -> Concepts:
     raise AlignetError(f"{path} does not exist") from e
   except (OSError, UnicodeDecodeError, csv.Error) as e:
     raise AlignetError(f"{path} cannot be read as a table ({e})") from e
+  if all(column in columns for column in _PUBLISHED):
+    rows = _of_published(rows, columns)
+    columns = COLUMNS
   missing = [column for column in COLUMNS if column not in columns]
   if missing:
     raise AlignetError(
         f"{path} lacks the column{'s' * (len(missing) > 1)}"
-        f" {', '.join(missing)}; expected tab-separated {', '.join(COLUMNS)}"
+        f" {', '.join(missing)}; expected tab-separated {', '.join(COLUMNS)},"
+        f" or, as published, {', '.join(_PUBLISHED)}"
     )
   if len(rows) != N_CONCEPTS:
     raise AlignetError(
@@ -104,6 +118,28 @@ def read_concepts(path: files.Path) -> Concepts:
           for column in COLUMNS[1:]
       }
   )
+
+
+def _of_published(rows, columns) -> list[dict[str, str]]:
+  """Rows with our columns from those of `things_concepts.tsv`."""
+  unique_id, category = _PUBLISHED
+  wordnet = [c for c in columns if c.lower().startswith("wordnet id")]
+  return [
+      {
+          "index": str(i),
+          "unique_id": (row[unique_id] or "").strip(),
+          "wordnet_id": next(
+              (
+                  row[c].strip()
+                  for c in wordnet
+                  if _WORDNET.fullmatch((row[c] or "").strip())
+              ),
+              "",
+          ),
+          "category": (row[category] or "").strip(),
+      }
+      for i, row in enumerate(rows)
+  ]
 
 
 def read_embedding(path: files.Path, concepts_path: files.Path) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Which images' representations a training changes, by class."""
 
 from collections.abc import Mapping
+import functools
 from typing import Any
 
 from alignet import optim
@@ -45,7 +46,7 @@ def change(
   return out
 
 
-class ChangeEvaluator(in_training._OnImages):  # pylint: disable=protected-access
+class ChangeEvaluator(in_training.OnImages):
   """How far representations are from the initial ones; see `change`.
 
   The initial weights are those that `alignet.optim.decay_to_init` keeps, so
@@ -60,14 +61,19 @@ class ChangeEvaluator(in_training._OnImages):  # pylint: disable=protected-acces
   images: str
   levels: tuple[str, ...] = ("superordinate",)
 
-  def evaluate(self, state: Any, step: int) -> None:
-    """Writes `synthetic/change/{all, level/class}` and returns nothing."""
+  @functools.cached_property
+  def _data(self):
     store = images_lib.open_store(self.images)
     if missing := [x for x in self.levels if x not in store.labels]:
       raise AlignetError(
           f"{self.images} has no labels of level {', '.join(missing)}; found"
           f" {', '.join(store.labels) or 'none'}"
       )
+    return store
+
+  def evaluate(self, state: Any, step: int) -> None:
+    """Writes `synthetic/change/{all, level/class}` and returns nothing."""
+    store = self._data
     initial = optim.initial(state.opt_state)
     if initial is None:
       raise AlignetError(

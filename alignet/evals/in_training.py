@@ -23,7 +23,7 @@ from kauldron import kd
 import numpy as np
 
 
-class _OnImages(kd.evals.EvaluatorBase):
+class OnImages(kd.evals.EvaluatorBase):
   """Runs the model in training over image stores.
 
   Attributes:
@@ -33,6 +33,15 @@ class _OnImages(kd.evals.EvaluatorBase):
 
   tap: str = "pre_logits"
   batch_size: int = 256
+
+  @functools.cached_property
+  def _data(self) -> Any:
+    """What the files hold, opened once."""
+    raise NotImplementedError
+
+  def open(self) -> None:
+    """Opens the files, so that what is wrong with them is an error now."""
+    _ = self._data
 
   def _features(self, state: Any, images: np.ndarray) -> np.ndarray:
     with jax.transfer_guard("allow"):
@@ -51,7 +60,7 @@ class _OnImages(kd.evals.EvaluatorBase):
     self.writer.write_scalars(step=step, scalars=defined)
 
 
-class LevelsEvaluator(_OnImages):
+class LevelsEvaluator(OnImages):
   """People at three levels of abstraction; see `alignet.data.levels`.
 
   Attributes:
@@ -85,7 +94,7 @@ class LevelsEvaluator(_OnImages):
     self._write(step, found["scores"])
 
 
-class RdmEvaluator(_OnImages):
+class RdmEvaluator(OnImages):
   """People's dissimilarities; see `alignet.data.similarity_sets`.
 
   Attributes:
@@ -105,11 +114,17 @@ class RdmEvaluator(_OnImages):
   rdm_images: tuple[str, ...] = ()
   kind: similarity.Kind = "cosine"
 
-  def evaluate(self, state: Any, step: int) -> None:
-    """Writes `human/{name_of_set}/{score}` and returns nothing."""
+  @functools.cached_property
+  def _data(self):
     if not self.rdm_images:
       similarity_sets.check_order(self.name_of_set, self.rdm)
-    store = images_lib.open_store(self.images)
+    return images_lib.open_store(self.images), similarity_sets.load(
+        self.name_of_set, self.rdm, similarities=self.similarities
+    )
+
+  def evaluate(self, state: Any, step: int) -> None:
+    """Writes `human/{name_of_set}/{score}` and returns nothing."""
+    store, people = self._data
     model = stored.Model(
         features=self._features(state, store.images),
         filenames=store.filenames,
@@ -118,9 +133,7 @@ class RdmEvaluator(_OnImages):
     )
     scores, _ = rdms.on_rdm(
         model,
-        similarity_sets.load(
-            self.name_of_set, self.rdm, similarities=self.similarities
-        ),
+        people,
         name=self.name_of_set,
         images=np.array(self.rdm_images) if self.rdm_images else None,
         resamples=0,
@@ -128,7 +141,7 @@ class RdmEvaluator(_OnImages):
     self._write(step, scores)
 
 
-class ClassesEvaluator(_OnImages):
+class ClassesEvaluator(OnImages):
   """What the representations are good for; see `alignet.evals.usefulness`.
 
   Attributes:
@@ -156,11 +169,17 @@ class ClassesEvaluator(_OnImages):
   breeds: tuple[str, ...] = ()
   hierarchy: str = ""
 
-  def evaluate(self, state: Any, step: int) -> None:
-    """Writes `classes/{score}` and `breeds/{name}/{half}/{score}`."""
+  @functools.cached_property
+  def _data(self):
     train, test = map(images_lib.open_store, (self.train, self.test))
     for store, where in ((train, self.train), (test, self.test)):
       usefulness.check_level(store.labels, self.level, where)
+    hierarchy = breeds.Hierarchy(self.hierarchy) if self.breeds else None
+    return train, test, [breeds.make(name, hierarchy) for name in self.breeds]
+
+  def evaluate(self, state: Any, step: int) -> None:
+    """Writes `classes/{score}` and `breeds/{name}/{half}/{score}`."""
+    train, test, benchmarks = self._data
     labels = [store.labels[self.level] for store in (train, test)]
     protocol = usefulness.Protocol(
         tasks=tuple(self.tasks),
@@ -180,11 +199,9 @@ class ClassesEvaluator(_OnImages):
         among=among,
     )
     rows = {f"classes/{name}": values for name, values in found.items()}
-    for benchmark in self.breeds:
+    for name, benchmark in zip(self.breeds, benchmarks):
       found = usefulness.breeds_scores(
-          *zip(features, labels),
-          breeds.make(benchmark, breeds.Hierarchy(self.hierarchy)),
-          protocol,
+          *zip(features, labels), benchmark, protocol
       )
-      rows |= {f"breeds/{benchmark}/{name}": v for name, v in found.items()}
+      rows |= {f"breeds/{name}/{score}": v for score, v in found.items()}
     self._write(step, usefulness.summarise(rows))

@@ -8,10 +8,8 @@ from typing import Any
 from alignet import similarity
 from alignet.data import images as images_lib
 from alignet.data import trials as trials_lib
-from alignet.representations import extract
+from alignet.evals import in_training
 from alignet.scores import odd_one_out
-import jax
-from kauldron import kd
 import numpy as np
 
 
@@ -42,7 +40,7 @@ def agreement(
   }
 
 
-class TrialsEvaluator(kd.evals.EvaluatorBase):
+class TrialsEvaluator(in_training.OnImages):
   """Agreement with observers along a training, one scalar a set of trials.
 
   Each image of the trials goes through the model once, then all sets are scored
@@ -53,20 +51,16 @@ class TrialsEvaluator(kd.evals.EvaluatorBase):
     trials: folder with one file a set.
     source: who the observers are, first part of the scalar's name:
       "simulated", "vice" or "human".
-    tap: output of the model, see `extract.extract`.
     kind: "cosine" or "dot".
-    batch_size: images on the device at a time.
   """
 
   images: str
   trials: str
   source: str
-  tap: str = "pre_logits"
   kind: similarity.Kind = "cosine"
-  batch_size: int = 256
 
   @functools.cached_property
-  def _images(self) -> tuple[np.ndarray, Mapping[str, trials_lib.Trials]]:
+  def _data(self) -> tuple[np.ndarray, Mapping[str, trials_lib.Trials]]:
     """The images in use, and the sets renumbered to them."""
     store = images_lib.open_store(self.images)
     sets = trials_lib.read_folder(self.trials, image_names=store.filenames)
@@ -79,15 +73,8 @@ class TrialsEvaluator(kd.evals.EvaluatorBase):
 
   def evaluate(self, state: Any, step: int) -> None:
     """Writes `{source}/{set}` and returns nothing."""
-    images, sets = self._images
-    with jax.transfer_guard("allow"):
-      features = extract.extract(
-          self.base_cfg.model,
-          state.params,
-          images,
-          tap=self.tap,
-          batch_size=self.batch_size,
-      )
+    images, sets = self._data
+    features = self._features(state, images)
     self.writer.write_scalars(
         step=step,
         scalars={

@@ -18,12 +18,14 @@ Settings:
   sampling  cluster_border, random, or a strategy over classes
   k, law    number of clusters; what is uniform, "groups" or "images"
   triplets  how many
-  student   {"config": name, and overrides of it}
+  student   {"config": name, and overrides of it}; "times_steps" of them
+            multiplies the steps, whatever the scale makes these
 """
 
 from collections.abc import Mapping
 from typing import Any
 
+from alignet import config_files
 from alignet.errors import AlignetError
 from alignet.pipeline import runner
 import ml_collections
@@ -136,6 +138,11 @@ def complete(
   name = overrides.pop("config")
   takes = _choose(scale.students, name, "student.config")
   takes = dict(runner.flatten(takes.to_dict()))
+  times = overrides.pop("times_steps", 1)
+  if times != 1:
+    steps = overrides.get("num_train_steps")
+    steps = steps or config_files.load(name).num_train_steps
+    overrides["num_train_steps"] = times * steps
   add("student", "train", takes, config=name, seed=seed, **overrides)
   compared = {
       role: role

@@ -16,8 +16,9 @@ from alignet.errors import AlignetError
 from alignet.representations import blocks
 import numpy as np
 
-SMALL = 3
-"""Clusters of fewer images cannot hold a triplet; they are listed in meta."""
+SMALL = 2
+"""Clusters of fewer images are not sampled from (cluster_border takes two of a
+cluster and one of another); they are listed in meta."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,7 +31,7 @@ class Clusters:
     inertia: sum over images of the squared distance to their centroid (of the
       unit-length image if spherical).
     meta: how it came about; `small_clusters` maps the number of each cluster
-      of fewer than three images, as a string, to its size.
+      of fewer than two images, as a string, to its size.
   """
 
   assignments: np.ndarray

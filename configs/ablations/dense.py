@@ -16,34 +16,18 @@ def get_config() -> ml_collections.ConfigDict:
   config.title = "Sparse or dense"
   config.question = "Is a batch better used triplet by triplet, or whole?"
   config.paper = "sparse; dense batches are ours."
-  dense = dict(config="student/small_dense")
-  vit_b = dict(config="student/vit_b_dense")
-  config.cells = (
-      dict(name="sparse", settings=dict()),
-      dict(
-          name="dense, a third of the images",
-          settings=dict(student=dense),
-          scales=("shapes", "cifar"),
-      ),
-      dict(
-          name="dense, as many images",
-          settings=dict(student=dict(dense, num_train_steps=900)),
-          scales=("shapes",),
-      ),
-      dict(
-          name="dense, as many images",
-          settings=dict(student=dict(dense, num_train_steps=3000)),
-          scales=("cifar",),
-      ),
-      dict(
-          name="dense, a third of the images",
-          settings=dict(student=vit_b),
-          scales=("paper",),
-      ),
-      dict(
-          name="dense, as many images",
-          settings=dict(student=dict(vit_b, num_train_steps=300_000)),
-          scales=("paper",),
-      ),
-  )
+  cells = [dict(name="sparse", settings=dict())]
+  for name, scales in (
+      ("student/small_dense", ("shapes", "cifar")),
+      ("student/vit_b_dense", ("paper",)),
+  ):
+    for line, times in (("a third of the images", 1), ("as many images", 3)):
+      cells.append(
+          dict(
+              name=f"dense, {line}",
+              settings=dict(student=dict(config=name, times_steps=times)),
+              scales=scales,
+          )
+      )
+  config.cells = tuple(cells)
   return config

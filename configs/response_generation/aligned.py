@@ -25,6 +25,14 @@ def get_config() -> ml_collections.ConfigDict:
   config.transform = config_dict.placeholder(str)
   # "dot" is what the teacher was trained with; "cosine" is the alternative.
   config.similarity = "dot"
+  # Numbers of the transformed rows; "float16" and "bfloat16" take half the disk
+  # and time, and their error is measured.
+  config.store = "float32"
+  # clusters.npz, may stay empty: answer in the order of clusters, for
+  # representations beyond the memory. The result does not depend on it.
+  config.clusters = ""
+  # "jax" answers on JAX's default device, which has to hold all rows.
+  config.device = "cpu"
   # The AligNet npz to write: {root}/aligned/{train|val}_{sampling}.npz.
   config.out = config_dict.placeholder(str)
   # Replace an existing output.

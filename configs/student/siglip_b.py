@@ -9,7 +9,7 @@ r"""SigLIP-B/16 post-trained on AligNet: the released recipe, at full size.
 `aux.root` is the public release as `alignet fetch alignet` downloads it, or
 ours (`alignet release`): `{transform}/{train|val}_{sampling}.npz`; the images
 are TFDS's imagenet2012, decoded on the fly, or an image store
-(`--cfg.aux.images=STORE`, about 70 times cheaper to read; the side of its
+(`--cfg.aux.images=STORE`, about 40 times cheaper to read; the side of its
 images, if it is not 224, is `--cfg.aux.image_size`, which the trained model
 keeps for those who use it).
 The weights are those of the base model, of any format in docs/models.md. One

@@ -49,6 +49,10 @@ def get_config(cfg=None):
           "group_size": 8,
       }
   )
+  # Batches are drawn from clusters, each image once: these would do nothing.
+  for name in ("train", "unique_images"):
+    if name in cfg.aux:
+      del cfg.aux[name]
   taught = teacher.Teacher(
       representations=cfg.ref.aux.representations,
       transform=cfg.ref.aux.teacher,

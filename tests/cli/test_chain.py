@@ -46,7 +46,7 @@ def test_mini_imagenet(test_data, tmp_path, monkeypatch, capsys):
     printed[command[0]] = capsys.readouterr().out
   assert len(store.open("r")) == 1419
   # A few clusters of this small set cannot hold a pair: dropped and listed.
-  assert "of fewer than three: " in printed["cluster"]
+  assert "of fewer than two: " in printed["cluster"]
   assert "left out: " in printed["sample"]
   assert "fail" not in printed["verify"]
   assert "pass    sampling" in printed["verify"]

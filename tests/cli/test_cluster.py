@@ -30,7 +30,7 @@ def test_one_k(setting, capsys):
   assert _cluster("--k=5", "--out=c.npz", "--restarts=10") == 0
   out = capsys.readouterr().out
   assert "5 clusters of 1 to 30 images" in out
-  assert "2 of fewer than three: " in out
+  assert "2 of fewer than two: " in out
   meta = kmeans.load("c.npz").meta
   assert meta["inputs_sha256"]["features"] == files.sha256("r/features.npy")
   before = files.sha256("c.npz")

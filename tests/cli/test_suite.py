@@ -1,5 +1,6 @@
 """`alignet evaluate representations` and `student`, through the entry point."""
 
+import gzip
 import json
 
 from alignet import similarity
@@ -143,6 +144,20 @@ def test_everything_at_once(world, capsys):
   assert result["meta"]["representations"]["baseline"]["m"] == "bad"
   said = capsys.readouterr().out
   assert "human/levels/fine/modal" in said and " over 0." in said
+
+
+def test_choices_of_things_as_they_come_packed(world):
+  choices = np.load("choices.npy")
+  lines = ["subject_id\timage1\timage2\timage3\tchoice"]
+  lines += [f"p\t{a + 1}\t{b + 1}\t{c + 1}\t3" for a, b, c in choices]
+  with gzip.open("choices.csv.gz", "wt") as f:
+    f.write("\n".join(lines) + "\n")
+  shown = []
+  for name in ("choices.npy", "choices.csv.gz"):
+    args = (f"--things={name}", "--concept_list=concepts.txt", "--overwrite")
+    assert _run("--representations=good", "--resamples=10", *args) == 0
+    shown.append(_result(world)["scores"]["human/things/nll"]["mean"])
+  assert shown[0] == shown[1]
 
 
 def test_same_bytes_again(world):

@@ -32,6 +32,28 @@ def test_read_concepts(table):
   assert concepts.category[[0, 2]].tolist() == ["animal", ""]
 
 
+def test_the_table_as_it_is_published(tmp_path):
+  """Columns as public code names them; the file itself was never here."""
+  path = tmp_path / "things_concepts.tsv"
+  header = (
+      "Word\tuniqueID\tWordNet ID\tWordnet ID4\t"
+      "Bottom-up Category (Human Raters)\tTop-down Category (WordNet)"
+  )
+  rows = [f"thing {i}\tthing{i}\t\t\t\t" for i in range(things.N_CONCEPTS - 1)]
+  rows[2] = "fish\tfish1\tn02512053\tfish.n.01\tanimal, food\tanimal"
+  rows.insert(1, "bat\tbat1\tnothing\tbat.n.01\tanimal\tanimal")
+  path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8-sig")
+  concepts = things.read_concepts(path)
+  assert concepts.unique_id[:4].tolist() == [
+      "thing0",
+      "bat1",
+      "thing1",
+      "fish1",
+  ]
+  assert concepts.wordnet_id[:4].tolist() == ["", "", "", "n02512053"]
+  assert concepts.category[:4].tolist() == ["", "animal", "", "animal, food"]
+
+
 @pytest.mark.parametrize(
     "change, header, message",
     [

@@ -59,6 +59,17 @@ def test_the_cost_of_every_table_is_known(table):
     assert float(hours.replace(",", "")) > 10
 
 
+def test_dense_of_as_many_images_follows_the_steps_of_the_scale():
+  sweep = sweep_lib.Sweep(
+      table="dense", scale="cifar", seeds=(0,), overrides=["student_steps=500"]
+  )
+  steps = [
+      plans["student"]["params"]["num_train_steps"]
+      for _, plans in sweep_lib.stages(sweep)
+  ]
+  assert steps == [500, 500, 1500]
+
+
 def test_targets_of_labels_differ_alone():
   for scale in _SCALES:
     sweep = sweep_lib.Sweep(

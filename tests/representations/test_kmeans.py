@@ -120,7 +120,7 @@ def test_small_and_empty_clusters_are_listed():
   sizes = np.bincount(clusters.assignments, minlength=3)
   assert sorted(sizes) == [0, 1, 39]
   assert clusters.meta["small_clusters"] == {
-      str(c): int(n) for c, n in enumerate(sizes) if n < 3
+      str(c): int(n) for c, n in enumerate(sizes) if n < 2
   }
   assert clusters.meta["sizes"] == {"min": 0, "median": 1.0, "max": 39}
 

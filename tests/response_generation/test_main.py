@@ -51,6 +51,19 @@ def test_three_configs_give_three_kinds_of_responses(world, tmp_path):
   )
 
 
+def test_fields_beside_the_paths_are_those_of_the_command(world, tmp_path):
+  config = _config("untransformed", world, tmp_path / "x.npz", store="bfloat16")
+  assert main.run(config)["store"] == "bfloat16"
+  again = tmp_path / "again.npz"
+  respond.respond(**world.inputs, store="bfloat16", out=again)
+  assert again.read_bytes() == (tmp_path / "x.npz").read_bytes()
+  config = _config(
+      "untransformed", world, tmp_path / "y.npz", clusters="no.npz"
+  )
+  with pytest.raises(AlignetError, match="no.npz does not exist"):
+    main.run(config)
+
+
 @pytest.mark.parametrize(
     "name, field", [("aligned", "transform"), ("matched", "temperature_from")]
 )

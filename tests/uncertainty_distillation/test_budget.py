@@ -85,6 +85,21 @@ def test_given_choices_count_once_and_what_lacks_is_said(world):
     budget.curve(hard, _FAST, n_concepts=(12,), n_choices=(1,))
 
 
+def test_concepts_without_a_choice_among_them_are_listed(world):
+  soft = judgments_lib.from_embedding(world["embedding"])
+  choices = judgments_lib.sample_choices(soft, seed=0)
+  given = {k: v for k, v in world.items() if k != "embedding"}
+  few = np.random.default_rng(0).permutation(len(choices))[:600]
+  hard = inputs.make(**given, triplets=choices.triplets[few])
+  points, missing = budget.curve(
+      hard, _FAST, n_concepts=(3, 40), n_choices=(50, 100)
+  )
+  assert [(p.concepts, p.choices) for p in points] == [(40, 50), (40, 100)]
+  assert [(p.concepts, p.choices, p.reason) for p in missing] == [
+      (3, m, "there are 0 choices") for m in (50, 100)
+  ]
+
+
 @pytest.mark.parametrize(
     "numbers, message",
     [

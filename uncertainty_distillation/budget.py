@@ -121,15 +121,10 @@ def curve(
     images = crossval.draw_images(data.concepts, held.triplets, rng)
     learnt = order[n_held : n_held + k]
     about = _some(data, learnt, max(n_choices), seed, rng, repeat=True)
-    if not len(about):
-      missing += [
-          Missing(
-              concepts=k, choices=m, seed=seed, reason="there are 0 choices"
-          )
-          for m in n_choices
-      ]
-      continue
-    own = judgments_lib.sample_choices(about, seed=seed)
+    # Of none there is nothing to sample; they are listed as missing below.
+    own = (
+        judgments_lib.sample_choices(about, seed=seed) if len(about) else about
+    )
     inside = np.isin(data.concepts, learnt)
     for m in n_choices:
       numbers = {"concepts": k, "choices": m, "seed": seed}

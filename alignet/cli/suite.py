@@ -247,7 +247,7 @@ def _choices(args, model):
     )
   read = (
       readers.read_things_csv
-      if ".csv" in pathlib.Path(args.things).suffixes
+      if args.things.removesuffix(".gz").endswith(".csv")
       else readers.read_triplets
   )
   return read(

@@ -67,9 +67,10 @@ def read_concepts(path: files.Path) -> Concepts:
   """Reads the table of THINGS' concepts: tab-separated, with a header.
 
   Either columns are as in `COLUMNS`, or it is `things_concepts.tsv` as it is
-  published, whose rows are numbered in their order, whose category is people's
-  (bottom-up), and whose WordNet ids are read where a column "WordNet ID…" has
-  such as n02082791.
+  published, in any order of its rows: they are put in that of THINGS, by
+  unique_id with its underscores read as spaces. Their category is people's
+  (bottom-up), and WordNet ids are read where a column "WordNet ID…" has such as
+  n02082791.
 
   Raises:
     AlignetError: missing file, missing column, an index that is not the row,
@@ -123,6 +124,8 @@ def read_concepts(path: files.Path) -> Concepts:
 def _of_published(rows, columns) -> list[dict[str, str]]:
   """Rows with our columns from those of `things_concepts.tsv`."""
   unique_id, category = _PUBLISHED
+  # Sorted as plain text, camera1 comes before camera_lens: 20 rows differ.
+  rows = sorted(rows, key=lambda row: (row[unique_id] or "").replace("_", " "))
   wordnet = [c for c in columns if c.lower().startswith("wordnet id")]
   return [
       {

@@ -225,9 +225,10 @@ def _check_arguments(name, function, fields) -> None:
     signature.bind(None, **dict.fromkeys(given))
   except TypeError as e:
     expected = list(signature.parameters.values())[1:]
+    found = ", ".join(sorted(given)) or "none"
     raise AlignetError(
         f"stage {name}: {e}; {fields['run']} takes"
-        f" {', '.join(map(str, expected))}; found {', '.join(sorted(given))}"
+        f" {', '.join(map(str, expected))}; found {found}"
     ) from e
 
 

@@ -39,19 +39,27 @@ def test_the_table_as_it_is_published(tmp_path):
       "Word\tuniqueID\tWordNet ID\tWordnet ID4\t"
       "Bottom-up Category (Human Raters)\tTop-down Category (WordNet)"
   )
-  rows = [f"thing {i}\tthing{i}\t\t\t\t" for i in range(things.N_CONCEPTS - 1)]
-  rows[2] = "fish\tfish1\tn02512053\tfish.n.01\tanimal, food\tanimal"
-  rows.insert(1, "bat\tbat1\tnothing\tbat.n.01\tanimal\tanimal")
+  rows = [f"thing\tz{i:04}\t\t\t\t" for i in range(things.N_CONCEPTS - 3)]
+  rows[5:5] = [
+      "bat\tbat1\tnothing\tbat.n.01\tanimal\tanimal",
+      "fish\tfish1\tn02512053\tfish.n.01\tanimal, food\tanimal",
+      "fish tank\tfish_tank\t\t\t\tcontainer",
+  ]
   path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8-sig")
   concepts = things.read_concepts(path)
-  assert concepts.unique_id[:4].tolist() == [
-      "thing0",
-      "bat1",
-      "thing1",
-      "fish1",
-  ]
-  assert concepts.wordnet_id[:4].tolist() == ["", "", "", "n02512053"]
-  assert concepts.category[:4].tolist() == ["", "animal", "", "animal, food"]
+  # THINGS' order, whatever the file's: a space comes before a digit.
+  names = ["bat1", "fish_tank", "fish1", "z0000"]
+  assert concepts.unique_id[:4].tolist() == names
+  assert concepts.wordnet_id[:4].tolist() == ["", "", "n02512053", ""]
+  assert concepts.category[:4].tolist() == ["animal", "", "animal, food", ""]
+
+
+def test_the_order_of_things(test_data):
+  """Of the published table, by the rule, as of ours."""
+  names = things.read_concepts(test_data / "things" / "concepts.tsv").unique_id
+  rule = sorted(names, key=lambda name: name.replace("_", " "))
+  assert names.tolist() == rule
+  assert (names != np.sort(names)).sum() == 20
 
 
 @pytest.mark.parametrize(

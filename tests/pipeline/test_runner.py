@@ -77,7 +77,7 @@ def _quiet(line):
 @pytest.mark.parametrize(
     "params, message",
     [
-        ({}, "missing .*'value'.*takes value: int; found $"),
+        ({}, "missing .*'value'.*takes value: int; found none$"),
         (dict(value=1, size=2), "got an .*'size'.*found size, value$"),
     ],
 )

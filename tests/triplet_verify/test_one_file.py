@@ -1,5 +1,6 @@
+"""What is wrong in a file that can be read: each check, and what it says."""
+
 import json
-import zipfile
 
 from alignet import sampling
 from alignet import similarity
@@ -11,52 +12,9 @@ from alignet.errors import AlignetError
 from alignet.triplet_verify import names
 import numpy as np
 import pytest
+from tests.triplet_verify import good_file
 
-_N = 60
-_LABELS = np.arange(_N) % 6
-_NAMES = np.array([f"n{i}.JPEG" for i in range(_N)])
-_FEATURES = np.random.default_rng(0).standard_normal((_N, 8))
-_TRANSFORM = transforms.Transform(
-    weights=np.random.default_rng(1).standard_normal((8, 5)) * 0.4,
-    bias=np.full(5, 0.1),
-    mean=0.2,
-    std=1.5,
-)
 _FIGURES = {"duplicates", "images", "labels"}
-_ALL = {
-    "image_filenames": _NAMES,
-    "labels": _LABELS,
-    "rule": "border",
-    "features": _FEATURES,
-    "transform": _TRANSFORM,
-}
-
-
-@pytest.fixture
-def path(tmp_path):
-  """A good file of 200 border triplets."""
-  path = tmp_path / "a.npz"
-  rows = sampling.sample(_LABELS, "border", 200, seed=0)
-  similarities = similarity.of_triplets(_TRANSFORM(_FEATURES), rows)
-  triplet_io.write(path, _NAMES, rows, similarities)
-  return path
-
-
-@pytest.fixture
-def rewrite(path):
-  """Writes the file again, arrays changed; None leaves a key out."""
-
-  def rewrite(**changes):
-    with np.load(path) as old:
-      arrays = {**old, **{k: _of(v, old) for k, v in changes.items()}}
-    np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
-    return path
-
-  return rewrite
-
-
-def _of(change, old):
-  return change(dict(old)) if callable(change) else change
 
 
 def _at(key, row, value):
@@ -75,7 +33,7 @@ def _statuses(verification):
 
 
 def test_a_good_file_passes_every_check(path):
-  verification = triplet_verify.verify(path, **_ALL)
+  verification = triplet_verify.verify(path, **good_file.ALL)
   assert verification.ok and verification.n == 200
   statuses = _statuses(verification)
   assert {k for k, v in statuses.items() if v == "info"} == _FIGURES
@@ -122,7 +80,7 @@ _CHANGES = {
     ),
     "negative": ({"indices": _at("indices", 7, [0, 1, -1])}, {"range": "fail"}),
     "too large": (
-        {"indices": _at("indices", 7, [0, 1, _N])},
+        {"indices": _at("indices", 7, [0, 1, good_file.N])},
         {"range": "fail"},
     ),
     "repeated": (
@@ -149,7 +107,7 @@ _CHANGES = {
 def test_each_fault_is_found(rewrite, name):
   changes, expected = _CHANGES[name]
   path = rewrite(**changes)
-  verification = triplet_verify.verify(path, **_ALL)
+  verification = triplet_verify.verify(path, **good_file.ALL)
   statuses = _statuses(verification)
   unusual = {
       k: v for k, v in statuses.items() if v != "pass" and k not in _FIGURES
@@ -194,7 +152,7 @@ def _swap(a, b):
 )
 def test_order_of_rows(rewrite, positions, expected):
   path = rewrite(**_swap(*positions))
-  statuses = _statuses(triplet_verify.verify(path, **_ALL))
+  statuses = _statuses(triplet_verify.verify(path, **good_file.ALL))
   order = ("odd_last", "readme_order", "sorted")
   assert {k: statuses[k] for k in order} == {
       **dict.fromkeys(order, "pass"),
@@ -211,7 +169,7 @@ def test_ties_are_in_order_up_to_information(rewrite):
   path = rewrite(
       similarities=tied,
       indices=backwards,
-      filenames=lambda a: _NAMES[backwards(a)],
+      filenames=lambda a: good_file.NAMES[backwards(a)],
   )
   verification = triplet_verify.verify(path)
   assert verification.ok
@@ -226,7 +184,7 @@ def test_a_name_that_changes(rewrite):
   verification = triplet_verify.verify(path)
   assert verification["same_name"].status == "fail"
   assert verification["filenames"].status == "skipped"
-  verification = triplet_verify.verify(path, image_filenames=_NAMES)
+  verification = triplet_verify.verify(path, image_filenames=good_file.NAMES)
   assert verification["filenames"].status == "fail"
   assert "first in row 7" in verification["filenames"].message
 
@@ -244,24 +202,26 @@ def test_a_name_that_changes_from_block_to_block(rewrite, monkeypatch):
 
 
 def test_another_order_of_the_dataset_is_joined_by_name(path):
-  order = np.random.default_rng(0).permutation(_N)
+  order = np.random.default_rng(0).permutation(good_file.N)
   other = {
-      "image_filenames": _NAMES[order],
-      "labels": _LABELS[order],
-      "features": _FEATURES[order],
+      "image_filenames": good_file.NAMES[order],
+      "labels": good_file.LABELS[order],
+      "features": good_file.FEATURES[order],
   }
-  verification = triplet_verify.verify(path, **(_ALL | other))
+  verification = triplet_verify.verify(path, **(good_file.ALL | other))
   assert verification.ok
   assert verification["filenames"].status == "warn"
   assert "another order" in verification["filenames"].message
   assert verification["sampling"].status == "pass"
   assert verification["recomputed"].status == "pass"
   opened = triplet_io.open(path)
-  joined = triplet_verify.join(opened, _NAMES[order])
-  np.testing.assert_array_equal(_NAMES[order][joined], opened.filenames)
+  joined = triplet_verify.join(opened, good_file.NAMES[order])
+  np.testing.assert_array_equal(
+      good_file.NAMES[order][joined], opened.filenames
+  )
   # Labels and features in the old order are those of other images.
   wrong = triplet_verify.verify(
-      path, **(_ALL | {"image_filenames": _NAMES[::-1]})
+      path, **(good_file.ALL | {"image_filenames": good_file.NAMES[::-1]})
   )
   assert wrong["recomputed"].status == "fail"
 
@@ -276,15 +236,17 @@ _GAPS = {
 @pytest.mark.parametrize("name", _GAPS)
 def test_numbers_that_slip_are_no_other_order(rewrite, name):
   gaps = _GAPS[name]
-  dataset = np.insert(_NAMES, [g - i for i, g in enumerate(gaps)], "new")
+  dataset = np.insert(
+      good_file.NAMES, [g - i for i, g in enumerate(gaps)], "new"
+  )
   if not gaps:  # The file numbers an image that the dataset lacks.
     rows = np.array([[0, 1, 2], [0, 5, 9], [7, 11, 30], [12, 40, 59]])
     path = rewrite(
         indices=rows,
-        filenames=_NAMES[rows],
+        filenames=good_file.NAMES[rows],
         similarities=np.array([[3, 2, 1]] * 4, np.float32),
     )
-    dataset = np.append(np.delete(_NAMES, 4), "new")
+    dataset = np.append(np.delete(good_file.NAMES, 4), "new")
   else:
     path = rewrite()
   check = triplet_verify.verify(path, image_filenames=dataset)["filenames"]
@@ -293,26 +255,30 @@ def test_numbers_that_slip_are_no_other_order(rewrite, name):
 
 
 def test_two_halves_of_a_dataset_in_the_other_order(path):
-  dataset = np.concatenate([_NAMES[20:], _NAMES[:20]])
+  dataset = np.concatenate([good_file.NAMES[20:], good_file.NAMES[:20]])
   check = triplet_verify.verify(path, image_filenames=dataset)["filenames"]
   assert check.status == "fail"
 
 
 def test_a_dataset_of_fewer_images(path):
-  verification = triplet_verify.verify(path, image_filenames=_NAMES[:30])
+  verification = triplet_verify.verify(
+      path, image_filenames=good_file.NAMES[:30]
+  )
   assert verification["range"].status == "fail"
 
 
 def test_join_needs_every_name(rewrite):
   path = rewrite(filenames=_at("filenames", 7, ["x", "y", "z"]))
   with pytest.raises(AlignetError, match="file names of"):
-    triplet_verify.join(triplet_io.open(path), _NAMES)
+    triplet_verify.join(triplet_io.open(path), good_file.NAMES)
 
 
 def test_classes_from_the_names_of_imagenet(tmp_path):
-  names_ = np.array([f"n{1440764 + i % 6:08d}_{i}.JPEG" for i in range(_N)])
-  rows = sampling.sample(_LABELS, "within", 50, seed=0)
-  s = similarity.of_triplets(_TRANSFORM(_FEATURES), rows)
+  names_ = np.array(
+      [f"n{1440764 + i % 6:08d}_{i}.JPEG" for i in range(good_file.N)]
+  )
+  rows = sampling.sample(good_file.LABELS, "within", 50, seed=0)
+  s = similarity.of_triplets(good_file.TRANSFORM(good_file.FEATURES), rows)
   triplet_io.write(tmp_path / "a.npz", names_, rows, s)
 
   def status(rule, path=tmp_path / "a.npz"):
@@ -337,13 +303,17 @@ def test_names_shared_by_images(rewrite):
 
 @pytest.mark.parametrize("rule", ["between", "within"])
 def test_another_rule(path, rule):
-  check = triplet_verify.verify(path, labels=_LABELS, rule=rule)["sampling"]
+  check = triplet_verify.verify(path, labels=good_file.LABELS, rule=rule)[
+      "sampling"
+  ]
   assert check.status == "fail" and "200 of 200" in check.message
 
 
 def test_one_row_against_the_rule(rewrite):
   path = rewrite(indices=_at("indices", 7, [0, 6, 12]))
-  check = triplet_verify.verify(path, labels=_LABELS, rule="border")["sampling"]
+  check = triplet_verify.verify(path, labels=good_file.LABELS, rule="border")[
+      "sampling"
+  ]
   assert check.status == "fail" and "1 of 200" in check.message
 
 
@@ -375,91 +345,39 @@ def test_entropy(rewrite, scale, status, word):
 
 def test_recomputed_similarities(rewrite, path):
   other = transforms.identity(8)
-  check = triplet_verify.verify(path, features=_FEATURES, transform=other)
+  check = triplet_verify.verify(
+      path, features=good_file.FEATURES, transform=other
+  )
   assert check["recomputed"].status == "fail"
-  check = triplet_verify.verify(path, features=_FEATURES)  # Untransformed.
+  check = triplet_verify.verify(
+      path, features=good_file.FEATURES
+  )  # Untransformed.
   assert check["recomputed"].status == "fail"
   path = rewrite(
       similarities=lambda a: a["similarities"]
       + np.abs(a["similarities"]).max() * np.float32(2e-3)
   )
-  assert triplet_verify.verify(path, **_ALL)["recomputed"].status == "fail"
+  assert (
+      triplet_verify.verify(path, **good_file.ALL)["recomputed"].status
+      == "fail"
+  )
 
 
 def test_untransformed_similarities(tmp_path):
-  rows = sampling.sample(_LABELS, "random", 50, seed=0)
-  s = similarity.of_triplets(_FEATURES, rows)
-  triplet_io.write(tmp_path / "a.npz", _NAMES, rows, s)
-  for features in (_FEATURES, _FEATURES.astype(np.float16)):
+  rows = sampling.sample(good_file.LABELS, "random", 50, seed=0)
+  s = similarity.of_triplets(good_file.FEATURES, rows)
+  triplet_io.write(tmp_path / "a.npz", good_file.NAMES, rows, s)
+  for features in (good_file.FEATURES, good_file.FEATURES.astype(np.float16)):
     check = triplet_verify.verify(tmp_path / "a.npz", features=features)
     assert check["recomputed"].status == "pass"
 
 
 def test_empty_file(tmp_path):
   none = np.zeros((0, 3))
-  triplet_io.write(tmp_path / "a.npz", _NAMES, none.astype(int), none)
-  verification = triplet_verify.verify(tmp_path / "a.npz", **_ALL)
+  triplet_io.write(tmp_path / "a.npz", good_file.NAMES, none.astype(int), none)
+  verification = triplet_verify.verify(tmp_path / "a.npz", **good_file.ALL)
   assert not verification.ok and verification.n == 0
   assert verification["rows"].status == "fail"
-
-
-def test_unreadable_file(path):
-  data = path.read_bytes()
-  path.write_bytes(data[: len(data) // 2])
-  (check,) = triplet_verify.verify(path).checks
-  assert (check.name, check.status) == ("readable", "fail")
-  assert "truncated" in check.message
-  with pytest.raises(AlignetError, match="does not exist"):
-    triplet_verify.verify(path.with_name("nowhere"))
-
-
-@pytest.mark.parametrize("key", ["indices", "similarities", "meta"])
-@pytest.mark.parametrize("mapped", [False, True])
-def test_one_bit_of_damage(tmp_path, monkeypatch, mapped, key):
-  """A memory map never meets the checksum."""
-  if mapped:
-    monkeypatch.setattr(triplet_io, "MAPPED_ROWS", 1)
-  path = tmp_path / "a.npz"
-  rows = sampling.sample(_LABELS, "border", 200, seed=0)
-  s = similarity.of_triplets(_TRANSFORM(_FEATURES), rows)
-  triplet_io.write(path, _NAMES, rows, s, meta={"note": "x" * 100})
-  assert triplet_verify.verify(path).ok
-  with zipfile.ZipFile(path) as archive:
-    info = archive.getinfo(f"{key}.npy")
-  data = bytearray(path.read_bytes())
-  # The lowest bit of a number in the middle; of meta, some bit.
-  data[info.header_offset + 30 + (40 if key == "meta" else 1000)] ^= 1
-  path.write_bytes(data)
-  check = triplet_verify.verify(path)["readable"]
-  assert check.status == "fail" and f"{key} in" in check.message
-
-
-@pytest.mark.parametrize(
-    "meta",
-    [
-        {"temperature": "x"},
-        {"temperature": None},
-        {"temperature": 0},
-        {"temperature": True},
-        {"temperature": 10**400},
-        {"store": [1]},
-        {"similarity": {}},
-    ],
-)
-def test_meta_that_cannot_be(rewrite, meta):
-  path = rewrite(meta=np.array(json.dumps(meta)))
-  verification = triplet_verify.verify(path, **_ALL)
-  (key,) = meta
-  assert verification["meta"].status == "fail"
-  assert f"expected {key}" in verification["meta"].message
-  assert verification["recomputed"].status == "skipped"
-
-
-@pytest.mark.parametrize("meta", ["[1]", "{", "[" * 100_000])
-def test_meta_that_is_none(rewrite, meta):
-  verification = triplet_verify.verify(rewrite(meta=np.array(meta)), **_ALL)
-  assert verification["readable"].status == "fail"
-  assert "meta in" in verification["readable"].message
 
 
 def test_a_number_too_large_for_tables(rewrite):
@@ -469,36 +387,21 @@ def test_a_number_too_large_for_tables(rewrite):
 
 
 def test_labels_far_apart(path):
-  labels = _LABELS * 10**12
+  labels = good_file.LABELS * 10**12
   check = triplet_verify.verify(path, labels=labels, rule="border")["labels"]
   assert check.message.startswith("6 of 6 groups")
-  labels = np.full(_N, -1)
+  labels = np.full(good_file.N, -1)
   verification = triplet_verify.verify(path, labels=labels, rule="border")
   assert verification["sampling"].status == "fail"
   assert verification["labels"].message == "0 of 0 groups"
 
 
-def test_names_in_no_encoding(rewrite):
-  names_ = np.full((200, 3), b"\xff")
-  check = triplet_verify.verify(rewrite(filenames=names_))["readable"]
-  assert check.status == "fail" and "not in UTF-8" in check.message
-
-
-def test_damaged_names(path):
-  data = bytearray(path.read_bytes())
-  data[150] ^= 255  # Inside of the compressed names.
-  path.write_bytes(data)
-  check = triplet_verify.verify(path)["readable"]
-  assert check.status == "fail"
-  assert "filenames in" in check.message and "cannot be read" in check.message
-
-
 @pytest.mark.parametrize(
     "given",
     [
-        {"labels": np.ones(_N)},
-        {"rule": "border_", "labels": _LABELS},
-        {"features": _FEATURES, "transform": transforms.identity(3)},
+        {"labels": np.ones(good_file.N)},
+        {"rule": "border_", "labels": good_file.LABELS},
+        {"features": good_file.FEATURES, "transform": transforms.identity(3)},
     ],
 )
 def test_arguments_that_cannot_be(path, given):

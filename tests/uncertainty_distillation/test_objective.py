@@ -65,14 +65,16 @@ def _close(got, expected, tolerance):
 
 @pytest.mark.parametrize("kind", ["identity", "l2"])
 @pytest.mark.parametrize("hard", [False, True])
-# Few triplets transform the images they name, many all objects.
-@pytest.mark.parametrize("b", [5, 40])
+# Few triplets transform the images they name; more gather from all objects,
+# here three full loads and a part of one; many look up a table of all pairs.
+@pytest.mark.parametrize("n, b", [(9, 5), (80, 60), (9, 40)])
 @pytest.mark.parametrize(
     "dtype, tolerance", [("float64", 1e-12), ("float32", 1e-5)]
 )
-def test_value_and_gradient(kind, hard, b, dtype, tolerance):
+def test_value_and_gradient(kind, hard, n, b, dtype, tolerance, monkeypatch):
+  monkeypatch.setattr(objective, "_CACHEFUL", 16)
   with jax.enable_x64(dtype == "float64"):
-    case = _case(dtype, hard, b=b)
+    case = _case(dtype, hard, n=n, b=b)
     value, gradient = jax.value_and_grad(objective.loss)(
         *case, kind=kind, weight=0.3
     )

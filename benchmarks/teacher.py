@@ -19,8 +19,8 @@ Each measurement has a process of its own, imports and compilation apart. A
 round is one of each, of all parts and dimensions; the smallest CPU time of the
 rounds is kept. Three parts. `steps`: CPU time a step, triplets a CPU-second,
 peak memory, and the hours of 4.7 million triplets x 100 epochs. `same`: CPU
-time to the same held-out cross-entropy, the best that gather reaches at any
-batch, and batch by batch the best that it reaches at that one. `exhaustive`:
+time to the same held-out cross-entropy: within 2 % of the best that gather
+reaches at any batch, and batch by batch of the best at that one. `exhaustive`:
 one pass over all 1,854-choose-3 triplets. The last line is JSON.
 """
 
@@ -41,6 +41,9 @@ import numpy as np
 
 _N, _LOCAL, _ALPHA, _TAU, _LAMBDA, _RATE = 1854, 1024, 0.1, 0.1, 0.1, 1e-3
 _DEFAULT = 8192
+# Held-out cross-entropy falls, then rises; which triplets were drawn decides
+# the last percent of where it turns.
+_SLACK = 1.02
 _EPOCHS = 4_700_000 * 100
 _PARTS = ("steps", "same", "exhaustive")
 
@@ -471,7 +474,7 @@ def _to_the_same(found: dict, d: int, batches: list[int]) -> dict:
   def used(key, target):
     return next((cpu for cpu, ce in curves[key] if ce <= target), None)
 
-  target = min(best["gather", batch] for batch in batches) + 1e-3
+  target = _SLACK * min(best["gather", batch] for batch in batches)
   out = {"target": target, "any_batch": {}, "same_batch": {}}
   print(f"{d}: CPU seconds to a held-out cross-entropy of {target:.4f}:")
   for key in curves:
@@ -479,10 +482,10 @@ def _to_the_same(found: dict, d: int, batches: list[int]) -> dict:
     out["any_batch"][name] = used(key, target)
     print(f"  {name}: {out['any_batch'][name]} (best {best[key]:.4f})")
   for batch in batches:
-    at = best["gather", batch] + 1e-3
+    at = _SLACK * best["gather", batch]
     times = {m: used((m, batch), at) for m in ("gather", "loop")}
     out["same_batch"][batch] = {"target": at, **times}
-    ratio = times["loop"] and times["loop"] / times["gather"]
+    ratio = times["loop"] and round(times["loop"] / times["gather"], 3)
     print(
         f"  batch {batch}, to {at:.4f}: gather {times['gather']}, loop"
         f" {times['loop']}, ratio {ratio}"

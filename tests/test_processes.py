@@ -137,7 +137,6 @@ def job(tiny_world, tmp_path):
       "num_train_steps": 10,
       "log_metrics_every": 1,
       "checkpointer.save_interval_steps": 4,
-      "aux.train": tiny_world["triplets"],
       "aux.valid": tiny_world["triplets"],
       "aux.images": tiny_world["images"],
       "aux.weights": tmp_path / "base.safetensors",
@@ -150,6 +149,7 @@ def job(tiny_world, tmp_path):
       "model.backbone.mlp_dim": 8,
       **{f"model.backbone.{key}": value for key, value in size.items()},
   }
+  sparse = {"aux.train": tiny_world["triplets"]}
   dense = {
       "aux.clusters": tmp_path / "clusters.npz",
       "aux.representations": tmp_path / "representations",
@@ -160,8 +160,7 @@ def job(tiny_world, tmp_path):
   def make(name, kind="sparse", stop=None, **more):
     changes = fields | {"workdir": tmp_path / name}
     changes |= {f"aux.{key}": value for key, value in more.items()}
-    if kind == "dense":
-      changes |= dense
+    changes |= dense if kind == "dense" else sparse
     return {
         "name": name,
         "cfg": f"student/siglip_b{'_dense' if kind == 'dense' else ''}",

@@ -18,7 +18,7 @@ _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _CHECK = """
 import pathlib, sys
 import alignet
-from alignet import config_files
+from alignet.io import config_files
 import response_generation
 import uncertainty_distillation
 site = pathlib.Path(sys.argv[1])

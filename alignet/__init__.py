@@ -1,6 +1,6 @@
 """AligNet: human-aligned vision models from odd-one-out judgments.
 
-Submodules load on first use, so that `import alignet` stays cheap:
+What is exported here loads on first use, so that `import alignet` stays cheap:
 
   import alignet
   z = alignet.transforms.load("transform.npz")(features)
@@ -10,38 +10,20 @@ import importlib
 
 __version__ = "0.1.0"
 
-_SUBMODULES = (
-    "config_files",
-    "data",
-    "errors",
-    "evals",
-    "export",
-    "files",
-    "losses",
-    "metrics",
-    "models",
-    "pipeline",
-    "report",
-    "representations",
-    "sampling",
-    "scores",
-    "similarity",
-    "testing",
-    "transforms",
-    "triplet_io",
-    "triplet_verify",
-    "triplets",
-)
+_MODULES = {
+    "similarity": "alignet.triplets.similarity",
+    "transforms": "alignet.transforms",
+}
+_FUNCTIONS = {"load_model": "alignet.representations.pretrained"}
 
-__all__ = list(("load_model",) + _SUBMODULES)
+__all__ = list(_MODULES | _FUNCTIONS)
 
 
 def __getattr__(name: str):
-  if name in _SUBMODULES:
-    return importlib.import_module(f"alignet.{name}")
-  if name == "load_model":
-    home = importlib.import_module("alignet.representations.pretrained")
-    return home.load_model
+  if name in _MODULES:
+    return importlib.import_module(_MODULES[name])
+  if name in _FUNCTIONS:
+    return getattr(importlib.import_module(_FUNCTIONS[name]), name)
   raise AttributeError(f"module 'alignet' has no attribute {name!r}")
 
 

@@ -11,9 +11,9 @@ import dataclasses
 import json
 from typing import Any, Literal, get_args
 
-from alignet import files
-from alignet import similarity
 from alignet.errors import AlignetError
+from alignet.io import files
+from alignet.triplets import similarity
 import numpy as np
 
 InputMap = Literal["none", "sqrt", "l2"]

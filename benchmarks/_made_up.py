@@ -2,7 +2,7 @@
 
 import pathlib
 
-from alignet import npz_stream
+from alignet.io import npz_stream
 import numpy as np
 
 _ROWS = 65536

@@ -35,20 +35,19 @@ _ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(_ROOT))
 
 from absl import flags
-from alignet import config_files
-from alignet import files
 from alignet import models
-from alignet import train as train_lib
 from alignet.data import images as images_lib
-from alignet.data import trials as trials_lib
-from alignet.metrics import writer
-from alignet.models import cost
+from alignet.evals.scores import bootstrap
+from alignet.human import trials as trials_lib
+from alignet.io import config_files
+from alignet.io import files
 from alignet.pipeline import runner
 from alignet.pipeline import stages
 from alignet.report import style
-from alignet.representations import group_batches
-from alignet.representations import teacher
-from alignet.scores import bootstrap
+from alignet.training import launch as train_lib
+from alignet.training import writer
+from alignet.training.input import group_batches
+from alignet.training.input import teacher
 from kauldron import kd
 import numpy as np
 
@@ -300,7 +299,7 @@ def summary(cells: list[dict], peaks: dict) -> dict[str, Any]:
       num_heads=_SIZE["heads"],
       mlp_dim=_SIZE["mlp"],
   )
-  flop = 3 * cost.forward_flops(backbone, _SIZE["size"])
+  flop = 3 * backbone.forward_flops(_SIZE["size"])
   out = {"peaks": peaks, "flop_per_image_pass": flop, "cells": [], "pooled": {}}
   for cell in cells:
     out["cells"].append(

@@ -29,13 +29,13 @@ import sys
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(_ROOT))
 
+from alignet.human import judgments as judgments_lib
 import numpy as np
 from uncertainty_distillation import config as config_lib
 from uncertainty_distillation import crossval
 from uncertainty_distillation import crossval_report
 from uncertainty_distillation import inputs
-from uncertainty_distillation import judgments as judgments_lib
-from uncertainty_distillation import loop
+from uncertainty_distillation import training_loop
 
 
 def _grid(**options) -> list[config_lib.Config]:
@@ -46,7 +46,7 @@ def _grid(**options) -> list[config_lib.Config]:
           input_map="none",
           steps=200,
           inner_folds=3,
-          optimisation=loop.Optimisation(
+          optimisation=training_loop.Optimisation(
               regulariser_weight=weight,
               learning_rate=rate,
               batch=4096,

@@ -42,13 +42,13 @@ _METHODS = {
 
 def make_world(folder: pathlib.Path) -> None:
   """Random images, representations, clusters, a teacher and its answers."""
-  from alignet import sampling
-  from alignet import similarity
   from alignet import transforms
-  from alignet import triplet_io
   from alignet.data import images
   from alignet.representations import kmeans
   from alignet.representations import store as store_lib
+  from alignet.triplets import npz
+  from alignet.triplets import sampling
+  from alignet.triplets import similarity
   import numpy as np
 
   rng = np.random.default_rng(0)
@@ -73,13 +73,13 @@ def make_world(folder: pathlib.Path) -> None:
   transforms.save(folder / "transform.npz", transforms.identity(_DIM))
   rows = sampling.sample(labels, "cluster_border_100", 20_000, seed=0)
   s = similarity.of_triplets(features.astype(np.float32), rows)
-  triplet_io.write(folder / "alignet.npz", names, rows, s)
+  npz.write(folder / "alignet.npz", names, rows, s)
 
 
 def ours(method: str, folder: str):
   """What a step is, the source of its batches, and the step itself."""
   from absl import flags
-  from alignet import config_files
+  from alignet.io import config_files
   import jax
   from kauldron import konfig
   import numpy as np
@@ -142,8 +142,8 @@ def ours(method: str, folder: str):
 
 def pytorch(folder: str):
   """The sparse step in PyTorch: transformers' SigLIP, sdpa, Adam, the pull."""
-  from alignet.data import batches
-  from alignet.export import alignet_torch
+  from alignet.models.export import alignet_torch
+  from alignet.training.input import batches
   import torch
   import transformers
 

@@ -20,13 +20,13 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from alignet import progress
+from alignet.evals.scores import cka
+from alignet.evals.scores import hierarchy
+from alignet.evals.scores.choices import choice_scores
+from alignet.evals.scores.classes import linear_probe
+from alignet.io import progress
 from alignet.representations import store
-from alignet.scores import choice_scores
-from alignet.scores import cka
-from alignet.scores import hierarchy
-from alignet.scores import linear_probe
-from alignet.scores import pairs
+from alignet.triplets import similarity
 from benchmarks import _measure
 import numpy as np
 
@@ -53,7 +53,7 @@ def main() -> None:
   kept = {}
 
   def similarities():
-    kept["s"] = pairs.similarities(features, triplets, "cosine")
+    kept["s"] = similarity.of_triplets(features, triplets, "cosine")
 
   def scores():
     kept["rows"] = choice_scores.of_choices(

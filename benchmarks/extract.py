@@ -23,10 +23,10 @@ import tempfile
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(_ROOT))
 
-from alignet import parallel
 from alignet.data import image_folder
-from alignet.data import records
-from alignet.models import encoders
+from alignet.data import image_sources
+from alignet.io import parallel
+from alignet.models.encoders import encoders
 from alignet.representations import extract
 from benchmarks import _measure
 import cv2
@@ -121,7 +121,7 @@ def side(name: str, folder: pathlib.Path, args) -> dict[str, float]:
         )
     )
   images = np.stack(
-      [records.pixels(source[i], args.size) for i in range(len(source))]
+      [image_sources.pixels(source[i], args.size) for i in range(len(source))]
   )
   arrays = encoder._convert(images)  # Ready: what the network takes.
   del images

@@ -55,7 +55,7 @@ def inputs(folder: pathlib.Path, rows: int) -> None:
 
 def upstream_source(folder: pathlib.Path):
   """Single triplets of a file that lies in memory."""
-  from alignet.data import batches
+  from alignet.training.input import batches
   import grain.python as grain
   import numpy as np
 
@@ -81,7 +81,7 @@ def upstream_source(folder: pathlib.Path):
 
 def config(folder: pathlib.Path, workdir: pathlib.Path, batch: int):
   """The student's config, made small by overrides."""
-  from alignet import config_files
+  from alignet.io import config_files
 
   small = {
       "workdir": workdir,
@@ -109,8 +109,8 @@ def config(folder: pathlib.Path, workdir: pathlib.Path, batch: int):
 def launch(side: str, args: argparse.Namespace) -> dict:
   """Trains two steps in this process."""
   from absl import flags
-  from alignet import train
-  from alignet.data import batches  # noqa: F401  # Imported with the rest.
+  from alignet.training import launch
+  from alignet.training.input import batches  # noqa: F401  # Imported with the rest.
   import jax
   from kauldron import kd
   from kauldron import konfig
@@ -131,13 +131,13 @@ def launch(side: str, args: argparse.Namespace) -> dict:
   logger.propagate = False
   logging.getLogger("jax._src.dispatch").propagate = False
   jax.config.update("jax_log_compiles", True)
-  train.quiet_logs()
+  launch.quiet_logs()
   logger.setLevel(logging.WARNING)
   workdir = pathlib.Path(tempfile.mkdtemp(dir=args.folder))
   cfg = config(args.folder, workdir, args.batch)
   trainer = konfig.resolve(cfg)
   if side == "ours":
-    train.use_compilation_cache()
+    launch.use_compilation_cache()
   else:
     trainer = dataclasses.replace(
         trainer,

@@ -32,7 +32,7 @@ _CHAIN = """
 import pathlib, sys
 sys.path.insert(0, sys.argv[1])
 folder, out = pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
-from alignet import sampling
+from alignet.triplets import sampling
 from response_generation import respond
 import numpy as np
 triplets = out / "triplets.npz"

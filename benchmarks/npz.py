@@ -27,8 +27,8 @@ import zipfile
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(_ROOT))
 
-from alignet import triplet_io
-from alignet.triplets import canonical_order
+from alignet.triplets import npz
+from alignet.triplets.layout import canonical_order
 from benchmarks import _measure
 import numpy as np
 
@@ -53,10 +53,10 @@ def write(side: str, folder: pathlib.Path, images: int, n: int) -> dict:
   names, indices, s = inputs(images, n)
   if side == "ours":
     path = folder / "warm.npz"
-    triplet_io.write(path, names, indices[:9], s[:9], overwrite=True)
+    npz.write(path, names, indices[:9], s[:9], overwrite=True)
     path.unlink()
     found = _measure.measure(
-        lambda: triplet_io.write(folder / "ours.npz", names, indices, s)
+        lambda: npz.write(folder / "ours.npz", names, indices, s)
     )
   else:
     pieces = [
@@ -85,7 +85,7 @@ def read(path: str) -> None:
   start = time.perf_counter()
   arrays = [np.zeros((_BATCH, 3), dtype) for dtype in (np.int32, np.float32)]
   if path:
-    opened = triplet_io.open(path)
+    opened = npz.open(path)
     arrays = opened.indices, opened.similarities
   timing = {"open_seconds": round(time.perf_counter() - start, 4)}
   rng = np.random.default_rng(os.getpid())
@@ -167,7 +167,7 @@ def main() -> None:
     }
     sizes = {side: (folder / f"{side}.npz").stat().st_size for side in sides}
     with np.load(folder / "ours.npz") as a, np.load(folder / "user.npz") as b:
-      same = all((a[key] == b[key]).all() for key in triplet_io.KEYS)
+      same = all((a[key] == b[key]).all() for key in npz.KEYS)
     bad = zipfile.ZipFile(folder / "ours.npz").testzip()
     if bad is not None or not same:
       raise SystemExit(f"the files differ, or {bad} is damaged")

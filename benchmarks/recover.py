@@ -21,11 +21,11 @@ import sys
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(_ROOT))
 
-from alignet import sampling
-from alignet import similarity
 from alignet import transforms
 from alignet.representations import kmeans
 from alignet.representations import store
+from alignet.triplets import sampling
+from alignet.triplets import similarity
 from benchmarks import _measure
 import numpy as np
 from uncertainty_distillation import config as config_lib

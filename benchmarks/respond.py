@@ -31,13 +31,13 @@ import time
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(_ROOT))
 
-from alignet import files
-from alignet import sampling
 from alignet import transforms
-from alignet import triplet_io
+from alignet.io import files
 from alignet.representations import store
-from alignet.triplets import PAIRS
-from alignet.triplets import canonical_order
+from alignet.triplets import npz
+from alignet.triplets import sampling
+from alignet.triplets.layout import PAIRS
+from alignet.triplets.layout import canonical_order
 from benchmarks import _measure
 import ml_dtypes
 import numpy as np
@@ -184,8 +184,8 @@ def user(folder: pathlib.Path, transformed: bool) -> None:
 
 def warm() -> None:
   """Loads what `ours` compiles."""
-  from alignet.kernels import dots
-  from alignet.kernels import order
+  from alignet.triplets import order
+  from response_generation import dots
   import response_generation.respond  # noqa: F401
 
   i = np.array([[0, 1, 2]], np.int32)
@@ -262,7 +262,7 @@ def compare_files(folder: pathlib.Path, form: str) -> dict:
       )
       for side in ("user", "ours")
   }
-  a, b = (triplet_io.open(folder / f"{side}.npz") for side in sides)
+  a, b = (npz.open(folder / f"{side}.npz") for side in sides)
   sizes = {side: (folder / f"{side}.npz").stat().st_size for side in sides}
   return {
       **sides,

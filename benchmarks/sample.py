@@ -22,7 +22,7 @@ import time
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(_ROOT))
 
-from alignet import sampling
+from alignet.triplets import sampling
 from benchmarks import _measure
 import numpy as np
 

@@ -18,14 +18,15 @@ import sys
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(_ROOT))
 
-from alignet import files
-from alignet import sampling
 from alignet import transforms
-from alignet import triplet_io
-from alignet import triplet_verify
+from alignet.io import files
+from alignet.release import verify as verify_lib
 from alignet.representations import store
+from alignet.triplets import npz
+from alignet.triplets import sampling
 from benchmarks import _measure
 import numpy as np
+from response_generation import transformed_store
 
 _STRATEGY = "cluster_border_500"
 
@@ -65,7 +66,6 @@ def respond(folder: pathlib.Path) -> dict:
   """Responses, and what each step of them took."""
   from response_generation import jobs
   from response_generation import respond as respond_lib
-  from response_generation import scratch
   from response_generation import shards
 
   steps = {}
@@ -85,10 +85,10 @@ def respond(folder: pathlib.Path) -> dict:
     setattr(owner, name, wrapper)
 
   timed(store, "open", "check the inputs")
-  timed(scratch, "make", "transform")
+  timed(transformed_store, "make", "transform")
   timed(jobs, "compute", "answer")
   timed(shards.Shards, "join", "merge")
-  timed(triplet_io, "write", "write")
+  timed(npz, "write", "write")
   meta = respond_lib.respond(
       representations=folder / "representations",
       triplets=folder / "triplets.npz",
@@ -102,7 +102,7 @@ def respond(folder: pathlib.Path) -> dict:
 
 def verify(folder: pathlib.Path) -> dict:
   source = store.open(folder / "representations")
-  found = triplet_verify.verify(
+  found = verify_lib.verify(
       folder / "alignet.npz",
       image_filenames=source.filenames,
       labels=np.load(folder / "labels.npy"),

@@ -37,10 +37,10 @@ sys.path.insert(0, str(_ROOT))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from absl import flags
-from alignet import triplet_io
-from alignet.data import batches
 from alignet.data import cache
-from alignet.data import sources
+from alignet.data import image_sources
+from alignet.training.input import batches
+from alignet.triplets import npz
 from benchmarks import _made_up
 from benchmarks import _measure
 import cv2
@@ -60,8 +60,8 @@ class Upstream(grain.RandomAccessDataSource):
     import tensorflow_datasets as tfds
 
     with np.load(path) as archive:
-      self.arrays = {key: archive[key] for key in triplet_io.KEYS}
-    name, split = sources.tfds_name_and_split(spec)
+      self.arrays = {key: archive[key] for key in npz.KEYS}
+    name, split = image_sources.tfds_name_and_split(spec)
     self.source = tfds.data_source(
         name, split=split, data_dir=data_dir, download=False
     )
@@ -122,7 +122,7 @@ def draw(side: str, args: argparse.Namespace) -> dict:
 
 def build(args: argparse.Namespace) -> dict:
   """Makes the cache, and triplets in which each image comes once."""
-  source = sources.open(args.spec, data_dir=args.data_dir)
+  source = image_sources.open(args.spec, data_dir=args.data_dir)
   found = _measure.measure(
       lambda: cache.build(source, args.folder / "store", size=_SIZE)
   )
@@ -130,7 +130,7 @@ def build(args: argparse.Namespace) -> dict:
   n = len(store) // 3
   rng = np.random.default_rng(0)
   similarities = -np.sort(-rng.standard_normal((n, 3), np.float32), axis=1)
-  triplet_io.write(
+  npz.write(
       args.folder / "once.npz",
       store.filenames,
       rng.permutation(len(store))[: 3 * n].reshape(n, 3),
@@ -152,7 +152,7 @@ def hold(side: str) -> None:
         array[first : first + 65536].sum()
   elif sent:
     with np.load(sent) as archive:
-      sent = {key: archive[key] for key in triplet_io.KEYS}
+      sent = {key: archive[key] for key in npz.KEYS}
   gc.collect()
   seconds = [time.perf_counter() - start[0], time.process_time() - start[1]]
   print(json.dumps(seconds), flush=True)
@@ -188,7 +188,7 @@ def memory(args: argparse.Namespace) -> dict:
   names = np.array(store.filenames)
   path, fewer = args.folder / "many.npz", args.folder / "fewer.npz"
   _made_up.write_npz(path, names, args.rows)
-  _made_up.write_npz(fewer, names, triplet_io.MAPPED_ROWS)
+  _made_up.write_npz(fewer, names, npz.MAPPED_ROWS)
 
   def source(path):
     made = batches.TripletBatches(
@@ -213,7 +213,7 @@ def memory(args: argparse.Namespace) -> dict:
       "workers": _WORKERS,
       "pss_mib": round((held - without) / 2**20, 1),
       "pss_bytes_a_row": round(
-          (held - less) / (args.rows - triplet_io.MAPPED_ROWS), 2
+          (held - less) / (args.rows - npz.MAPPED_ROWS), 2
       ),
       "first_open_cpu_seconds": round(opened, 2),
       "worker_cpu_seconds": round(cpu, 2),

@@ -7,8 +7,9 @@ class token), triplet head of 1,024, JSD, Adam and the pull to the initial
 weights; from uint8 images to new parameters. Three processes take turns, call
 by call:
 
-  ours      `alignet.models`, `alignet.losses`, `alignet.optim`
-  upstream  the same step on flax's own attention, one projection each for
+  ours      `alignet.models`, `alignet.training.losses`,
+  `alignet.training.optim` upstream  the same step on flax's own attention, one
+  projection each for
             query, key and value, softmax and GELU as flax writes them
   pytorch   transformers' ViT with sdpa, the same loss, Adam of torch.optim and
             the pull written out; threads told not to spin
@@ -87,7 +88,7 @@ def upstream():
 
 
 def _in_jax(model):
-  from alignet import losses
+  from alignet.training import losses
   import jax
   import jax.numpy as jnp
   from kauldron import kd
@@ -132,7 +133,7 @@ def _in_jax(model):
 
 def pytorch():
   """The same in PyTorch."""
-  from alignet.export import alignet_torch
+  from alignet.models.export import alignet_torch
   import torch
   import transformers
 
@@ -182,15 +183,14 @@ def main(argv: list[str]) -> None:
   if args.work:
     _turns.work(_SIDES[args.work]())
     return
-  from alignet.models import cost
-  from alignet.models import zoo
+  from alignet.models.vit import zoo
 
   result = _turns.compare(
       {side: [__file__, f"--work={side}"] for side in _SIDES},
       ("step", "matmul"),
       2 if args.quick else args.repeats,
   )
-  forward = cost.forward_flops(zoo.find("vit-ti16").vit(), _SIZE)
+  forward = zoo.find("vit-ti16").vit().forward_flops(_SIZE)
   flops = 3 * 3 * _TRIPLETS * forward
   cpu, wall = result["step"]["ours"]
   for side, (their_cpu, their_wall) in result["step"].items():

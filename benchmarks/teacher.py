@@ -50,10 +50,10 @@ _PARTS = ("steps", "same", "exhaustive")
 
 def problem(d: int):
   """Features, embedding and object-disjoint judgments; simulated."""
-  from alignet.testing import teacher
-  from uncertainty_distillation import judgments as judgments_lib
+  from alignet.data import linear_world
+  from alignet.human import judgments as judgments_lib
 
-  x, _, embedding = teacher.linear_world(
+  x, _, embedding = linear_world.make(
       _N, 1, dims=45, features=d, noise=0.6, seed=0
   )
   x = (x - x.mean()) / x.std()
@@ -182,19 +182,21 @@ class Loop:
 
   def __init__(self, x, judgments, batch, *, local=None, every=10):
     import jax.numpy as jnp
-    from uncertainty_distillation import loop
     from uncertainty_distillation import objective
+    from uncertainty_distillation import training_loop
 
     d = x.shape[1]
-    self.loop = loop
-    self.objects = loop.make_objects(x, np.arange(len(x)))
-    self.pool = loop.make_pool(judgments.triplets, judgments.probabilities)
+    self.loop = training_loop
+    self.objects = training_loop.make_objects(x, np.arange(len(x)))
+    self.pool = training_loop.make_pool(
+        judgments.triplets, judgments.probabilities
+    )
     self.params = {
         "weights": 1e-3 * jnp.eye(d),
         "bias": jnp.full(d, 1e-3),
     }
     self.local = None if local is None else objective.Local(local, local)
-    self.optimisation = loop.Optimisation(
+    self.optimisation = training_loop.Optimisation(
         regulariser_weight=_LAMBDA,
         learning_rate=_RATE,
         batch=batch,
@@ -225,14 +227,14 @@ def _torch(method, *args, **options) -> Torch:
 def kauldron(x, embedding, batch, steps) -> float:
   """CPU seconds a step of the trainer, between two lines of its log."""
   from absl import flags
-  from alignet import config_files
-  from alignet import metrics
-  from alignet import train
+  from alignet.io import config_files
+  from alignet.training import launch
+  from alignet.training import metrics
   from kauldron import konfig
 
   if not flags.FLAGS.is_parsed():
     flags.FLAGS.mark_as_parsed()
-  train.quiet_logs()
+  launch.quiet_logs()
   marks = {}
 
   class Writer(metrics.JsonlWriter):
@@ -295,7 +297,7 @@ def step_time(method: str, d: int, batch: int, steps: int, glocal: bool):
 
 def curve(method: str, d: int, batch: int, steps: int, every: int):
   """[[CPU seconds, held-out cross-entropy], …] along a training."""
-  from alignet import similarity
+  from alignet.triplets import similarity
 
   x, _, training, validation = problem(d)
   some = np.random.default_rng(2).permutation(len(validation))[:20_000]

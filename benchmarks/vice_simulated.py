@@ -27,11 +27,11 @@ import time
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(_ROOT))
 
-from alignet import similarity
-from alignet.scores import odd_one_out
-from alignet.scores import probabilistic
+from alignet.evals.scores.choices import odd_one_out
+from alignet.evals.scores.choices import probabilistic
+from alignet.human import judgments as judgments_lib
+from alignet.triplets import similarity
 import numpy as np
-from uncertainty_distillation import judgments as judgments_lib
 from uncertainty_distillation import vice
 
 _DENSITY = 0.4  # Of an object's weights, the others are zero.

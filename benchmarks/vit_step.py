@@ -37,7 +37,7 @@ _MATMUL = 1024
 
 def ours(name):
   """Functions of no argument: forward, step, matmul."""
-  from alignet.models import zoo
+  from alignet.models.vit import zoo
   import jax
   import jax.numpy as jnp
   import numpy as np
@@ -103,11 +103,10 @@ def compare(name: str, what: tuple[str, ...], repeats: int) -> dict:
       (*what, "matmul"),
       repeats,
   )
-  from alignet.models import cost
-  from alignet.models import zoo
+  from alignet.models.vit import zoo
 
   size = _SIZES[name]
-  flops = size["batch"] * cost.forward_flops(zoo.find(name).vit(), size["size"])
+  flops = size["batch"] * zoo.find(name).vit().forward_flops(size["size"])
   work_of = {
       "forward": flops,
       "step": 3 * flops,

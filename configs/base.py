@@ -14,11 +14,11 @@ from kauldron import konfig
 
 # pylint: disable=g-import-not-at-top
 with konfig.imports():
-  from alignet import metrics
   from alignet import models
-  from alignet import train_step
-  from alignet.data import batches
-  from alignet.data import loader
+  from alignet.training import train_step
+  from alignet.training import writer
+  from alignet.training.input import batches
+  from alignet.training.input import loader
   from kauldron import kd
   import optax
 # pylint: enable=g-import-not-at-top
@@ -79,7 +79,7 @@ def get_config():
   }
   cfg.log_metrics_every = 50
   cfg.log_summaries_every = 1_000_000
-  cfg.writer = metrics.JsonlWriter()
+  cfg.writer = writer.JsonlWriter()
   cfg.profiler = None
   cfg.trainstep = train_step.TrainStep()
   cfg.schedules = {

@@ -13,7 +13,7 @@ is transformed is L standardised like the judged images, because the transform
 that is saved is applied to standardised representations.
 """
 
-from alignet import config_files
+from alignet.io import config_files
 from kauldron import konfig
 
 # pylint: disable=g-import-not-at-top

@@ -16,7 +16,7 @@ from kauldron import konfig
 
 # pylint: disable=g-import-not-at-top
 with konfig.imports():
-  from alignet import metrics
+  from alignet.training import writer
   from kauldron import kd
   import optax
   from uncertainty_distillation import data
@@ -72,7 +72,7 @@ def get_config():
   }
   cfg.log_metrics_every = 100
   cfg.log_summaries_every = 1_000_000
-  cfg.writer = metrics.JsonlWriter()
+  cfg.writer = writer.JsonlWriter()
   cfg.profiler = None
   cfg.schedules = {
       "learning_rate": optax.linear_schedule(

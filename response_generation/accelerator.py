@@ -1,13 +1,13 @@
 """Similarities of triplets as a jitted JAX function, for GPUs and TPUs.
 
-The same numbers as `alignet.kernels.dots` but for the order of the sums: rows
-are gathered, a block of triplets at a time, in the accelerator's memory, and
-summed in float32. Tested on CPUs; it has never run on a GPU or TPU.
+The same numbers as `response_generation.dots` but for the order of the sums:
+rows are gathered, a block of triplets at a time, in the accelerator's memory,
+and summed in float32. Tested on CPUs; it has never run on a GPU or TPU.
 """
 
 from collections.abc import Callable
 
-from alignet import similarity
+from alignet.triplets import similarity
 import numpy as np
 
 _BLOCK = 1024

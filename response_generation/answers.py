@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 import dataclasses
 from typing import Literal
 
-from alignet import parallel
 from alignet.errors import AlignetError
+from alignet.io import parallel
 import numpy as np
 from response_generation.shards import Shards
 
@@ -92,7 +92,7 @@ def answerer(
     from response_generation import accelerator
 
     return accelerator.of_triplets(z)
-  from alignet.kernels import dots
+  from response_generation import dots
 
   def answer(block: np.ndarray) -> np.ndarray:
     out = np.empty((len(block), 3), np.float32)

@@ -9,16 +9,16 @@ import pathlib
 import shutil
 from typing import Any
 
-from alignet import files
-from alignet import progress
-from alignet import similarity as similarity_lib
 from alignet import transforms
-from alignet import triplet_io
 from alignet.errors import AlignetError
+from alignet.io import files
+from alignet.io import progress
+from alignet.triplets import npz
+from alignet.triplets import similarity as similarity_lib
 import numpy as np
 from response_generation import answers
-from response_generation import scratch
 from response_generation import temperature as temperature_lib
+from response_generation import transformed_store
 from response_generation.shards import Shards
 
 VERSION = 2
@@ -81,7 +81,7 @@ class Job:
     if source is not None and not pathlib.Path(source).exists():
       return None  # An earlier response of this call has yet to write it.
     try:
-      meta = triplet_io.open(self.out).meta
+      meta = npz.open(self.out).meta
     except AlignetError:
       return None
     same = all(meta.get(key) == value for key, value in self.what().items())
@@ -99,7 +99,7 @@ class Job:
     key = _fingerprint({k: v for k, v in content.items() if k != "triplets"})
     with self.shards.prepared():
       if key not in made:
-        z = scratch.make(
+        z = transformed_store.make(
             source.features,
             self.teacher,
             self.response.similarity,
@@ -132,7 +132,7 @@ class Job:
     similarities = self.shards.join()
     error = None
     if how["store"] != "float32":
-      error = scratch.error(
+      error = transformed_store.error(
           similarities, indices, source.features, self.teacher, r.similarity
       )
     target, temperature = self._target, 1.0
@@ -154,7 +154,7 @@ class Job:
     }
     # Written inside the work folder: a killed run leaves nothing outside.
     result = self.folder / "result.npz"
-    triplet_io.write(
+    npz.write(
         result,
         source.filenames,
         indices,

@@ -12,8 +12,8 @@ from typing import Any
 
 from absl import app
 from absl import flags
-from alignet import config_files
 from alignet.errors import AlignetError
+from alignet.io import config_files
 import ml_collections
 from ml_collections import config_flags
 from response_generation import respond

@@ -25,17 +25,17 @@ import pathlib
 import shutil
 from typing import Any, get_args
 
-from alignet import files
-from alignet import sampling
-from alignet import similarity as similarity_lib
-from alignet import triplets as triplets_lib
 from alignet.errors import AlignetError
 from alignet.errors import DiskFullError
+from alignet.io import files
 from alignet.representations import store as store_lib
+from alignet.triplets import layout
+from alignet.triplets import sampling
+from alignet.triplets import similarity as similarity_lib
 import numpy as np
 from response_generation import answers
 from response_generation import jobs as jobs_lib
-from response_generation import scratch
+from response_generation import transformed_store
 from response_generation.jobs import Job
 from response_generation.jobs import Response
 
@@ -80,7 +80,7 @@ def respond_all(
     representations: files.Path,
     triplets: files.Path,
     responses: Sequence[Response],
-    store: scratch.Form = "float32",
+    store: transformed_store.Form = "float32",
     clusters: files.Path | None = None,
     device: answers.Device = "cpu",
     part: tuple[int, int] | None = None,
@@ -98,8 +98,9 @@ def respond_all(
     representations: a representations directory.
     triplets: triplets.npz, `indices` (n, 3) row numbers of the representations.
     responses: what to write.
-    store: form of the transformed rows, see `response_generation.scratch`; the
-      error of the shorter ones is measured, and recorded in the meta.
+    store: form of the transformed rows, see
+      `response_generation.transformed_store`; the error of the shorter ones is
+      measured, and recorded in the meta.
     clusters: clusters.npz; triplets are answered in the order of their first
       image's cluster, which spares a disk where the rows exceed the memory.
       The result does not depend on it.
@@ -214,7 +215,7 @@ def _read_triplets(
         f" representations are of {n}; use the ones it was sampled for"
     )
   if not isinstance(meta.get("n_images"), int):  # Else `read` has checked.
-    triplets_lib.check(indices, n, what=f"indices in {path}")
+    layout.check(indices, n, what=f"indices in {path}")
   return indices, meta
 
 
@@ -234,7 +235,7 @@ def _labels(path: files.Path, n: int) -> np.ndarray:
 def _check_arguments(responses, store, device, part, rows, workers) -> None:
   for name, value, kind in (
       *(("similarity", r.similarity, similarity_lib.Kind) for r in responses),
-      ("store", store, scratch.Form),
+      ("store", store, transformed_store.Form),
       ("device", device, answers.Device),
   ):
     if value not in get_args(kind):

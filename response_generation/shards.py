@@ -14,9 +14,9 @@ import fcntl
 import pathlib
 import shutil
 
-from alignet import files
-from alignet import npz_stream
 from alignet.errors import AlignetError
+from alignet.io import files
+from alignet.io import npz_stream
 import numpy as np
 
 _KEYS = ("similarities", "fingerprint")

@@ -10,11 +10,11 @@ say: the control `untransformed-matched`.
 from collections.abc import Callable
 import math
 
-from alignet import files
-from alignet import npz_stream
-from alignet import parallel
-from alignet import similarity
 from alignet.errors import AlignetError
+from alignet.io import files
+from alignet.io import npz_stream
+from alignet.io import parallel
+from alignet.triplets import similarity
 import numpy as np
 from scipy import optimize
 

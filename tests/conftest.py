@@ -41,10 +41,10 @@ def tiny_world(tmp_path_factory) -> dict[str, str]:
   Keys: images, trial_images (image stores), triplets (AligNet npz), trials
   (folder of two sets), trials/a and trials/b (its files).
   """
-  from alignet import similarity
-  from alignet import triplet_io
   from alignet.data import images
   from alignet.data import shapes
+  from alignet.triplets import npz
+  from alignet.triplets import similarity
   import numpy as np  # pylint: disable=g-import-not-at-top
 
   folder = tmp_path_factory.mktemp("tiny_world")
@@ -65,7 +65,7 @@ def tiny_world(tmp_path_factory) -> dict[str, str]:
     rng = np.random.default_rng(seed)
     indices = np.stack([rng.permutation(len(store))[:3] for _ in range(n)])
     s = similarity.pair_similarities(embedding[indices])
-    triplet_io.write(folder / name, store.filenames, indices, s)
+    npz.write(folder / name, store.filenames, indices, s)
 
   write_triplets("t.npz", *write_images("images", 60, 1), 80, 1)
   trials = write_images("trial_images", 40, 2)
@@ -86,7 +86,7 @@ def shrunk(tiny_world):
   """
 
   def load(name, workdir, *, weights="", steps=8, overrides=()):
-    from alignet import config_files  # pylint: disable=g-import-not-at-top
+    from alignet.io import config_files  # pylint: disable=g-import-not-at-top
 
     small = {
         "workdir": workdir,

@@ -36,16 +36,18 @@ def test_example_of_a_transform(tmp_path, monkeypatch):
 
 
 def test_example_of_a_model(tmp_path, monkeypatch):
-  import alignet  # pylint: disable=g-import-not-at-top
+  # pylint: disable=g-import-not-at-top
+  import alignet
+  from alignet import models
 
   _, code = _python_examples()
-  backbone = alignet.models.ViT(
+  backbone = models.ViT(
       patch_size=4, width=8, depth=1, num_heads=2, grid=(2, 2)
   )
-  model = alignet.models.VisionModel(backbone=backbone)
+  model = models.VisionModel(backbone=backbone)
   images = np.zeros((3, 8, 8, 3), np.uint8)
   params = model.init(jax.random.key(0), images)["params"]
-  alignet.models.save(tmp_path / "weights.safetensors", model, params)
+  models.save(tmp_path / "weights.safetensors", model, params)
   monkeypatch.chdir(tmp_path)
   names = {"alignet": alignet, "images": images}
   exec(code, names)  # pylint: disable=exec-used

@@ -5,7 +5,7 @@ import pathlib
 import sys
 import zipfile
 
-from alignet import config_files
+from alignet.io import config_files
 from hatchling.builders.wheel import WheelBuilder
 import pytest
 
@@ -51,7 +51,7 @@ def test_every_config_resolves_from_elsewhere(wheel, tmp_path, monkeypatch):
   wheel.extractall(tmp_path / "site")
   monkeypatch.chdir(tmp_path)
   spec = importlib.util.spec_from_file_location(
-      "installed_config_files", tmp_path / "site/alignet/config_files.py"
+      "installed_config_files", tmp_path / "site/alignet/io/config_files.py"
   )
   installed = importlib.util.module_from_spec(spec)
   monkeypatch.setitem(sys.modules, spec.name, installed)

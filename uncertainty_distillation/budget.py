@@ -9,16 +9,16 @@ from collections.abc import Sequence
 import dataclasses
 from typing import NamedTuple
 
-from alignet import progress
-from alignet import similarity
 from alignet.errors import AlignetError
+from alignet.human import judgments as judgments_lib
+from alignet.human.judgments import Judgments
+from alignet.io import progress
+from alignet.triplets import similarity
 import numpy as np
 from uncertainty_distillation import crossval
 from uncertainty_distillation import fit
-from uncertainty_distillation import judgments as judgments_lib
 from uncertainty_distillation.config import Config
 from uncertainty_distillation.inputs import Inputs
-from uncertainty_distillation.judgments import Judgments
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,9 @@ from typing import Literal, get_args
 
 from alignet import transforms
 from alignet.errors import AlignetError
-from uncertainty_distillation import loop
+from uncertainty_distillation import initial_transform
 from uncertainty_distillation import objective
-from uncertainty_distillation import starts
+from uncertainty_distillation import training_loop
 
 Start = Literal["ridge", "identity", "small"]
 
@@ -33,12 +33,12 @@ class Config:
   """
 
   input_map: transforms.InputMap | Literal["auto"] = "auto"
-  standardise: starts.Standardise = "scalar"
+  standardise: initial_transform.Standardise = "scalar"
   start: Start = "ridge"
   width: int | None = None
   steps: int = 400
   inner_folds: int = 5
-  optimisation: loop.Optimisation = loop.Optimisation()
+  optimisation: training_loop.Optimisation = training_loop.Optimisation()
   seed: int = 0
 
   def __post_init__(self):
@@ -52,7 +52,11 @@ class Config:
     for name, value, allowed in (
         ("input_map", self.input_map, (*get_args(transforms.InputMap), "auto")),
         ("start", self.start, get_args(Start)),
-        ("standardise", self.standardise, get_args(starts.Standardise)),
+        (
+            "standardise",
+            self.standardise,
+            get_args(initial_transform.Standardise),
+        ),
     ):
       if value not in allowed:
         raise AlignetError(

@@ -10,18 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 from typing import Any
 
-from alignet import files
-from alignet import similarity
 from alignet import transforms
 from alignet.errors import AlignetError
-from alignet.scores import odd_one_out
-from alignet.scores import probabilistic
+from alignet.evals.scores.choices import odd_one_out
+from alignet.evals.scores.choices import probabilistic
+from alignet.human import judgments as judgments_lib
+from alignet.human.judgments import Judgments
+from alignet.io import files
+from alignet.triplets import similarity
 import numpy as np
 from uncertainty_distillation import fit
 from uncertainty_distillation import inputs
-from uncertainty_distillation import judgments as judgments_lib
 from uncertainty_distillation.config import Config
-from uncertainty_distillation.judgments import Judgments
 
 SCORES = (
     *("agreement", "expected"),

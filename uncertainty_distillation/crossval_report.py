@@ -4,12 +4,12 @@ from collections.abc import Mapping
 import pathlib
 from typing import Any
 
-from alignet import files
+from alignet.evals.scores import bootstrap
+from alignet.evals.scores.choices import odd_one_out
+from alignet.evals.scores.choices import probabilistic
+from alignet.io import files
 from alignet.report import figures
 from alignet.report import style
-from alignet.scores import bootstrap
-from alignet.scores import odd_one_out
-from alignet.scores import probabilistic
 import numpy as np
 from uncertainty_distillation.crossval import Result
 

@@ -9,19 +9,19 @@ triplet; the representations are on the device once.
 import dataclasses
 import functools
 
-from alignet import files
 from alignet import transforms
-from alignet.data import batches
+from alignet.data import linear_world as simulated
 from alignet.errors import AlignetError
-from alignet.testing import teacher as simulated
+from alignet.human import judgments as judgments_lib
+from alignet.human.judgments import Judgments
+from alignet.io import files
+from alignet.training.input import batches
 import grain.python as grain
 import jax
 import numpy as np
+from uncertainty_distillation import initial_transform
 from uncertainty_distillation import inputs
-from uncertainty_distillation import judgments as judgments_lib
-from uncertainty_distillation import loop
-from uncertainty_distillation import starts
-from uncertainty_distillation.judgments import Judgments
+from uncertainty_distillation import training_loop
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ class TeacherData:
   local: str = ""
   start: str = ""
   input_map: transforms.InputMap = "none"
-  standardise: starts.Standardise = "scalar"
+  standardise: initial_transform.Standardise = "scalar"
   folds: int = 4
   fold: int = 0
   max_triplets: int = 1_000_000
@@ -97,7 +97,7 @@ class TeacherData:
       )
     if paths:
       return inputs.load(**paths, **options)
-    features, concepts, embedding = simulated.linear_world(seed=self.seed)
+    features, concepts, embedding = simulated.make(seed=self.seed)
     return inputs.make(
         features=features, concepts=concepts, embedding=embedding, **options
     )
@@ -159,7 +159,7 @@ class TeacherData:
   def moments(self) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of the training concepts' mapped features."""
     rows = ~self.held_out[self.inputs.concepts]
-    return starts.standardise(
+    return initial_transform.standardise(
         self.inputs.features[rows], self.input_map, self.standardise
     )[1:]
 
@@ -177,7 +177,7 @@ class TeacherData:
     if not self.start:
       return None
     d = self.inputs.features.shape[1]
-    return starts.given(self.start, d, self.input_map, self.moments)
+    return initial_transform.given(self.start, d, self.input_map, self.moments)
 
   @functools.cached_property
   def local_images(self) -> np.ndarray:
@@ -196,12 +196,12 @@ class TeacherData:
     return transforms.map_input(images, self.input_map)
 
   @functools.cached_property
-  def objects(self) -> loop.Objects:
+  def objects(self) -> training_loop.Objects:
     """The images of each concept, on the device."""
     n = self.inputs.judgments.n_concepts
     # Also where a function that is being traced asks first.
     with jax.ensure_compile_time_eval():
-      return loop.make_objects(self.x, self.inputs.concepts, n)
+      return training_loop.make_objects(self.x, self.inputs.concepts, n)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,9 @@ from collections.abc import Callable
 import functools
 import itertools
 
-from alignet import progress
-from alignet import similarity
 from alignet.errors import AlignetError
+from alignet.io import progress
+from alignet.triplets import similarity
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -11,9 +11,9 @@ import functools
 import pathlib
 from typing import Any
 
-from alignet import files
-from alignet import similarity
 from alignet import transforms
+from alignet.io import files
+from alignet.triplets import similarity
 import jax
 from kauldron import kd
 import numpy as np

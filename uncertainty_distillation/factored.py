@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import dataclasses
 
 from alignet import transforms
-from alignet import triplets as triplets_lib
+from alignet.triplets import layout
 import numpy as np
 import scipy.linalg
 import scipy.sparse
@@ -26,7 +26,7 @@ _SMALLEST = 1e-10
 def pairs(local, s, n) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """Distinct pairs of images, (p,) each, and the similarity of each."""
   a, b = (
-      np.concatenate([local[:, pair[side]] for pair in triplets_lib.PAIRS])
+      np.concatenate([local[:, pair[side]] for pair in layout.PAIRS])
       for side in (0, 1)
   )
   key = np.minimum(a, b).astype(np.int64) * n + np.maximum(a, b)

@@ -15,20 +15,20 @@ from collections.abc import Sequence
 import dataclasses
 from typing import Any
 
-from alignet import files
 from alignet import transforms
 from alignet.errors import AlignetError
-from alignet.scores import odd_one_out
-from alignet.scores import probabilistic
+from alignet.evals.scores.choices import odd_one_out
+from alignet.evals.scores.choices import probabilistic
+from alignet.human import judgments as judgments_lib
+from alignet.human.judgments import Judgments
+from alignet.io import files
 import jax.numpy as jnp
 import numpy as np
+from uncertainty_distillation import initial_transform
 from uncertainty_distillation import inputs
-from uncertainty_distillation import judgments as judgments_lib
-from uncertainty_distillation import loop
 from uncertainty_distillation import objective
-from uncertainty_distillation import starts
+from uncertainty_distillation import training_loop
 from uncertainty_distillation.config import Config
-from uncertainty_distillation.judgments import Judgments
 
 _FEWEST = 6
 
@@ -117,7 +117,7 @@ def fit(
       "config": dataclasses.asdict(config),
   }
   if config.start == "ridge":
-    base, x, report["ridge"] = starts.cross_fitted_ridge(
+    base, x, report["ridge"] = initial_transform.cross_fitted_ridge(
         features,
         concepts,
         local,
@@ -130,8 +130,8 @@ def fit(
     )
   else:
     input_map = "none" if config.input_map == "auto" else config.input_map
-    base, x = starts.plain(features, input_map, config.standardise)
-  objects = loop.make_objects(x, concepts)
+    base, x = initial_transform.plain(features, input_map, config.standardise)
+  objects = training_loop.make_objects(x, concepts)
   images = _local(local_images, features.shape[1], base, config)
   weights, bias, chosen = _distil(
       objects, local, calibration, blocks, config, images
@@ -215,7 +215,7 @@ def _local(images, d, base, config):
 
 def _distil(objects, judgments, calibration, blocks, config, local):
   """Weights, bias, and the report of the choice of the number of steps."""
-  pool = loop.make_pool(judgments.triplets, judgments.probabilities)
+  pool = training_loop.make_pool(judgments.triplets, judgments.probabilities)
   d = objects.x.shape[1]
   width = d if config.start == "ridge" else config.width or d
   eye = jnp.eye(d, width)
@@ -228,7 +228,7 @@ def _distil(objects, judgments, calibration, blocks, config, local):
     begin = start
     if config.start != "small":
       begin = _best_scale(start, objects, pool, config.seed)
-    return loop.train(
+    return training_loop.train(
         begin,
         objects,
         pool,
@@ -263,11 +263,13 @@ def _choose_steps(objects, judgments, calibration, blocks, pool, train, config):
       n, min(config.inner_folds, n // 3), seed=config.seed + 1, blocks=blocks
   )
   evaluate = lambda history, pool: [
-      loop.evaluate(params, objects, pool, seed=config.seed)
+      training_loop.evaluate(params, objects, pool, seed=config.seed)
       for params in history
   ]
   if calibration is not None:
-    answers = loop.make_pool(calibration.triplets, calibration.probabilities)
+    answers = training_loop.make_pool(
+        calibration.triplets, calibration.probabilities
+    )
   curves, best_scores, outcomes = [], [], []
   for fold in folds:
     inside = np.isin(np.arange(n), fold)
@@ -276,15 +278,15 @@ def _choose_steps(objects, judgments, calibration, blocks, pool, train, config):
     validation = np.flatnonzero(held.all(axis=1))
     if not (len(training) and len(validation)):
       continue
-    history = train(loop.restrict(pool, training), config.steps)
-    outcome = evaluate(history, loop.restrict(pool, validation))
+    history = train(training_loop.restrict(pool, training), config.steps)
+    outcome = evaluate(history, training_loop.restrict(pool, validation))
     scores = [score(s, p) for s, p in outcome]
     curves.append([x["kl"] for x in scores])
     best_scores.append(scores)
     if calibration is None:
       outcomes.append(outcome)
     elif len(rows := np.flatnonzero(inside[calibration.triplets].all(axis=1))):
-      outcomes.append(evaluate(history, loop.restrict(answers, rows)))
+      outcomes.append(evaluate(history, training_loop.restrict(answers, rows)))
   if not curves:
     raise AlignetError(
         "no judgment lies wholly within held-out concepts, so the number of"
@@ -329,7 +331,7 @@ def _best_scale(params, objects, pool, seed):
   values = []
   for scale in scales:
     scaled = {**params, "weights": params["weights"] * scale}
-    s, p = loop.evaluate(scaled, objects, pool, seed=seed)
+    s, p = training_loop.evaluate(scaled, objects, pool, seed=seed)
     values.append(score(s, p)["kl"])
   scale = scales[int(np.argmin(values))]
   return {**params, "weights": params["weights"] * scale}

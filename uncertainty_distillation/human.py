@@ -4,13 +4,13 @@ from collections.abc import Mapping, Set
 import dataclasses
 from typing import Any
 
-from alignet import files
 from alignet.errors import AlignetError
+from alignet.human import judgments as judgments_lib
+from alignet.human import readers
+from alignet.human.judgments import Judgments
+from alignet.io import files
 import numpy as np
-from uncertainty_distillation import judgments as judgments_lib
-from uncertainty_distillation import readers
 from uncertainty_distillation import vice
-from uncertainty_distillation.judgments import Judgments
 
 CHOICES_FORMATS = ("things_csv", "odd_last", "odd_first")
 """THINGS' csv, or three numbers a row with the odd one last or first."""

@@ -6,15 +6,15 @@ import functools
 import pathlib
 from typing import Any
 
-from alignet import files
 from alignet.data.labels import UNLABELLED
 from alignet.errors import AlignetError
+from alignet.human import judgments as judgments_lib
+from alignet.human import readers
+from alignet.human.judgments import Judgments
+from alignet.io import files
 from alignet.representations import store
 import numpy as np
 from uncertainty_distillation import human
-from uncertainty_distillation import judgments as judgments_lib
-from uncertainty_distillation import readers
-from uncertainty_distillation.judgments import Judgments
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,8 +11,8 @@ from jaxtyping import Float
 from jaxtyping import Int
 from kauldron import kd
 from kauldron import kontext
-from uncertainty_distillation import loop
 from uncertainty_distillation import objective
+from uncertainty_distillation import training_loop
 from uncertainty_distillation.data import TeacherData
 
 
@@ -61,7 +61,7 @@ class AffineTransform(nn.Module):
         name: self.param(name, lambda _, value=value: jnp.asarray(value))
         for name, value in start.items()
     }
-    images = loop.draw_images(
+    images = training_loop.draw_images(
         self.make_rng("default"),
         objects.first,
         objects.count,

@@ -13,9 +13,9 @@ alpha 0 leaves it out.
 
 from typing import Literal, NamedTuple, get_args
 
-from alignet import similarity
 from alignet.errors import AlignetError
-from alignet.triplets import PAIRS
+from alignet.triplets import similarity
+from alignet.triplets.layout import PAIRS
 import jax
 import jax.numpy as jnp
 

@@ -25,10 +25,10 @@ from collections.abc import Sequence
 import dataclasses
 from typing import Any
 
-from alignet import files
 from alignet import transforms
-from alignet import triplets as triplets_lib
 from alignet.errors import AlignetError
+from alignet.io import files
+from alignet.triplets import layout
 import numpy as np
 from uncertainty_distillation import factored
 
@@ -95,7 +95,7 @@ def recover(
       images, similarities that are all equal.
   """
   files.check_array(features, "features", shape=(None, None), kinds="f")
-  triplets_lib.check(indices, len(features), what="indices")
+  layout.check(indices, len(features), what="indices")
   files.check_array(
       similarities, "similarities", shape=(len(indices), 3), kinds="f"
   )
@@ -211,7 +211,7 @@ def _scores(z, triplets, s, scale) -> dict[str, float]:
   predicted = np.stack(
       [
           factored.dots(z, z, triplets[:, a], triplets[:, b])
-          for a, b in triplets_lib.PAIRS
+          for a, b in layout.PAIRS
       ],
       axis=1,
   )

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
   # pylint: disable=g-import-not-at-top
   import dataclasses
 
-  from alignet import files
+  from alignet.io import files
   from alignet.report import figures
   from alignet.report import style
   import numpy as np

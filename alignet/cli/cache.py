@@ -43,10 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
   """Makes what is missing of the store, and says how fast."""
   from alignet.data import cache
+  from alignet.data import image_sources
   from alignet.data import images
-  from alignet.data import sources
 
-  source = sources.open(args.source, data_dir=args.data_dir)
+  source = image_sources.open(args.source, data_dir=args.data_dir)
   start = time.monotonic()
   made = cache.build(
       source,

@@ -56,8 +56,8 @@ def run(args: argparse.Namespace) -> None:
   # pylint: disable=g-import-not-at-top
   import functools
 
-  from alignet import files
   from alignet import transforms
+  from alignet.io import files
   from alignet.report import figures
   from alignet.report import style
   from alignet.representations import kmeans

@@ -175,7 +175,7 @@ def _add_settings(page: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
   """Does the step that was asked for."""
-  from alignet import files
+  from alignet.io import files
 
   files.check_output(args.out, overwrite=args.overwrite)
   steps = {
@@ -234,7 +234,7 @@ def _page(args: argparse.Namespace) -> str:
   from alignet.collect import page
   from alignet.collect import tables
   from alignet.collect.settings import Settings
-  from uncertainty_distillation.readers import text
+  from alignet.human.readers import text
 
   kind = "triplets" if args.triplets else "pairs"
   texts = {name: getattr(args, name) for name in _TEXTS}
@@ -269,8 +269,8 @@ def _page(args: argparse.Namespace) -> str:
 
 def _answers(args: argparse.Namespace) -> str:
   # pylint: disable=g-import-not-at-top
-  from alignet import files
   from alignet.collect import answers as answers_lib
+  from alignet.io import files
 
   if args.summary:
     files.check_output(args.summary, overwrite=args.overwrite)

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> None:
   # pylint: disable=g-import-not-at-top
   from alignet.cli import suite_checks
   from alignet.errors import AlignetError
-  from alignet.pipeline import compare
+  from alignet.pipeline.compare import compare
 
   names = tuple(args.names.split(","))
   if len(names) != 2 or not all(names) or names[0] == names[1]:

@@ -40,8 +40,8 @@ def run(args: argparse.Namespace) -> int:
   if args.write or args.make:
     _write(pathlib.Path(args.write or args.make), make=bool(args.make))
     return 0
-  from alignet import doctor
   from alignet.errors import AlignetError
+  from alignet.training import doctor
 
   if args.check:
     curves = _read(args.check)
@@ -63,15 +63,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write(out: pathlib.Path, *, make: bool) -> None:
-  from alignet import files
+  from alignet.io import files
 
   with files.atomic_directory(out) as folder:
     if make:
-      from alignet.doctor import making
+      from alignet.training.doctor import write_reference
 
-      making.make(folder)
+      write_reference.make(folder)
     else:
-      from alignet import doctor
+      from alignet.training import doctor
 
       for name in _FILES:
         with files.atomic_write(folder / name) as f:
@@ -85,8 +85,8 @@ def _read(path: str) -> dict[str, list[float]]:
   Raises:
     AlignetError: not such a file.
   """
-  from alignet import files
   from alignet.errors import AlignetError
+  from alignet.io import files
 
   curves = files.read_json(path)
   known = ("losses", "gradient_norms", "overfit")

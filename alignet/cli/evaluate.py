@@ -101,9 +101,9 @@ def run(args: argparse.Namespace) -> None:
 def _run_files(args: argparse.Namespace) -> None:
   """Plain arrays: triplets or RDMs."""
   # pylint: disable=g-import-not-at-top
-  from alignet import files
   from alignet import transforms
-  from alignet.scores import summary
+  from alignet.evals.scores import summary
+  from alignet.io import files
 
   files.check_output(args.out, overwrite=args.overwrite)
   features = files.load_npy(

@@ -6,7 +6,7 @@ import importlib
 
 HELP = "export a model's weights, with a model card"
 
-# Module of alignet.export, and its writer.
+# Module of alignet.models.export, and its writer.
 _TARGETS = {
     "safetensors": ("weights", "write_safetensors"),
     "huggingface": ("weights", "write_huggingface"),
@@ -67,11 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
   """Loads, writes, and says how well what was written agrees."""
-  from alignet import files
-  from alignet.export import card as card_lib
-  from alignet.export import folder
-  from alignet.models import weights
-  from alignet.models import zoo
+  from alignet.io import files
+  from alignet.models.export import card as card_lib
+  from alignet.models.export import folder
+  from alignet.models.formats import weights
+  from alignet.models.vit import zoo
   from alignet.representations import pretrained
 
   variant = zoo.ZOO.get(args.model)
@@ -114,4 +114,6 @@ def run(args: argparse.Namespace) -> None:
 def _writer(target: str):
   """The writer of a target: libraries load when they are used."""
   module, name = _TARGETS[target]
-  return getattr(importlib.import_module(f"alignet.export.{module}"), name)
+  return getattr(
+      importlib.import_module(f"alignet.models.export.{module}"), name
+  )

@@ -108,16 +108,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
   """Extracts what is missing, and says how fast and what was left out."""
-  from alignet.data import sources
-  from alignet.models import encoders
-  from alignet.models import zoo
+  from alignet.data import image_sources
+  from alignet.models.encoders import encoders
+  from alignet.models.vit import zoo
   from alignet.representations import extract
   from alignet.representations import pretrained
 
   concepts, missing = args.concepts, ()
   kind, _, path = args.source.partition(":")
   if kind == "things":
-    from uncertainty_distillation import readers
+    from alignet.human import readers
 
     if concepts is None:
       raise AlignetError(
@@ -126,7 +126,7 @@ def run(args: argparse.Namespace) -> None:
     source = readers.ReferenceSource(path, readers.read_names(concepts))
     concepts, missing = None, source.missing  # It has its labels.
   else:
-    source = sources.open(args.source, data_dir=args.data_dir)
+    source = image_sources.open(args.source, data_dir=args.data_dir)
   weights = args.weights
   if weights is None and args.model in zoo.ZOO:
     weights = pretrained.fetch(zoo.find(args.model))

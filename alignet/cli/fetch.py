@@ -68,8 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
   """Says whose data they are, downloads, and says what is there."""
-  from alignet.data import fetch
-  from alignet.data import unpack
+  from alignet.human import fetch
+  from alignet.io import unpack
 
   sha256 = {}
   for given in args.sha256:
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _convert_levels(folder: pathlib.Path, overwrite: bool, say) -> None:
   """Makes levels.npz of the pickle, once."""
-  from alignet.data import levels
+  from alignet.human import levels
 
   out = folder / "levels.npz"
   if out.exists() and not overwrite:

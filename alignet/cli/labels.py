@@ -37,7 +37,7 @@ def load(args: argparse.Namespace) -> tuple[Any, dict[str, str]]:
     AlignetError: more than one source, a level that is not there, a file that
       cannot be read.
   """
-  from alignet import files
+  from alignet.io import files
 
   level = args.representations if args.level else None
   given = [x for x in (args.labels, args.clusters, level) if x]

@@ -10,8 +10,8 @@ import importlib
 import sys
 
 from alignet import __version__
-from alignet import progress
 from alignet.errors import AlignetError
+from alignet.io import progress
 
 COMMANDS = (
     "run",

@@ -49,17 +49,17 @@ def run(args: argparse.Namespace) -> int:
   # pylint: disable=g-import-not-at-top
   import json
 
-  from alignet import files
   from alignet import transforms
-  from alignet import triplet_io
-  from alignet import triplet_verify
+  from alignet.io import files
+  from alignet.release import verify
   from alignet.representations import store
+  from alignet.triplets import npz
   from uncertainty_distillation import recover
 
   files.check_output(args.out, overwrite=args.overwrite)
   representations = store.open(args.representations)
-  opened = triplet_io.open(args.file)
-  indices = triplet_verify.join(opened, representations.filenames)
+  opened = npz.open(args.file)
+  indices = verify.join(opened, representations.filenames)
   found = recover.recover(
       representations.features,
       indices,

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       "--work",
       metavar="DIR",
       help=(
-          "folder of the stages, which a later call goes on from; it shares"
+          "folder of the release, which a later call goes on from; it shares"
           " disk space with the release (default: OUT.work)"
       ),
   )
@@ -33,28 +33,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
       "--dry_run",
       action="store_true",
-      help="list the stages and their fingerprints, run nothing",
+      help="list the release and their fingerprints, run nothing",
   )
 
 
 def run(args: argparse.Namespace) -> None:
-  """Runs the stages, then puts the release in its place."""
+  """Runs the release, then puts the release in its place."""
   # pylint: disable=g-import-not-at-top
-  from alignet import config_files
-  from alignet import files
   from alignet.errors import AlignetError
+  from alignet.io import config_files
+  from alignet.io import files
   from alignet.pipeline import runner
+  from alignet.pipeline.stages import release
   from alignet.release import card
   from alignet.release import folder
-  from alignet.release import stages
-  from alignet.triplet_verify.manifest import MANIFEST
+  from alignet.release.manifest import MANIFEST
 
   overrides = [item.removeprefix("--cfg.") for item in args.overrides]
   config = config_files.load(args.config, overrides)
   if "card" not in config or "release" not in config.get("stages", {}):
     raise AlignetError(
         f"{args.config} is no release config: expected a group card and a stage"
-        " release; see configs/release"
+        " release; see configs/pipeline/imagenet.py"
     )
   plans = runner.plan(config)
   if args.dry_run:
@@ -77,5 +77,5 @@ def run(args: argparse.Namespace) -> None:
       config, args.work or out.with_name(out.name + ".work"), say=say
   )
   made = work / "stages" / f"release-{plans['release']['fingerprint']}"
-  folder.publish(made / stages.FOLDER, out, overwrite=args.overwrite)
+  folder.publish(made / release.FOLDER, out, overwrite=args.overwrite)
   say(f"{out}: verified; see README.md there")

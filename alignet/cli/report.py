@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
   """Reads the run's numbers and arrays and writes the page."""
-  from alignet import files
+  from alignet.io import files
 
   out = pathlib.Path(args.out or pathlib.Path(args.run_dir) / "report.html")
   folder = find_report(args.run_dir)
@@ -55,8 +55,8 @@ def find_report(run_dir) -> pathlib.Path:
   Raises:
     AlignetError: no such folder, or several.
   """
-  from alignet import files
   from alignet.errors import AlignetError
+  from alignet.io import files
 
   run_dir = pathlib.Path(run_dir)
   candidates = [run_dir, *sorted(run_dir.glob("stages/report-*"))]

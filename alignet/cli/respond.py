@@ -3,7 +3,7 @@
 import argparse
 import typing
 
-from alignet import similarity
+from alignet.triplets import similarity
 
 HELP = "answer triplets with a teacher: write an AligNet npz"
 

@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
   """Runs the stages, then holds the results against the config's bounds."""
   # pylint: disable=g-import-not-at-top
-  from alignet import config_files
-  from alignet import files
+  from alignet.io import config_files
+  from alignet.io import files
   from alignet.pipeline import check
   from alignet.pipeline import runner
 

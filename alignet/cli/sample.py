@@ -63,8 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
   """Samples, writes, and says what was left out."""
-  from alignet import files
-  from alignet import sampling
+  from alignet.io import files
+  from alignet.triplets import sampling
 
   files.check_output(args.out, overwrite=args.overwrite)
   strategy = sampling.parse(args.strategy)
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _exclude(args, inputs):
   """Numbers of images to leave out, None for none; adds hashes to `inputs`."""
-  from alignet import files
+  from alignet.io import files
   import numpy as np
 
   if bool(args.exclude_classes) != bool(args.exclude_level):
@@ -149,7 +149,7 @@ def _labels(args, strategy):
         " --representations=DIR with --level"
     )
   if strategy.clusters is not None and args.clusters:
-    from alignet import files
+    from alignet.io import files
 
     arrays = files.load_npz(args.clusters, required=("centroids",))
     if len(arrays["centroids"]) != strategy.clusters:

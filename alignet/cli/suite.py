@@ -10,7 +10,7 @@ from alignet.cli import suite_text
 def run(args: argparse.Namespace) -> None:
   """Each evaluation that was asked for, into one JSON."""
   # pylint: disable=g-import-not-at-top
-  from alignet import files
+  from alignet.io import files
 
   files.check_output(args.out, overwrite=args.overwrite)
   suite_checks.check(args)
@@ -62,9 +62,9 @@ def _judgments(args, model, baseline) -> tuple[dict, dict]:
   # pylint: disable=g-import-not-at-top
   if not (args.trials or args.things or args.levels):
     return {}, {}
-  from alignet.data import levels as levels_lib
   from alignet.evals import levels as levels_scores
   from alignet.evals import stored
+  from alignet.human import levels as levels_lib
 
   scores, details = {}, {}
   common = {
@@ -122,9 +122,9 @@ def _rdms(args, model, baseline) -> tuple[dict, dict]:
   # pylint: disable=g-import-not-at-top
   if not args.rdm:
     return {}, {}
-  from alignet.data import similarity_sets
   from alignet.evals import rdms
-  from uncertainty_distillation import readers
+  from alignet.human import readers
+  from alignet.human import similarity_sets
 
   names = dict(map(suite_checks.pair, args.rdm_images))
   scores, details = {}, {}
@@ -169,7 +169,7 @@ def _classes(args, model, baseline, directory, train) -> tuple[dict, dict]:
     return {}, {}
   from alignet.data import breeds
   from alignet.evals import usefulness
-  from uncertainty_distillation import readers
+  from alignet.human import readers
 
   protocol = usefulness.Protocol(tasks=suite_checks.tasks(args), seed=args.seed)
   learn_from, of_baseline = _models(args, train, args.baseline_train)
@@ -238,7 +238,7 @@ def _choices(args, model):
   """Choices in the numbers of the model's concepts."""
   # pylint: disable=g-import-not-at-top
   from alignet.errors import AlignetError
-  from uncertainty_distillation import readers
+  from alignet.human import readers
 
   if "concept" not in model.labels:
     raise AlignetError(
@@ -261,8 +261,8 @@ def _choices(args, model):
 def _extract(args) -> tuple[str, str | None]:
   """Representations of a model, made or found in --keep."""
   # pylint: disable=g-import-not-at-top
-  from alignet.data import sources
-  from alignet.models import encoders
+  from alignet.data import image_sources
+  from alignet.models.encoders import encoders
   from alignet.representations import extract
 
   if args.onnx:
@@ -283,7 +283,7 @@ def _extract(args) -> tuple[str, str | None]:
       continue
     out.append(str(pathlib.Path(args.keep, name)))
     extract.to_directory(
-        sources.open(source, data_dir=args.data_dir),
+        image_sources.open(source, data_dir=args.data_dir),
         encoder,
         out[-1],
         concepts=args.concepts,
@@ -295,8 +295,8 @@ def _extract(args) -> tuple[str, str | None]:
 def _hashes(args) -> dict[str, str]:
   """sha256 of the files that the scores depend on, by names of sets."""
   # pylint: disable=g-import-not-at-top
-  from alignet import files
-  from alignet.data import trials as trials_lib
+  from alignet.human import trials as trials_lib
+  from alignet.io import files
 
   given = {
       "transform": args.transform,

@@ -85,7 +85,7 @@ def tasks(args: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _check_rdms(args) -> None:
-  from alignet.data import similarity_sets  # pylint: disable=g-import-not-at-top
+  from alignet.human import similarity_sets  # pylint: disable=g-import-not-at-top
 
   sets, names = (
       dict(map(pair, texts)) for texts in (args.rdm, args.rdm_images)
@@ -136,8 +136,8 @@ def _check_classes(args) -> None:
 def _check_names(args) -> None:
   """Scores of two sets of one name would be one."""
   # pylint: disable=g-import-not-at-top
-  from alignet.data import trials as trials_lib
   from alignet.evals import stored
+  from alignet.human import trials as trials_lib
 
   names = [f"breeds/{name}" for name in args.breeds]
   names += [f"human/{name}" for name, _ in map(pair, args.rdm)]

@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
   """Runs the cells; where all are there, writes the table."""
   # pylint: disable=g-import-not-at-top
-  from alignet.pipeline import sweep as sweep_lib
+  from alignet.pipeline.sweep import sweep as sweep_lib
 
   sweep = sweep_lib.Sweep(
       table=args.table,
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
       seeds=args.seeds,
   )
   if args.dry_run:
-    from alignet.pipeline import sweep_cost
+    from alignet.pipeline.sweep import sweep_cost
 
     print(sweep_cost.table(sweep, args.tflops))
     return 0
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         " all are there"
     )
     return 0
-  from alignet.pipeline import sweep_results
+  from alignet.pipeline.sweep import sweep_results
 
   for path in sweep_results.write(sweep, args.out):
     say(str(path))

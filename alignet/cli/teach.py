@@ -118,9 +118,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
   """Trains the transform, writes it, prints one line."""
   # pylint: disable=g-import-not-at-top
-  from alignet import files
   from alignet import transforms
   from alignet.errors import AlignetError
+  from alignet.io import files
   from uncertainty_distillation import fit
 
   files.check_output(args.out, overwrite=args.overwrite)
@@ -191,7 +191,7 @@ def _configs(args: argparse.Namespace) -> list[Any]:
   """Every combination of the settings given."""
   # pylint: disable=g-import-not-at-top
   from uncertainty_distillation import config
-  from uncertainty_distillation import loop
+  from uncertainty_distillation import training_loop
 
   found = []
   for values in itertools.product(*(getattr(args, name) for name in _TUNED)):
@@ -205,7 +205,7 @@ def _configs(args: argparse.Namespace) -> list[Any]:
             **outer,
             steps=args.steps,
             inner_folds=args.inner_folds,
-            optimisation=loop.Optimisation(
+            optimisation=training_loop.Optimisation(
                 **tuned, local_batch=args.local_batch, batch=args.batch
             ),
             seed=args.seed,
@@ -217,9 +217,9 @@ def _configs(args: argparse.Namespace) -> list[Any]:
 def _cross_validate(args, data, configs, blocks, local):
   """Scores on held-out concepts; written, printed and returned."""
   # pylint: disable=g-import-not-at-top
-  from alignet import files
   from alignet import transforms
   from alignet.errors import AlignetError
+  from alignet.io import files
   from uncertainty_distillation import crossval
   from uncertainty_distillation import crossval_report
 

@@ -20,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-  """Hands over to `alignet.train`."""
-  from alignet import train  # pylint: disable=g-import-not-at-top
+  """Hands over to `alignet.training.launch`."""
+  from alignet.training import launch  # pylint: disable=g-import-not-at-top
 
   dry_run = [f"--dry_run={args.dry_run}"] * (args.dry_run is not None)
-  return train.run([*args.overrides, *dry_run])
+  return launch.run([*args.overrides, *dry_run])

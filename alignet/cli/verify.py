@@ -64,22 +64,22 @@ def _print(checks) -> None:
 
 
 def _verify_folder(args: argparse.Namespace):
-  from alignet import triplet_verify
+  from alignet.release import verify
 
   if args.labels or args.level or args.strategy or args.transform:
     raise AlignetError(
         "the files of a release say themselves how they were sampled and by"
         " which transform; pass at most --representations and --clusters"
     )
-  return triplet_verify.verify_release(
+  return verify.verify_release(
       args.path, representations=args.representations, clusters=args.clusters
   )
 
 
 def _verify_file(args: argparse.Namespace):
-  from alignet import sampling
   from alignet import transforms
-  from alignet import triplet_verify
+  from alignet.release import verify
+  from alignet.triplets import sampling
 
   strategy = sampling.parse(args.strategy) if args.strategy else None
   labels, _ = label_flags.load(args)
@@ -105,7 +105,7 @@ def _verify_file(args: argparse.Namespace):
   if args.transform:
     transform = transforms.load(args.transform)
     features = representations.features
-  return triplet_verify.verify(
+  return verify.verify(
       args.path,
       image_filenames=filenames,
       labels=labels,

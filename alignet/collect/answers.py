@@ -9,13 +9,13 @@ import pathlib
 import statistics
 from typing import Any
 
-from alignet import files
 from alignet.collect import page
 from alignet.collect import tables
 from alignet.collect.settings import Settings
 from alignet.errors import AlignetError
+from alignet.human import readers
+from alignet.io import files
 import numpy as np
-from uncertainty_distillation import readers
 
 _COMMON = (
     *("subject_id", "rt_ms", "trial", "item", "repetition", "views"),
@@ -160,7 +160,7 @@ def _models(answers: Answers) -> Mapping[str, float | None] | None:
         )
         for model in MODELS
     }
-  from alignet.scores import rank_correlation
+  from alignet.evals.scores.rdms import rank_correlation
 
   mean = np.array([statistics.fmean(ratings) for ratings in given.values()])
   out: dict[str, float | None] = {}

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 import dataclasses
 import itertools
 
-from alignet import similarity
-from alignet import triplets as triplets_lib
 from alignet.data.labels import UNLABELLED
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
 from alignet.evals.stored import Model
+from alignet.triplets import layout
+from alignet.triplets import similarity
 import numpy as np
 
 _CONSTANT = 1e-9
@@ -168,8 +168,8 @@ def triplets(
     raise AlignetError(f"n: expected at least one triplet, found {n}")
   size = 1 + max(indices.max(initial=0), baseline_indices.max(initial=0))
   common, rows, others = np.intersect1d(
-      triplets_lib.keys_of_sets(indices, size),
-      triplets_lib.keys_of_sets(baseline_indices, size),
+      layout.keys_of_sets(indices, size),
+      layout.keys_of_sets(baseline_indices, size),
       return_indices=True,
   )
   if not len(common):
@@ -179,7 +179,7 @@ def triplets(
     )
   images, log_p = _ascending(indices[rows], similarities[rows])
   _, log_q = _ascending(baseline_indices[others], baseline_similarities[others])
-  odd = np.array(triplets_lib.ODD)[
+  odd = np.array(layout.ODD)[
       np.stack([log_p.argmax(axis=1), log_q.argmax(axis=1)], axis=1)
   ]
   differ = np.flatnonzero(odd[:, 0] != odd[:, 1])
@@ -254,7 +254,7 @@ def _picks(
 def _ascending(indices, similarities) -> tuple[np.ndarray, np.ndarray]:
   """Rows with ascending images, and float64 log choice probabilities."""
   order = np.argsort(indices, axis=1, kind="stable")
-  s = triplets_lib.permute_similarities(similarities, order)
+  s = layout.permute_similarities(similarities, order)
   return (
       np.take_along_axis(indices, order, axis=1),
       similarity.log_choice_probabilities(s.astype(np.float64)),

@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 import pathlib
 from typing import Any
 
-from alignet import files
-from alignet import folders
-from alignet import triplet_io
 from alignet.collect import figures
 from alignet.collect import mine
 from alignet.collect import stimuli
 from alignet.collect import tables
-from alignet.data import records
+from alignet.data import image_sources
 from alignet.errors import AlignetError
 from alignet.evals import stored
+from alignet.io import files
+from alignet.io import folders
 from alignet.report import style
+from alignet.triplets import npz
 import numpy as np
 
 PAIRS = "pairs.csv"
@@ -145,7 +145,7 @@ def write_triplets(
       `mine.triplets` and `stimuli.find` raise.
   """
   _check(out, TRIPLETS, overwrite)
-  model, other = triplet_io.open(responses), triplet_io.open(baseline)
+  model, other = npz.open(responses), npz.open(baseline)
   found = mine.triplets(
       model.indices,
       model.similarities,
@@ -182,7 +182,7 @@ def write_triplets(
   return found
 
 
-def _names(opened: triplet_io.AligNetFile, rows: np.ndarray) -> np.ndarray:
+def _names(opened: npz.AligNetFile, rows: np.ndarray) -> np.ndarray:
   """(n, 3) names of some rows, ascending by the images' numbers."""
   order = np.argsort(opened.indices[rows], axis=1, kind="stable")
   return np.take_along_axis(opened.filenames[rows], order, axis=1)
@@ -212,7 +212,9 @@ def pixels(
   """
   wanted: Sequence[str] = np.unique(names).tolist()
   found = stimuli.find(source, wanted, data_dir=data_dir)
-  small = {k: records.pixels(one, _SHOWN_SIDE) for k, one in found.items()}
+  small = {
+      k: image_sources.pixels(one, _SHOWN_SIDE) for k, one in found.items()
+  }
   shown = np.stack([small[name] for name in names.ravel().tolist()])
   return shown.reshape(*names.shape, *shown.shape[1:])
 

@@ -19,13 +19,13 @@ import pathlib
 import re
 from typing import Any
 
-from alignet import files
-from alignet import folders
 from alignet.collect import stimuli
 from alignet.collect import tables
 from alignet.collect.settings import NameBy
 from alignet.collect.settings import Settings
 from alignet.errors import AlignetError
+from alignet.io import files
+from alignet.io import folders
 
 INDEX = "index.html"
 NAMES = "names.txt"

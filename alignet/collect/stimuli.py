@@ -4,10 +4,9 @@ from collections.abc import Sequence
 import dataclasses
 import pathlib
 
-from alignet import progress
-from alignet.data import records
-from alignet.data import sources
+from alignet.data import image_sources
 from alignet.errors import AlignetError
+from alignet.io import progress
 
 _JPEG = b"\xff\xd8\xff"
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -62,19 +61,19 @@ def read(
 
 def find(
     source: str, names: Sequence[str], *, data_dir: str | None = None
-) -> dict[str, records.Record]:
+) -> dict[str, image_sources.Record]:
   """The records of some images, by name."""
   kind, _, folder = source.partition(":")
   if kind == "folder" and folder:
     return {name: _file(pathlib.Path(folder), name) for name in names}
-  opened = sources.open(source, data_dir=data_dir)
+  opened = image_sources.open(source, data_dir=data_dir)
   wanted, found = set(names), {}
   seen: set[str] = set()
   for i in progress.bar(range(len(opened)), desc="find images", unit="image"):
     record = opened[i]
     name = record.filename
     if name in seen:  # As representations name a second image of one name.
-      name = records.numbered(name, i)
+      name = image_sources.numbered(name, i)
     seen.add(name)
     if name in wanted:
       found[name] = record
@@ -87,7 +86,7 @@ def find(
   )
 
 
-def _file(folder: pathlib.Path, name: str) -> records.Record:
+def _file(folder: pathlib.Path, name: str) -> image_sources.Record:
   path = pathlib.PurePosixPath(name)
   if path.is_absolute() or ".." in path.parts:
     raise AlignetError(
@@ -100,7 +99,7 @@ def _file(folder: pathlib.Path, name: str) -> records.Record:
         f"image {name} in {folder} cannot be read: {e.strerror}; give the"
         " folder that the file names are relative to"
     ) from e
-  return records.Record(filename=name, image=content, ids={})
+  return image_sources.Record(filename=name, image=content, ids={})
 
 
 def _without_exif(content: bytes) -> bytes:
@@ -124,10 +123,10 @@ def _without_exif(content: bytes) -> bytes:
   return b"".join(kept) + content[at:]
 
 
-def _stimulus(record: records.Record, size: int | None) -> Stimulus:
+def _stimulus(record: image_sources.Record, size: int | None) -> Stimulus:
   import cv2  # pylint: disable=g-import-not-at-top
 
-  image = records.pixels(record)  # What cannot be decoded is found now.
+  image = image_sources.pixels(record)  # What cannot be decoded is found now.
   content = record.image if isinstance(record.image, bytes) else b""
   suffix = ".jpg" if content.startswith(_JPEG) else ".png"
   h, w = image.shape[:2]

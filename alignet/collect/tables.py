@@ -6,10 +6,10 @@ import io
 import pathlib
 from typing import Any
 
-from alignet import files
-from alignet import triplet_io
 from alignet.errors import AlignetError
-from uncertainty_distillation.readers import text
+from alignet.human.readers import text
+from alignet.io import files
+from alignet.triplets import npz
 
 IMAGES = ("image1", "image2", "image3")
 """Columns of file names; pairs have the first two."""
@@ -88,7 +88,7 @@ def read_items(path: files.Path, size: int) -> list[Row]:
   if pathlib.Path(path).suffix == ".npz":
     if size != 3:
       raise AlignetError(f"{path} holds triplets; pass it as --triplets")
-    shown = triplet_io.open(path).filenames.tolist()
+    shown = npz.open(path).filenames.tolist()
     rows = [dict(zip(columns, names)) for names in shown]
   else:
     rows = read(path, columns)

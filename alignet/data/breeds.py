@@ -22,10 +22,10 @@ import json
 import pathlib
 from typing import Literal, NamedTuple
 
-from alignet import files
 from alignet.data.labels import UNLABELLED
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
+from alignet.io import files
 import numpy as np
 
 FILES = ("class_hierarchy.txt", "dataset_class_info.json", "node_names.txt")

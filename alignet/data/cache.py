@@ -17,16 +17,16 @@ import pathlib
 import shutil
 from typing import Any
 
-from alignet import files
-from alignet import folders
-from alignet import parallel
-from alignet import progress
 from alignet.data import decode
+from alignet.data import image_sources
 from alignet.data import images as images_lib
 from alignet.data import labels as labels_lib
-from alignet.data import records
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
+from alignet.io import files
+from alignet.io import folders
+from alignet.io import parallel
+from alignet.io import progress
 import numpy as np
 
 CHECKSUMS = "checksums.json"
@@ -40,7 +40,7 @@ _PLAN, _BLOCKS, _LOCK = "plan.json", "blocks", "lock"
 
 
 def build(
-    source: records.Source,
+    source: image_sources.Source,
     out: files.Path,
     *,
     size: int,
@@ -71,7 +71,7 @@ def build(
     AlignetError: no images, one that cannot be decoded, a disk that is full or
       will be, the beginning of another store in `OUT.partial`.
   """
-  records.check_size(size)
+  image_sources.check_size(size)
   out, n = pathlib.Path(out), len(source)
   if n < 1 or block < 1:
     raise AlignetError(
@@ -198,7 +198,9 @@ def _append(source, partial, size, block, workers) -> int:
   def work(start: int) -> dict[str, np.ndarray]:
     kept = [source[i] for i in range(start, min(start + block, n))]
     return {
-        "images": np.stack([records.pixels(record, size) for record in kept]),
+        "images": np.stack(
+            [image_sources.pixels(record, size) for record in kept]
+        ),
         "filenames": np.array([r.filename for r in kept], np.str_),
         **{
             f"ids_{level}": np.array([r.ids[level] for r in kept], np.int32)
@@ -277,7 +279,7 @@ def _finish(source, partial, plan, block) -> None:
     sha256.append(str(part["sha256"]))
     for level in source.levels:
       ids.setdefault(level, []).append(part[f"ids_{level}"])
-  names = records.distinct(np.concatenate(filenames), range(plan["n"]))
+  names = image_sources.distinct(np.concatenate(filenames), range(plan["n"]))
   labels = {
       level: labels_lib.Labels(
           ids=np.concatenate(ids[level]), names=np.asarray(names_of_classes)

@@ -5,9 +5,9 @@ import json
 import os
 import pathlib
 
-from alignet import files
-from alignet.data import records
+from alignet.data import image_sources
 from alignet.errors import AlignetError
+from alignet.io import files
 import numpy as np
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -40,7 +40,7 @@ class FolderSource:
   def __len__(self) -> int:
     return len(self._names)
 
-  def __getitem__(self, i: int) -> records.Record:
+  def __getitem__(self, i: int) -> image_sources.Record:
     name = self._names[i]
     try:
       image = (self._root / name).read_bytes()
@@ -49,7 +49,7 @@ class FolderSource:
           f"image {name} in {self._root} cannot be read: {e.strerror}"
       ) from e
     ids = {"subordinate": self._ids[i]} if self.levels else {}
-    return records.Record(filename=name, image=image, ids=ids)
+    return image_sources.Record(filename=name, image=image, ids=ids)
 
   def _digest(self) -> str:
     """sha256 of the files' names and sizes: tells one state from another."""

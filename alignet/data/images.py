@@ -10,10 +10,10 @@ import dataclasses
 import pathlib
 from typing import Any, Protocol
 
-from alignet import files
 from alignet.data import labels as labels_lib
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
+from alignet.io import files
 import numpy as np
 
 

@@ -8,8 +8,8 @@ each level that is known.
 from collections.abc import Mapping, Sequence
 import dataclasses
 
-from alignet import files
 from alignet.errors import AlignetError
+from alignet.io import files
 import numpy as np
 
 LEVELS = ("subordinate", "basic", "superordinate", "concept")

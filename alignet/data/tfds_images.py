@@ -12,12 +12,12 @@ import dataclasses
 import functools
 from typing import Any
 
-from alignet import files
-from alignet import progress
 from alignet.data import decode
+from alignet.data import image_sources
 from alignet.data import images as images_lib
-from alignet.data import records
 from alignet.errors import AlignetError
+from alignet.io import files
+from alignet.io import progress
 import numpy as np
 
 _LEVELS = {"label": "subordinate", "coarse_label": "superordinate"}
@@ -55,13 +55,13 @@ def read(
     AlignetError: a dataset or split that is not there, one without images, a
       record that cannot be decoded, images of different sizes and no `size`.
   """
-  return records.read(
+  return image_sources.read(
       TfdsSource(name, split, data_dir=data_dir), size=size, limit=limit
   )
 
 
 class TfdsSource:
-  """The records of a split, undecoded; see `alignet.data.records.Source`.
+  """The records of a split, undecoded; see `alignet.data.image_sources.Source`.
 
   Args:
     name: as in `read`.
@@ -81,7 +81,7 @@ class TfdsSource:
   def __len__(self) -> int:
     return len(self._source)
 
-  def __getitem__(self, i: int) -> records.Record:
+  def __getitem__(self, i: int) -> image_sources.Record:
     where = f"{self._name}, split {self._split}"
     try:
       record = self._source[i]
@@ -90,7 +90,7 @@ class TfdsSource:
           f"{where}: record {i} cannot be read ({_first_line(e)}); prepare the"
           " dataset again"
       ) from e
-    return records.Record(
+    return image_sources.Record(
         filename=self._filename(record, i),
         image=record["image"],
         ids={
@@ -131,7 +131,7 @@ class TfdsImages:
   names: str = ""
 
   def __post_init__(self):
-    records.check_size(self.size)
+    image_sources.check_size(self.size)
 
   @functools.cached_property
   def _source(self) -> TfdsSource:
@@ -152,7 +152,7 @@ class TfdsImages:
         range(len(self)), desc=f"file names of {self.name}", unit="image"
     )
     names = [self._source[i].filename for i in bar]
-    return records.distinct(names, range(len(names)))
+    return image_sources.distinct(names, range(len(names)))
 
   def __getstate__(self) -> dict[str, Any]:
     """What workers are sent: the fields, not what was opened or read."""
@@ -173,7 +173,7 @@ class TfdsImages:
     """
     for i, name in zip(indices.ravel().tolist(), names.ravel().tolist()):
       found = self._source[i].filename
-      if name not in (found, records.numbered(found, i)):
+      if name not in (found, image_sources.numbered(found, i)):
         raise AlignetError(
             f"{path}: image {i} is called {name!r}, but {found!r} in"
             f" {self.name}, split {self.split}; give the images it was made"
@@ -201,14 +201,14 @@ class TfdsImages:
         filename = record.filename
         if self.names and self.filenames[i] not in (
             filename,
-            records.numbered(filename, i),
+            image_sources.numbered(filename, i),
         ):
           raise AlignetError(
               f"image {i} of {self.name}, split {self.split}, is called"
               f" {filename!r}, but {str(self.filenames[i])!r} in {self.names};"
               " give the names of this dataset and version"
           )
-        images[row] = records.pixels(record, self.size)
+        images[row] = image_sources.pixels(record, self.size)
     return images[inverse.reshape(indices.shape)]
 
 

@@ -1,42 +1,18 @@
 """Evaluations: of stored representations, and along Kauldron trainings.
 
-Submodules load on first use: `hierarchy`, `levels`, `rdms`, `stored`,
-`usefulness` need neither jax nor Kauldron; `change`, `in_training` and `trials`
-do.
+`hierarchy`, `levels`, `rdms`, `stored` and `usefulness` need neither jax nor
+Kauldron; `in_training` and `trials` do. Names load on first use.
 """
 
-import importlib
+from alignet.io import lazy
 
-_SUBMODULES = (
-    "change",
-    "hierarchy",
-    "in_training",
-    "levels",
-    "rdms",
-    "stored",
-    "trials",
-    "usefulness",
+__getattr__, __dir__, __all__ = lazy.exports(
+    __name__,
+    {
+        "ClassesEvaluator": "in_training",
+        "LevelsEvaluator": "in_training",
+        "RdmEvaluator": "in_training",
+        "TrialsEvaluator": "trials",
+        "agreement": "trials",
+    },
 )
-_NAMES = {
-    "ChangeEvaluator": "change",
-    "ClassesEvaluator": "in_training",
-    "LevelsEvaluator": "in_training",
-    "RdmEvaluator": "in_training",
-    "TrialsEvaluator": "trials",
-    "agreement": "trials",
-}
-
-__all__ = list(_SUBMODULES) + list(_NAMES)
-
-
-def __getattr__(name: str):
-  if name in _SUBMODULES:
-    return importlib.import_module(f"alignet.evals.{name}")
-  if name in _NAMES:
-    module = importlib.import_module(f"alignet.evals.{_NAMES[name]}")
-    return getattr(module, name)
-  raise AttributeError(f"module 'alignet.evals' has no attribute {name!r}")
-
-
-def __dir__():
-  return sorted([*globals(), *__all__])

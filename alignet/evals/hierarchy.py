@@ -5,10 +5,10 @@ from typing import Any
 
 from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
+from alignet.evals.scores import bootstrap
+from alignet.evals.scores import cka
+from alignet.evals.scores import hierarchy
 from alignet.evals.stored import Model
-from alignet.scores import bootstrap
-from alignet.scores import cka
-from alignet.scores import hierarchy
 import numpy as np
 
 ACROSS = "across"

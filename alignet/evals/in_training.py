@@ -8,16 +8,16 @@ Names of scalars begin with their source, as there.
 import functools
 from typing import Any
 
-from alignet import similarity
 from alignet.data import breeds
 from alignet.data import images as images_lib
-from alignet.data import levels as levels_lib
-from alignet.data import similarity_sets
 from alignet.evals import levels as levels_scores
 from alignet.evals import rdms
 from alignet.evals import stored
 from alignet.evals import usefulness
+from alignet.human import levels as levels_lib
+from alignet.human import similarity_sets
 from alignet.representations import extract
+from alignet.triplets import similarity
 import jax
 from kauldron import kd
 import numpy as np
@@ -61,7 +61,7 @@ class OnImages(kd.evals.EvaluatorBase):
 
 
 class LevelsEvaluator(OnImages):
-  """People at three levels of abstraction; see `alignet.data.levels`.
+  """People at three levels of abstraction; see `alignet.human.levels`.
 
   Attributes:
     images: image store with Levels' images, joined by file name.
@@ -95,7 +95,7 @@ class LevelsEvaluator(OnImages):
 
 
 class RdmEvaluator(OnImages):
-  """People's dissimilarities; see `alignet.data.similarity_sets`.
+  """People's dissimilarities; see `alignet.human.similarity_sets`.
 
   Attributes:
     images: image store.

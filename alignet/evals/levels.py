@@ -11,19 +11,18 @@ are correlated with is at one temperature, fitted on all answers of the level
 
 from typing import Any
 
-from alignet import similarity
-from alignet.data import levels as levels_lib
 from alignet.errors import AlignetError
-from alignet.scores import bootstrap
-from alignet.scores import ceilings
-from alignet.scores import choice_scores
-from alignet.scores import odd_one_out
-from alignet.scores import pairs
-from alignet.scores import probabilistic
-from alignet.scores import rank_correlation
-from alignet.scores import response_times
-from alignet.scores import triplet_rsa
-from alignet.triplets import PAIRS
+from alignet.evals.scores import bootstrap
+from alignet.evals.scores.choices import ceilings
+from alignet.evals.scores.choices import choice_scores
+from alignet.evals.scores.choices import odd_one_out
+from alignet.evals.scores.choices import probabilistic
+from alignet.evals.scores.choices import response_times
+from alignet.evals.scores.choices import triplet_rsa
+from alignet.evals.scores.rdms import rank_correlation
+from alignet.human import levels as levels_lib
+from alignet.triplets import similarity
+from alignet.triplets.layout import PAIRS
 import numpy as np
 
 SOURCE = "human/levels"
@@ -148,7 +147,7 @@ def _rows(features, kind, rows, levels, seed) -> dict[str, Any]:
   """Scores of each answer, in the order of the answers."""
   stimuli, place = np.unique(levels.stimuli, axis=0, return_inverse=True)
   place = place.reshape(-1)
-  s = pairs.similarities(features, rows[stimuli], kind).astype(np.float64)[
+  s = similarity.of_triplets(features, rows[stimuli], kind).astype(np.float64)[
       place
   ]
   # The pair that was chosen first; the order of the others does not matter.

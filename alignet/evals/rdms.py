@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from alignet.errors import AlignetError
+from alignet.evals.scores import bootstrap
+from alignet.evals.scores import summary
+from alignet.evals.scores.rdms import rsa
+from alignet.evals.scores.rdms import rsa_bootstrap
+from alignet.evals.scores.rdms import rsa_partial
 from alignet.evals.stored import Model
-from alignet.scores import bootstrap
-from alignet.scores import rsa
-from alignet.scores import rsa_bootstrap
-from alignet.scores import rsa_partial
-from alignet.scores import summary
 import numpy as np
 
 

@@ -11,17 +11,16 @@ from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
-from alignet import files
-from alignet import similarity
 from alignet import transforms
 from alignet.data import labels as labels_lib
-from alignet.data import trials as trials_lib
 from alignet.errors import AlignetError
+from alignet.evals.scores.choices import ceilings
+from alignet.evals.scores.choices import choice_scores
+from alignet.human import trials as trials_lib
+from alignet.io import files
 from alignet.representations import store
-from alignet.scores import ceilings
-from alignet.scores import choice_scores
-from alignet.scores import pairs
-from alignet.triplets import ODD
+from alignet.triplets import similarity
+from alignet.triplets.layout import ODD
 import numpy as np
 
 SOURCES = ("human", "simulated", "synthetic", "vice")
@@ -108,7 +107,7 @@ def on_trials(
   for set_name, file in trials_lib.find(path, name).items():
     trials = trials_lib.read(file, image_names=model.filenames)
     similarities = [
-        pairs.similarities(m.features, trials.indices, m.kind)
+        similarity.of_triplets(m.features, trials.indices, m.kind)
         for m in (model, baseline)
         if m is not None
     ]
@@ -215,7 +214,7 @@ def on_choices(
   triplets = triplets[used]
   participants = None if participants is None else participants[used]
   similarities = [
-      pairs.similarities(_means(m.features, ids, n), triplets, m.kind)
+      similarity.of_triplets(_means(m.features, ids, n), triplets, m.kind)
       for m in (model, baseline)
       if m is not None
   ]

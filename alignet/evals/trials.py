@@ -5,11 +5,11 @@ import dataclasses
 import functools
 from typing import Any
 
-from alignet import similarity
 from alignet.data import images as images_lib
-from alignet.data import trials as trials_lib
 from alignet.evals import in_training
-from alignet.scores import odd_one_out
+from alignet.evals.scores.choices import odd_one_out
+from alignet.human import trials as trials_lib
+from alignet.triplets import similarity
 import numpy as np
 
 

@@ -14,11 +14,11 @@ from alignet.data import breeds as breeds_lib
 from alignet.data.labels import UNLABELLED
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
-from alignet.scores import bootstrap
-from alignet.scores import few_shot
-from alignet.scores import knn
-from alignet.scores import linear_probe
-from alignet.scores import retrieval
+from alignet.evals.scores import bootstrap
+from alignet.evals.scores.classes import few_shot
+from alignet.evals.scores.classes import knn
+from alignet.evals.scores.classes import linear_probe
+from alignet.evals.scores.classes import retrieval
 import numpy as np
 
 TASKS = ("knn", "probe", "few_shot", "retrieval")

@@ -31,8 +31,8 @@ import shutil
 import time
 from typing import Any
 
-from alignet import files
 from alignet.errors import AlignetError
+from alignet.io import files
 import ml_collections
 
 _RECORD = "stage.json"

@@ -4,20 +4,20 @@ from collections.abc import Mapping
 import pathlib
 from typing import Any
 
-from alignet import similarity
 from alignet import transforms
-from alignet import triplet_io
 from alignet.data import decode
 from alignet.data import images as images_lib
-from alignet.data import trials as trials_lib
+from alignet.evals.scores import bootstrap
+from alignet.evals.scores.choices import odd_one_out
+from alignet.human import trials as trials_lib
 from alignet.report import dataset as dataset_lib
 from alignet.report import inputs as inputs_lib
 from alignet.report import projection
 from alignet.representations import kmeans
 from alignet.representations import store as store_lib
-from alignet.scores import bootstrap
-from alignet.scores import odd_one_out
-from alignet.triplets import ODD
+from alignet.triplets import npz
+from alignet.triplets import similarity
+from alignet.triplets.layout import ODD
 import numpy as np
 
 _GALLERY = 12
@@ -236,7 +236,7 @@ def dataset(
   rng = np.random.default_rng([seed, 4])
   reps = store_lib.open(representations)
   found = kmeans.load(clusters)
-  opened = {name: triplet_io.open(path) for name, path in responses.items()}
+  opened = {name: npz.open(path) for name, path in responses.items()}
   thumbnail = lambda i: decode.resize(
       decode.decode(
           (images / str(reps.filenames[i])).read_bytes(), str(reps.filenames[i])
@@ -379,7 +379,7 @@ def _some_of_each(concepts, rows, n, rng) -> np.ndarray:
 def _curves(runs, set_names) -> dict[str, dict[str, np.ndarray]]:
   """Learning curves from the scalars of the trainings."""
   # pylint: disable=g-import-not-at-top
-  from alignet.metrics import writer
+  from alignet.training import writer
 
   curves = {}
   for model, workdir in runs.items():
@@ -403,6 +403,6 @@ def _entropies(targets) -> dict[str, np.ndarray]:
   """Kind of responses -> entropy of each target, in nats."""
   out = {}
   for name, path in targets.items():
-    s, _ = triplet_io.read_similarities_indices(path)
+    s, _ = npz.read_similarities_indices(path)
     out[name] = similarity.entropy(similarity.log_choice_probabilities(s))
   return out

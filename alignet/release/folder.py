@@ -7,18 +7,18 @@ import pathlib
 import shutil
 from typing import Any
 
-from alignet import files
-from alignet import progress
-from alignet import triplet_io
-from alignet.data import records
+from alignet.data import image_sources
 from alignet.errors import AlignetError
+from alignet.io import files
+from alignet.io import progress
 from alignet.release import card as card_lib
 from alignet.release import croissant
 from alignet.release import tables as tables_lib
+from alignet.release.manifest import MANIFEST
+from alignet.release.verify.whole_release import SUMS
 from alignet.representations import kmeans
 from alignet.representations import store
-from alignet.triplet_verify.manifest import MANIFEST
-from alignet.triplet_verify.release import SUMS
+from alignet.triplets import npz
 import numpy as np
 
 Path = pathlib.Path
@@ -52,7 +52,7 @@ def write(
     main: str,
     class_level: str,
     csv_rows: int | None = 10_000,
-    images: records.Source | None = None,
+    images: image_sources.Source | None = None,
 ) -> None:
   """Writes all files of a release into a new folder.
 
@@ -193,7 +193,7 @@ def _gallery(folder, images, sources, main, class_level) -> None:
 
 def _shown(folder, entry) -> dict[str, Any]:
   """An entry's line in the card."""
-  opened = triplet_io.open(folder / entry["path"])
+  opened = npz.open(folder / entry["path"])
   return {
       "path": entry["path"],
       "rows": len(opened),
@@ -209,7 +209,7 @@ def _about(reps, source) -> dict[str, Any]:
     clusters = len(kmeans.load(source.clusters).centroids)
   splits = next(iter(source.answers.values()), {})
   answered = sorted(next(iter(splits.values())).glob("*.npz")) if splits else []
-  meta = triplet_io.open(answered[0]).meta if answered else {}
+  meta = npz.open(answered[0]).meta if answered else {}
   sampled = meta.get("triplets", {})
   return {
       "model": reps.meta.get("model", "a network not named"),

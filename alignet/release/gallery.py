@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from alignet import files
-from alignet import similarity
-from alignet import triplet_io
-from alignet import triplets
-from alignet.data import records
+from alignet.data import image_sources
 from alignet.errors import AlignetError
+from alignet.io import files
 from alignet.report import gallery
 from alignet.report import style
 from alignet.representations import store
+from alignet.triplets import layout
+from alignet.triplets import npz
+from alignet.triplets import similarity
 import numpy as np
 
 _ROWS = 4  # Triplets of a sampling.
@@ -20,7 +20,7 @@ _SIDE = 160  # Pixels.
 
 def write(
     path: files.Path,
-    images: records.Source,
+    images: image_sources.Source,
     representations: store.Representations,
     answers: Mapping[str, Mapping[str, files.Path]],
     *,
@@ -43,7 +43,7 @@ def write(
   rng = np.random.default_rng(0)
   shown, p, names, odd = [], [], [], []
   for sampling, by in answers.items():
-    opened = [triplet_io.open(file) for file in by.values()]
+    opened = [npz.open(file) for file in by.values()]
     n = len(opened[0])
     rows = np.linspace(0, n - 1, min(n, _ROWS)).astype(int)
     # Canonical rows have the odd one last: show it in any place.
@@ -53,7 +53,7 @@ def write(
         opened[0].similarities[rows]
     )
     shown.append(triplet)
-    p.append(triplets.permute_similarities(probabilities, order))
+    p.append(layout.permute_similarities(probabilities, order))
     names += [f"{sampling}, row {row}" for row in rows]
     odd.append(
         [(triplet == file.indices[rows, 2:]).argmax(axis=1) for file in opened]
@@ -95,8 +95,11 @@ def _image(images, representations, i: int) -> np.ndarray:
   more = len(representations.meta.get("skipped", {}))
   for number in range(i, min(i + more + 1, len(images))):
     record = images[number]
-    if name in (record.filename, records.numbered(record.filename, number)):
-      return records.pixels(record, _SIDE)
+    if name in (
+        record.filename,
+        image_sources.numbered(record.filename, number),
+    ):
+      return image_sources.pixels(record, _SIDE)
   raise AlignetError(
       f"the gallery's images: expected image {i} to be {name!r}, as in the"
       f" representations, found {len(images)} images and"

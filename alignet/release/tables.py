@@ -6,11 +6,11 @@ import io
 import pathlib
 from typing import Any
 
-from alignet import files
-from alignet import progress
-from alignet import triplet_io
+from alignet.io import files
+from alignet.io import progress
 from alignet.representations import kmeans
 from alignet.representations import store
+from alignet.triplets import npz
 
 _ROWS = 65536
 _TRIPLET_COLUMNS = {
@@ -60,7 +60,7 @@ def of_triplets(
   Returns:
     As `of_images`.
   """
-  opened = triplet_io.open(folder / entry["path"])
+  opened = npz.open(folder / entry["path"])
   n = len(opened) if limit is None else min(limit, len(opened))
   name = entry["path"].removeprefix("alignet_").removesuffix(".npz")
   path = f"records/{name}.csv"

@@ -17,10 +17,10 @@ from collections.abc import Iterator
 import pathlib
 from typing import Any
 
-from alignet import files
-from alignet import triplet_io
 from alignet.errors import AlignetError
-from alignet.triplet_verify import manifest as manifest_lib
+from alignet.io import files
+from alignet.release import manifest as manifest_lib
+from alignet.triplets import npz
 import numpy as np
 import tensorflow_datasets as tfds
 
@@ -97,7 +97,7 @@ class AlignetTriplets(tfds.core.GeneratorBasedBuilder):
   def _generate_examples(
       self, path: pathlib.Path
   ) -> Iterator[tuple[int, dict[str, Any]]]:
-    opened = triplet_io.open(path)
+    opened = npz.open(path)
     start = 0
     for names in opened.filename_blocks(_ROWS):
       for i, row in enumerate(names):

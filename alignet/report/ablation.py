@@ -4,7 +4,7 @@ from collections.abc import Mapping
 import pathlib
 from typing import Any
 
-from alignet import files
+from alignet.io import files
 from alignet.report import figures
 from alignet.report import latex
 from alignet.report import page
@@ -21,7 +21,7 @@ def write(out: files.Path, results: Mapping[str, Any]) -> list[pathlib.Path]:
 
   Args:
     out: folder.
-    results: as `alignet.pipeline.sweep_results.results`.
+    results: as `alignet.pipeline.sweep.sweep_results.results`.
 
   Returns:
     The three paths.

@@ -5,8 +5,8 @@ import json
 import pathlib
 from typing import Any
 
-from alignet import files
 from alignet.errors import AlignetError
+from alignet.io import files
 from alignet.report import figures
 from alignet.report import gallery
 from alignet.report import page

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 import dataclasses
 
-from alignet import files
+from alignet.io import files
 from alignet.report import figures
 from alignet.report import gallery
 from alignet.report import page

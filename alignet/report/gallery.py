@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 import math
 import textwrap
 
-from alignet import triplets
 from alignet.errors import AlignetError
 from alignet.report import style
+from alignet.triplets import layout
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
@@ -114,7 +114,7 @@ def triplet_gallery(
         for number, line in enumerate(wrapped[row][position]):
           _centred(ax, middle, below + (number + 0.5) * _NAME_LINE, line)
       if probabilities is not None:
-        p = float(probabilities[row][triplets.ODD.index(position)])
+        p = float(probabilities[row][layout.ODD.index(position)])
         _centred(ax, middle, y_odds + _ODDS_LINE / 2, f"{p:.0%}", _FAINT)
       for number, (judge, (color, odd)) in enumerate(judges.items()):
         y_pill = y_pills + number * _PILL_STEP

@@ -11,8 +11,8 @@ import pathlib
 import types
 from typing import Any
 
-from alignet import files
 from alignet.errors import AlignetError
+from alignet.io import files
 import numpy as np
 
 FILE_NAME = "report_inputs.npz"

@@ -10,8 +10,8 @@ import dataclasses
 import html
 import pathlib
 
-from alignet import files
 from alignet.errors import AlignetError
+from alignet.io import files
 from alignet.report import style
 from matplotlib.figure import Figure
 

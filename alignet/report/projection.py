@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from alignet import similarity
 from alignet.errors import AlignetError
+from alignet.triplets import similarity
 import numpy as np
 
 

@@ -7,8 +7,8 @@ here, each is computed by one thread, and several blocks at once.
 
 from collections.abc import Callable, Iterator
 
-from alignet import parallel
 from alignet.errors import AlignetError
+from alignet.io import parallel
 import numpy as np
 import threadpoolctl
 

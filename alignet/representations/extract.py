@@ -14,17 +14,17 @@ import pathlib
 import shutil
 from typing import Any, Literal, NamedTuple, get_args
 
-from alignet import files
-from alignet import parallel
-from alignet import progress
 from alignet.data import decode
-from alignet.data import records
-from alignet.data import things
+from alignet.data import image_sources
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
-from alignet.models import encoders
-from alignet.models.vision_model import VisionModel
+from alignet.human import things
+from alignet.io import files
+from alignet.io import parallel
+from alignet.io import progress
+from alignet.models.encoders import encoders
+from alignet.models.vit.vision_model import VisionModel
 from alignet.representations import store
 import numpy as np
 
@@ -97,7 +97,7 @@ def extract(
 
 
 def to_directory(
-    source: records.Source,
+    source: image_sources.Source,
     encoder: encoders.Encoder,
     out: files.Path,
     *,
@@ -295,7 +295,7 @@ def _decode(encoder, source, start, stop, on_corrupt) -> dict[str, Any]:
   for i in range(start, stop):
     record = source[i]
     try:
-      images.append(records.pixels(record, encoder.size))
+      images.append(image_sources.pixels(record, encoder.size))
     except AlignetError as e:
       if on_corrupt == "error":
         raise AlignetError(
@@ -387,7 +387,7 @@ def _merge(source, partial, out, total, plan, concepts) -> None:
   store.write(
       merged,
       files.Blocks((n, width), np.dtype(plan["dtype"]), _blocks(paths, width)),
-      records.distinct(np.concatenate(filenames), np.concatenate(rows)),
+      image_sources.distinct(np.concatenate(filenames), np.concatenate(rows)),
       labels,
       {**plan, "skipped": skipped},
       overwrite=True,

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
-from alignet import files
-from alignet import progress
-from alignet import similarity
 from alignet.errors import AlignetError
+from alignet.io import files
+from alignet.io import progress
 from alignet.representations import blocks
+from alignet.triplets import similarity
 import numpy as np
 
 SMALL = 2

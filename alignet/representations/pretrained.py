@@ -3,13 +3,13 @@
 import os
 import pathlib
 
-from alignet import files
 from alignet import transforms
 from alignet.data import decode
-from alignet.data import download
 from alignet.errors import AlignetError
-from alignet.models import encoders
-from alignet.models import zoo
+from alignet.io import download
+from alignet.io import files
+from alignet.models.encoders import encoders
+from alignet.models.vit import zoo
 import numpy as np
 
 _HUB = "https://huggingface.co/{hub}/resolve/main/model.safetensors"
@@ -79,13 +79,13 @@ def load_model(
 
   Args:
     name_or_path: weights of ours (.safetensors), a name of
-      `alignet.models.zoo`, onnx:FILE or saved_model:FOLDER.
-    weights: of a model named, in any form that `alignet.models.weights` reads;
-      None downloads them from the Hugging Face hub, once.
-    layer: what `alignet.models.encoders.open` takes; None for pre_logits, or
-      the only output of a file.
+      `alignet.models.vit.zoo`, onnx:FILE or saved_model:FOLDER.
+    weights: of a model named, in any form that `alignet.models.formats.weights`
+      reads; None downloads them from the Hugging Face hub, once.
+    layer: what `alignet.models.encoders.encoders.open` takes; None for
+      pre_logits, or the only output of a file.
     size: side of the images in pixels; None for what the model says.
-    pixel_range: of an ONNX file or SavedModel: see `alignet.models.pixels`.
+    pixel_range: of an ONNX file or SavedModel: see `alignet.models.vit.pixels`.
     pool: "first" or "mean" token, of a layer of one vector a token.
     transform: a transform.npz to apply to the representations.
     batch_size: images on the device at a time; None for the model's own.

@@ -14,9 +14,9 @@ import dataclasses
 import pathlib
 from typing import Any
 
-from alignet import files
 from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
+from alignet.io import files
 import numpy as np
 
 FEATURES = "features.npy"

@@ -10,7 +10,7 @@ and half the steps of its students: about five minutes a cell on two cores.
 Seeds change what a cell draws; data and base model stay.
 """
 
-from alignet import config_files
+from alignet.io import config_files
 import ml_collections
 
 _SHARED = ("data", "features", "base", "trials_fold1")

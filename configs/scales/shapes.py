@@ -5,7 +5,7 @@ which settings matter there, and that the machinery works; it is no result about
 people. Each seed draws another world.
 """
 
-from alignet import config_files
+from alignet.io import config_files
 import ml_collections
 
 _SHARED = ("world", "trials", "base")

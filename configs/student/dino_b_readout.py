@@ -1,6 +1,6 @@
 """DINO-B/16, with the readout of `student/siglip_b_readout`."""
 
-from alignet import config_files
+from alignet.io import config_files
 
 
 def get_config():

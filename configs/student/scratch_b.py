@@ -8,7 +8,7 @@ described. Nothing is pulled to the start, because the start knows nothing; the
 rest as `student/siglip_b`, whose recipe is assumed here too.
 """
 
-from alignet import config_files
+from alignet.io import config_files
 from kauldron import konfig
 
 # pylint: disable=g-import-not-at-top

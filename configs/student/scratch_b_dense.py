@@ -1,6 +1,6 @@
 """Scratch-B/16, with the loss of `student/siglip_b_dense`."""
 
-from alignet import config_files
+from alignet.io import config_files
 
 
 def get_config():

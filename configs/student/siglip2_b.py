@@ -8,8 +8,8 @@ That the released model of this name was trained by the recipe of SigLIP-B is
 assumed: only that one's config is public.
 """
 
-from alignet import config_files
-from alignet.models import zoo
+from alignet.io import config_files
+from alignet.models.vit import zoo
 
 
 def get_config():

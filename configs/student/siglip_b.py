@@ -41,18 +41,19 @@ not fit, `--cfg.aux.batch_size=128 --cfg.aux.accumulate=4
 `--cfg.aux.ema=0.9999` also keeps a moving average of the weights.
 """
 
-from alignet.models import zoo
+from alignet.models.vit import zoo
 from kauldron import konfig
 
 # pylint: disable=g-import-not-at-top
 with konfig.imports():
-  from alignet import losses
-  from alignet import metrics
   from alignet import models
-  from alignet import optim
-  from alignet import train_step
-  from alignet.data import batches
-  from alignet.data import loader
+  from alignet.training import losses
+  from alignet.training import metrics
+  from alignet.training import optim
+  from alignet.training import train_step
+  from alignet.training import writer
+  from alignet.training.input import batches
+  from alignet.training.input import loader
   from kauldron import kd
   import optax
 # pylint: enable=g-import-not-at-top
@@ -123,7 +124,7 @@ def get_config():
   cfg.train_metrics = {**_metrics(cfg), "drift": metrics.Drift()}
   cfg.log_metrics_every = 100
   cfg.log_summaries_every = 1_000_000
-  cfg.writer = metrics.JsonlWriter()
+  cfg.writer = writer.JsonlWriter()
   cfg.profiler = None
   cfg.trainstep = train_step.TrainStep()
   updates = cfg.ref.num_train_steps // cfg.ref.aux.accumulate

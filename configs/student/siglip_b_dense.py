@@ -25,15 +25,15 @@ tau are untried at this size; where it was tried, small, it reached what sparse
 reaches and not more (docs/students.md).
 """
 
-from alignet import config_files
+from alignet.io import config_files
 from kauldron import konfig
 
 # pylint: disable=g-import-not-at-top
 with konfig.imports():
-  from alignet import losses
-  from alignet import metrics
-  from alignet.representations import group_batches
-  from alignet.representations import teacher
+  from alignet.training import losses
+  from alignet.training import metrics
+  from alignet.training.input import group_batches
+  from alignet.training.input import teacher
 # pylint: enable=g-import-not-at-top
 
 

@@ -12,7 +12,7 @@ how it was trained is not public. Images are a store with labels (`alignet
 cache`), of the level `--cfg.aux.label_level`.
 """
 
-from alignet import config_files
+from alignet.io import config_files
 from kauldron import konfig
 
 # pylint: disable=g-import-not-at-top

@@ -20,14 +20,14 @@ triplet head is pulled to its random start like all else, so the backbone has
 to change (`--cfg.aux.decay_exclude="('triplet_head',)"` sets the head free).
 """
 
-from alignet import config_files
+from alignet.io import config_files
 from kauldron import konfig
 
 # pylint: disable=g-import-not-at-top
 with konfig.imports():
   from alignet import evals
   from alignet import models
-  from alignet.data import batches
+  from alignet.training.input import batches
   from kauldron import kd
 # pylint: enable=g-import-not-at-top
 

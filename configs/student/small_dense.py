@@ -19,7 +19,7 @@ are those of `student/small`, not tuned for it. The controls are those of
 `student/siglip_b_dense`.
 """
 
-from alignet import config_files
+from alignet.io import config_files
 
 
 def get_config():

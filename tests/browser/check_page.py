@@ -17,11 +17,11 @@ from alignet.collect import tables
 from alignet.data import images
 from alignet.data import shapes
 from alignet.data.labels import Labels
+from alignet.human import readers
 import cv2
 import numpy as np
 import pytest
 from tests.browser import chromium
-from uncertainty_distillation import readers
 
 pytestmark = pytest.mark.skipif(
     chromium.find() is None, reason="no Chromium: `make browser` installs one"

@@ -3,14 +3,14 @@
 import json
 
 from alignet.cli import main
-from alignet.testing import teacher
+from alignet.data import linear_world
 import numpy as np
 import pytest
 
 
 @pytest.fixture
 def folder(tmp_path):
-  x, concepts, embedding = teacher.linear_world(40, 2, seed=0)
+  x, concepts, embedding = linear_world.make(40, 2, seed=0)
   for name, array in (("F", x), ("C", concepts), ("V", embedding)):
     np.save(tmp_path / f"{name}.npy", array)
   return tmp_path

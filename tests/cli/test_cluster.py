@@ -1,8 +1,8 @@
 """`alignet cluster`: one k, several k, what it says of small clusters."""
 
-from alignet import files
 from alignet import transforms
 from alignet.cli import main
+from alignet.io import files
 from alignet.representations import kmeans
 from alignet.representations import store
 import numpy as np

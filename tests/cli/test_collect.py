@@ -7,9 +7,7 @@ import pathlib
 import re
 import shlex
 
-from alignet import similarity
 from alignet import transforms
-from alignet import triplet_io
 from alignet.cli import main
 from alignet.collect import figures
 from alignet.collect import mined
@@ -17,6 +15,8 @@ from alignet.collect import tables
 from alignet.data import image_folder
 from alignet.data import shapes
 from alignet.representations import store
+from alignet.triplets import npz
+from alignet.triplets import similarity
 import cv2
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def world(tmp_path_factory):
     features = np.concatenate([features, noise], axis=1).astype(np.float32)
     store.write(folder / name, features, names, labels, {"model": name})
     s = similarity.pair_similarities(features[triplets])
-    triplet_io.write(folder / f"{answers}.npz", names, triplets, s)
+    npz.write(folder / f"{answers}.npz", names, triplets, s)
   return folder
 
 
@@ -234,9 +234,9 @@ def test_errors_are_one_sentence(
   if not (world / "fewer").exists():
     base = store.open("base")
     store.write("fewer", base.features[1:], base.filenames[1:], {}, {})
-    opened = triplet_io.open("untransformed.npz")
+    opened = npz.open("untransformed.npz")
     names = np.array([f"x{i}" for i in range(len(base))])
-    triplet_io.write("renamed.npz", names, opened.indices, opened.similarities)
+    npz.write("renamed.npz", names, opened.indices, opened.similarities)
   error = _error(capsys, *arguments, f"--out={tmp_path / 'out'}")
   assert re.search(message, error) and error.count("\n") == 1
   assert not (tmp_path / "out").exists()

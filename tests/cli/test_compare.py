@@ -4,11 +4,11 @@ import json
 import re
 
 from alignet import transforms
-from alignet import triplet_io
 from alignet.cli import main as cli
 from alignet.data import images as images_lib
 from alignet.data.labels import Labels
 from alignet.representations import store
+from alignet.triplets import npz
 import numpy as np
 import pytest
 
@@ -47,7 +47,7 @@ def _world(tmp_path, monkeypatch):
       ),
   )
   triplets = np.stack([rng.permutation(48)[:3] for _ in range(200)])
-  triplet_io.write("t.npz", names, triplets, rng.normal(size=(200, 3)))
+  npz.write("t.npz", names, triplets, rng.normal(size=(200, 3)))
   _run(
       *("evaluate", "representations", "--representations=good"),
       *("--baseline=bad", "--trials=human=t.npz", "--resamples=20"),

@@ -4,7 +4,7 @@ import json
 
 from alignet import transforms
 from alignet.cli import main as cli
-from alignet.scores import summary
+from alignet.evals.scores import summary
 import numpy as np
 import pytest
 

@@ -3,13 +3,13 @@
 import subprocess
 import sys
 
-from alignet import files
 from alignet.cli import main
+from alignet.io import files
 from alignet.representations import store
 import cv2
 import numpy as np
 import pytest
-from tests.models import test_encoders
+from tests.models.encoders import test_encoders
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_without_onnxruntime(setting):
       ],
       capture_output=True,
       text=True,
-      env={"PYTHONPATH": str(files.__file__).rsplit("/", 2)[0]},
+      env={"PYTHONPATH": str(files.__file__).rsplit("/", 3)[0]},
   )
   assert done.returncode == 2
   assert "pip install 'alignet[onnx]'" in done.stderr

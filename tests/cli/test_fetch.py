@@ -8,11 +8,11 @@ import zipfile
 
 from alignet.cli import fetch as cli
 from alignet.cli import main
-from alignet.data import fetch
-from alignet.data import levels as levels_lib
+from alignet.human import fetch
+from alignet.human import levels as levels_lib
 import pytest
-from tests.data import file_server
-from tests.data import simulated_levels
+from tests.human import simulated_levels
+from tests.io import file_server
 
 server = file_server.server
 

@@ -1,14 +1,14 @@
 import argparse
 import json
 
-from alignet import files
-from alignet import sampling
 from alignet import transforms
-from alignet import triplet_io
 from alignet.cli import respond as command
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
+from alignet.io import files
 from alignet.representations import store
+from alignet.triplets import npz
+from alignet.triplets import sampling
 import numpy as np
 import pytest
 from response_generation import respond
@@ -53,9 +53,9 @@ def test_controls(flags, tmp_path, capsys):
   _run(*flags, f"--transform={tmp_path}/w.npz", f"--out={aligned}")
   _run(*flags, "--similarity=cosine", f"--out={raw}")
   assert "untransformed cosine" in capsys.readouterr().out
-  assert abs(triplet_io.open(raw).similarities).max() <= 1 + 1e-6
+  assert abs(npz.open(raw).similarities).max() <= 1 + 1e-6
   _run(*flags, f"--temperature_from={aligned}", f"--out={matched}")
-  meta = triplet_io.open(matched).meta
+  meta = npz.open(matched).meta
   # The identity's similarities are the raw ones.
   assert meta["temperature"] == pytest.approx(1, rel=1e-5)
   assert json.dumps(meta)

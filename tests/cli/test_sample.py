@@ -1,13 +1,13 @@
 import argparse
 import os
 
-from alignet import files
-from alignet import sampling
 from alignet.cli import sample
 from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
+from alignet.io import files
 from alignet.representations import store
+from alignet.triplets import sampling
 import numpy as np
 import pytest
 

@@ -3,22 +3,22 @@
 import gzip
 import json
 
-from alignet import similarity
-from alignet import triplet_io
 from alignet.cli import main as cli
 from alignet.data import images as images_lib
-from alignet.data import levels as levels_lib
-from alignet.data import trials as trials_lib
 from alignet.data.labels import Labels
 from alignet.evals import levels as levels_scores
+from alignet.evals.scores.choices import odd_one_out
+from alignet.evals.scores.classes import knn
+from alignet.human import levels as levels_lib
+from alignet.human import trials as trials_lib
 from alignet.representations import store
-from alignet.scores import knn
-from alignet.scores import odd_one_out
+from alignet.triplets import npz
+from alignet.triplets import similarity
 import numpy as np
 import pytest
 from tests.data import living_hierarchy
-from tests.data import simulated_levels
-from tests.models import test_encoders
+from tests.human import simulated_levels
+from tests.models.encoders import test_encoders
 
 
 @pytest.fixture(name="world")
@@ -44,8 +44,8 @@ def _world(tmp_path, monkeypatch):
       store.write(name + part, z.astype(np.float32), names, labels, {"m": name})
   triplets = np.stack([rng.permutation(48)[:3] for _ in range(60)])
   s = similarity.of_triplets(x, triplets, "cosine") * 5
-  triplet_io.write("sets/a.npz", names, triplets, s)
-  triplet_io.write("more/a.npz", names, triplets[:20], s[:20])
+  npz.write("sets/a.npz", names, triplets, s)
+  npz.write("more/a.npz", names, triplets[:20], s[:20])
   choices = np.stack([rng.permutation(8)[:3] for _ in range(40)])
   np.save("choices.npy", choices)
   (tmp_path / "concepts.txt").write_text(
@@ -333,11 +333,11 @@ def test_arguments_are_refused_before_the_work(
 ):
   """Neither the network nor the source of images is opened."""
   # pylint: disable=g-import-not-at-top
-  from alignet.data import sources
-  from alignet.models import encoders
+  from alignet.data import image_sources
+  from alignet.models.encoders import encoders
 
   del world
-  for module in (sources, encoders):
+  for module in (image_sources, encoders):
     monkeypatch.setattr(module, "open", lambda *_, **__: 1 / 0)
   student = ("student", "--model=m.safetensors", "--source=images:i")
   assert cli.main(["evaluate", *student, "--keep=k", *args, "--out=r"]) == 2
@@ -375,7 +375,7 @@ def test_a_baseline_of_other_images(world, capsys, baseline, asked):
 def test_student(world, tiny_world, shrunk, capsys, monkeypatch):
   """A model's weights, then stored representations: the same scores."""
   # pylint: disable=g-import-not-at-top
-  from alignet.models import checkpoints
+  from alignet.models.formats import checkpoints
   from kauldron import kd
 
   monkeypatch.setattr(cli, "COMMANDS", ("evaluate",))

@@ -4,20 +4,20 @@ import argparse
 import inspect
 import json
 
-from alignet import similarity
 from alignet import transforms
 from alignet.cli import judgments as flags_lib
 from alignet.cli import main
 from alignet.cli import teach as cli
 from alignet.data import labels as labels_lib
+from alignet.data import linear_world
+from alignet.human import judgments as judgments_lib
 from alignet.representations import store
-from alignet.testing import teacher
+from alignet.triplets import similarity
 import numpy as np
 import pytest
 from uncertainty_distillation import config as config_lib
 from uncertainty_distillation import human
 from uncertainty_distillation import inputs
-from uncertainty_distillation import judgments as judgments_lib
 
 _FAST = ("--steps=50", "--batch=512", "--inner_folds=3")
 
@@ -29,7 +29,7 @@ def folder(tmp_path):
   Also names.txt, the concepts' names; W.npy, V in the order of order.txt; and
   t.csv, choices of most of T, two of them repeated, and three impossible ones.
   """
-  x, concepts, embedding = teacher.linear_world(40, 2, seed=0)
+  x, concepts, embedding = linear_world.make(40, 2, seed=0)
   soft = judgments_lib.from_embedding(embedding)
   for name, array in {
       "F": x,

@@ -1,14 +1,14 @@
 import argparse
 import json
 
-from alignet import sampling
-from alignet import similarity
 from alignet import transforms
-from alignet import triplet_io
 from alignet.cli import verify
 from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
 from alignet.representations import store
+from alignet.triplets import npz
+from alignet.triplets import sampling
+from alignet.triplets import similarity
 import numpy as np
 import pytest
 
@@ -40,7 +40,7 @@ def folder(tmp_path_factory):
   rows = sampling.sample(_LABELS, "class_border", 50, seed=0)
   z = transforms.load(folder / "transform.npz")(_FEATURES)
   similarities = similarity.of_triplets(z, rows)
-  triplet_io.write(folder / "a.npz", _NAMES, rows, similarities)
+  npz.write(folder / "a.npz", _NAMES, rows, similarities)
   return folder
 
 

@@ -3,13 +3,13 @@
 import argparse
 import dataclasses
 
-from alignet import files
 from alignet.cli import main
 from alignet.cli import vice as command
-from alignet.testing import teacher
+from alignet.data import linear_world
+from alignet.human import judgments as judgments_lib
+from alignet.io import files
 import numpy as np
 import pytest
-from uncertainty_distillation import judgments as judgments_lib
 from uncertainty_distillation import vice
 
 _FAST = (
@@ -21,7 +21,7 @@ _FAST = (
 @pytest.fixture
 def folder(tmp_path):
   """T.npy and P.npy: triplets of 20 objects, the likeliest pair first."""
-  _, _, embedding = teacher.linear_world(20, 1, dims=3, seed=0)
+  _, _, embedding = linear_world.make(20, 1, dims=3, seed=0)
   soft = judgments_lib.from_embedding(embedding)
   order = np.array([(0, 1, 2), (0, 2, 1), (1, 2, 0)])
   order = order[soft.probabilities.argmax(axis=1)]

@@ -10,10 +10,10 @@ from alignet.collect.settings import Settings
 from alignet.data import images
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
+from alignet.human import readers
 import numpy as np
 import pytest
 from scipy import stats
-from uncertainty_distillation import readers
 
 _NAMES = np.array([f"{c}/{c}{i}.png" for c in "abc" for i in range(3)])
 _HEADER = {

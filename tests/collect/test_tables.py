@@ -1,8 +1,8 @@
 """Lists of pairs and triplets, written, read and refused."""
 
-from alignet import triplet_io
 from alignet.collect import tables
 from alignet.errors import AlignetError
+from alignet.triplets import npz
 import numpy as np
 import pytest
 
@@ -26,7 +26,7 @@ def test_an_npz_of_triplets(tmp_path):
   names = np.array([f"{i}.png" for i in range(5)])
   path = tmp_path / "t.npz"
   indices = np.array([[0, 1, 2], [4, 2, 1]])
-  triplet_io.write(path, names, indices, np.zeros((2, 3), np.float32))
+  npz.write(path, names, indices, np.zeros((2, 3), np.float32))
   rows = tables.read_items(path, 3)
   found = [sorted(row[key] for key in tables.IMAGES) for row in rows]
   assert found == [sorted(names[i].tolist()) for i in indices]

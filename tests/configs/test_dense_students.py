@@ -1,16 +1,16 @@
 """The students that see all triplets of a batch: wiring, a shrunk training."""
 
 from absl import flags
-from alignet import config_files
-from alignet import files
 from alignet import models
-from alignet import similarity
 from alignet import transforms
-from alignet import triplet_io
 from alignet.data import images as images_lib
-from alignet.metrics import writer
+from alignet.io import config_files
+from alignet.io import files
 from alignet.representations import kmeans
 from alignet.representations import store as store_lib
+from alignet.training import writer
+from alignet.triplets import npz
+from alignet.triplets import similarity
 import jax
 from kauldron import konfig
 import numpy as np
@@ -166,7 +166,7 @@ def test_one_override_is_the_control(control, tiny_world, teacher, tmp_path):
   rows, _ = source.draw(0)
   np.testing.assert_allclose(source[0]["representations"], z[rows], rtol=1e-5)
   valid = trainer.evals["synthetic_valid"].ds.data_source
-  file = triplet_io.open(tiny_world["triplets"])
+  file = npz.open(tiny_world["triplets"])
   s = similarity.pair_similarities(z[file.indices[:16]])
   np.testing.assert_allclose(
       valid[0]["similarities"], -np.sort(-s, axis=1), rtol=1e-4, atol=1e-5
@@ -183,7 +183,7 @@ def test_the_matched_control_by_a_pair_of_overrides(
     tiny_world, teacher, tmp_path
 ):
   """The temperature of `alignet respond` gives the aligned mean entropy."""
-  indices = triplet_io.open(tiny_world["triplets"]).indices
+  indices = npz.open(tiny_world["triplets"]).indices
   plain, aligned = (
       similarity.pair_similarities(z[indices])
       for z in _representations(teacher)

@@ -11,7 +11,7 @@ import pathlib
 import re
 from typing import Any
 
-from alignet import config_files
+from alignet.io import config_files
 import ml_collections
 import pytest
 

@@ -3,13 +3,16 @@
 import inspect
 import pathlib
 
-from alignet import config_files
 from alignet.errors import AlignetError
+from alignet.io import config_files
 from alignet.pipeline import runner
 from alignet.pipeline import stages
 import pytest
 
-_WITHOUT_TRAINING = {"pipeline/choices", "pipeline/image_folder"}
+_WITHOUT_TRAINING = {
+    *("pipeline/choices", "pipeline/image_folder"),
+    *("pipeline/imagenet", "pipeline/mini_imagenet"),
+}
 _NAMES = [n for n in config_files.names() if n.startswith("pipeline/")]
 
 

@@ -3,17 +3,17 @@
 import pathlib
 
 from absl import flags
-from alignet import config_files
-from alignet import dry_run
 from alignet import models
-from alignet import train
-from alignet import triplet_io
 from alignet.cli import main
-from alignet.data import catalogue
-from alignet.metrics import writer
-from alignet.models import weights
-from alignet.models import zoo
-from alignet.release import recipe
+from alignet.human import catalogue
+from alignet.io import config_files
+from alignet.models.formats import weights
+from alignet.models.vit import zoo
+from alignet.pipeline import recipe
+from alignet.training import dry_run
+from alignet.training import launch
+from alignet.training import writer
+from alignet.triplets import npz
 import jax
 from kauldron import konfig
 import numpy as np
@@ -44,7 +44,7 @@ def root(tiny_world, tmp_path_factory):
   """
   root = tmp_path_factory.mktemp("release")
   with np.load(tiny_world["triplets"]) as archive:
-    arrays = {key: archive[key] for key in triplet_io.KEYS}
+    arrays = {key: archive[key] for key in npz.KEYS}
   swapped = np.arange(len(arrays["indices"])) % 2 == 0
   for key in ("indices", "filenames"):
     arrays[key][swapped] = arrays[key][swapped][:, [1, 0, 2]]
@@ -130,7 +130,7 @@ def test_launches_from_the_command_line(
   assert main.main([*command, "--dry_run"]) == 0
   assert "float32 [4, 3, 6]" in capsys.readouterr().out
   assert main.main(command) == 0
-  _, params = models.load(tmp_path / "run" / train.WEIGHTS)
+  _, params = models.load(tmp_path / "run" / launch.WEIGHTS)
   scalars = tmp_path / "run" / "scalars"
   curves = writer.read_scalars(scalars / "train.jsonl")
   losses = [key for key in curves if key.startswith("losses/")]
@@ -187,10 +187,10 @@ def test_accumulation_and_a_moving_average_by_override(
   )
   cfg.evals = {}
   trainer = konfig.resolve(cfg)
-  path = train.train(trainer)
+  path = launch.train(trainer)
   last, average = (
       weights.read(p, weights.shapes(trainer.model))
-      for p in (path, path.with_name(train.AVERAGED))
+      for p in (path, path.with_name(launch.AVERAGED))
   )
   name = "triplet_head/kernel"
   assert last[name].shape == average[name].shape
@@ -253,7 +253,7 @@ def test_bfloat16_remat_and_scan_by_override(tiny_world, root, tmp_path):
   predictions = trainer.context_specs.preds
   assert predictions.pre_logits.dtype == "bfloat16"
   assert predictions.triplet_logits.dtype == "float32"
-  model, params = models.load(train.train(trainer))
+  model, params = models.load(launch.train(trainer))
   assert model.backbone.remat and model.backbone.dtype == "bfloat16"
   assert model.backbone.scan and model.size == (8, 8)
   assert all(x.dtype == np.float32 for x in jax.tree.leaves(params))

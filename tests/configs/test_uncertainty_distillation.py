@@ -3,10 +3,11 @@
 import dataclasses
 
 from absl import flags
-from alignet import config_files
 from alignet import transforms
+from alignet.data import linear_world
 from alignet.errors import AlignetError
-from alignet.testing import teacher
+from alignet.human import judgments as judgments_lib
+from alignet.io import config_files
 import jax
 import jax.numpy as jnp
 from kauldron import kd
@@ -15,7 +16,6 @@ import numpy as np
 import optax
 import pytest
 from uncertainty_distillation import fit
-from uncertainty_distillation import judgments as judgments_lib
 from uncertainty_distillation import objective
 from uncertainty_distillation import vice
 
@@ -51,7 +51,7 @@ def test_wiring(tmp_path):
 
 
 def test_training_writes_the_best_transform(tmp_path):
-  x, concepts, embedding = teacher.linear_world(60, 2, features=16, seed=3)
+  x, concepts, embedding = linear_world.make(60, 2, features=16, seed=3)
   for name, array in (("F", x), ("C", concepts), ("V", embedding)):
     np.save(tmp_path / f"{name}.npy", array)
   cfg = _config(
@@ -108,7 +108,7 @@ def test_files_without_features_are_refused(tmp_path):
 
 def test_training_from_a_posterior(tmp_path):
   """Uncertainty distillation proper: the targets are a mean over samples."""
-  x, concepts, mu = teacher.linear_world(30, 2, features=16, seed=3)
+  x, concepts, mu = linear_world.make(30, 2, features=16, seed=3)
   np.save(tmp_path / "F.npy", x)
   np.save(tmp_path / "C.npy", concepts)
   np.savez(tmp_path / "vice.npz", mu=mu, sigma=np.full_like(mu, 0.3))
@@ -131,7 +131,7 @@ def test_training_from_a_posterior(tmp_path):
 
 
 def test_embedding_is_joined_by_name(tmp_path):
-  x, _, embedding = teacher.linear_world(12, 1, features=8, seed=3)
+  x, _, embedding = linear_world.make(12, 1, features=8, seed=3)
   order = np.random.default_rng(0).permutation(12)
   np.save(tmp_path / "F.npy", x)
   np.save(tmp_path / "V.npy", embedding[order])
@@ -155,7 +155,7 @@ def test_embedding_is_joined_by_name(tmp_path):
 @pytest.mark.parametrize("standardise", ["scalar", "per_dimension"])
 def test_training_goes_on_from_a_transform(tmp_path, standardise):
   """A ridge regression, of features standardised in another way."""
-  x, concepts, embedding = teacher.linear_world(30, 2, features=16, seed=3)
+  x, concepts, embedding = linear_world.make(30, 2, features=16, seed=3)
   x += np.arange(16, dtype=np.float32)
   judgments = judgments_lib.from_embedding(embedding)
   transform, _ = fit.fit(
@@ -272,7 +272,7 @@ def test_local_images_are_standardised_where_they_are_transformed(tmp_path):
 @pytest.mark.parametrize("batch, alpha", [(8, 0), (64, 0), (8, 0.4)])
 def test_steps_are_those_of_the_bare_objective(tmp_path, batch, alpha):
   """The trainer and a loop over the objective: the same batches, one path."""
-  x, _, embedding = teacher.linear_world(40, 1, features=32, seed=3)
+  x, _, embedding = linear_world.make(40, 1, features=32, seed=3)
   x += 3  # So that neighbourhoods change when the mean is subtracted.
   np.save(tmp_path / "F.npy", x)
   np.save(tmp_path / "V.npy", embedding)

@@ -1,8 +1,8 @@
 """VICE's Kauldron config: one shrunk training, and what it refuses."""
 
 from absl import flags
-from alignet import config_files
 from alignet.errors import AlignetError
+from alignet.io import config_files
 import jax
 from kauldron import konfig
 import numpy as np

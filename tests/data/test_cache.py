@@ -6,9 +6,8 @@ import shutil
 
 from alignet.data import cache
 from alignet.data import image_folder
+from alignet.data import image_sources
 from alignet.data import images as images_lib
-from alignet.data import records
-from alignet.data import sources
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
 import cv2
@@ -58,7 +57,7 @@ class _Dies:
 def test_the_store_holds_what_the_source_holds(source, tmp_path):
   assert _build(source, tmp_path / "s") == _N
   found = images_lib.open_store(tmp_path / "s")
-  expected = records.read(source, size=6)
+  expected = image_sources.read(source, size=6)
   assert isinstance(found.images, np.memmap)
   np.testing.assert_array_equal(found.images, expected.images)
   np.testing.assert_array_equal(found.filenames, expected.filenames)
@@ -72,7 +71,7 @@ def test_the_store_holds_what_the_source_holds(source, tmp_path):
   assert not (tmp_path / "s.partial").exists()
   assert cache.verify(tmp_path / "s") == _N
   # A source of its own, as any image store.
-  again = sources.open(f"images:{tmp_path / 's'}")
+  again = image_sources.open(f"images:{tmp_path / 's'}")
   np.testing.assert_array_equal(again[3].image, expected.images[3])
 
 
@@ -106,7 +105,10 @@ def test_a_run_that_was_killed_while_it_finished(source, tmp_path, monkeypatch):
       return replace(*args)  # Of a file inside.
     raise KeyboardInterrupt
 
-  for module, name in ((cache.records, "distinct"), (cache.os, "replace")):
+  for module, name in (
+      (cache.image_sources, "distinct"),
+      (cache.os, "replace"),
+  ):
     with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
       m.setattr(module, name, dies)
       _build(source, tmp_path / "s")
@@ -196,7 +198,7 @@ def test_bad_settings(source, tmp_path, bad):
 
 def test_imagenet(test_data, tmp_path):
   data = str(test_data / "tfds")
-  source = sources.open("tfds:imagenet2012:train[:30]", data_dir=data)
+  source = image_sources.open("tfds:imagenet2012:train[:30]", data_dir=data)
   cache.build(source, tmp_path / "s", size=48, block=16)
   from alignet.data import tfds_images  # pylint: disable=g-import-not-at-top
 

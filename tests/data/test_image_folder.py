@@ -1,8 +1,7 @@
 import os
 
 from alignet.data import image_folder
-from alignet.data import records
-from alignet.data import sources
+from alignet.data import image_sources
 from alignet.errors import AlignetError
 import cv2
 import numpy as np
@@ -36,14 +35,14 @@ def test_files_are_sorted_and_labelled_by_folder(folder):
   ]
   assert source.levels["subordinate"].tolist() == ["cat", "dog"]
   assert [source[i].ids["subordinate"] for i in range(4)] == [0, 0, 1, -1]
-  assert records.pixels(source[2])[0, 0].tolist() == [0, 0, 0]
+  assert image_sources.pixels(source[2])[0, 0].tolist() == [0, 0, 0]
 
 
 def test_a_flat_folder_has_no_labels(tmp_path):
   _write(tmp_path / "a.jpg")
-  source = sources.open(f"folder:{tmp_path}")
+  source = image_sources.open(f"folder:{tmp_path}")
   assert source.levels == {} and source[0].ids == {}
-  store = records.read(source)
+  store = image_sources.read(source)
   assert store.labels == {} and store.filenames.tolist() == ["a.jpg"]
 
 

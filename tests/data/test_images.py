@@ -1,10 +1,10 @@
 import dataclasses
 
-from alignet import files
 from alignet.data import images as images_lib
 from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
+from alignet.io import files
 import numpy as np
 import pytest
 

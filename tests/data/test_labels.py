@@ -1,6 +1,6 @@
-from alignet import files
 from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
+from alignet.io import files
 import numpy as np
 import pytest
 

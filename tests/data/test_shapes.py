@@ -1,7 +1,7 @@
 """The drawn world: what the docstrings promise, for any of its constants."""
 
-from alignet import similarity
 from alignet.data import shapes
+from alignet.triplets import similarity
 import numpy as np
 import pytest
 

@@ -2,11 +2,11 @@ import dataclasses
 import pickle
 import types
 
-from alignet import files
-from alignet import triplet_io
-from alignet.data import batches
 from alignet.data import tfds_images
 from alignet.errors import AlignetError
+from alignet.io import files
+from alignet.training.input import batches
+from alignet.triplets import npz
 import cv2
 import numpy as np
 import pytest
@@ -127,7 +127,7 @@ def test_lazy_images_serve_triplet_batches(give, tmp_path):
   indices = np.array([[0, 1, 2], [2, 3, 4]])
   similarities = np.array([[3, 2, 1], [3, 2, 1]], np.float32)
   path = tmp_path / "t.npz"
-  triplet_io.write(path, lazy.filenames, indices, similarities)
+  npz.write(path, lazy.filenames, indices, similarities)
   source = batches.TripletBatches(
       path=str(path), images=lazy, batch_size=2, num_batches=1, shuffle=False
   )
@@ -142,7 +142,7 @@ def test_names_in_records_are_compared_with_those_of_triplets(give, tmp_path):
   path = tmp_path / "t.npz"
   names = np.array([f"{i}.png" for i in range(4)])
   s = np.array([[3, 2, 1], [3, 2, 1]], np.float32)
-  triplet_io.write(path, names, indices, s)
+  npz.write(path, names, indices, s)
 
   def first_batch(images):
     return batches.TripletBatches(

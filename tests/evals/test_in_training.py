@@ -8,11 +8,11 @@ import re
 from alignet import evals
 from alignet.data import breeds
 from alignet.data import images as images_lib
-from alignet.data import levels as levels_lib
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
 from alignet.evals import levels as levels_scores
 from alignet.evals import usefulness
+from alignet.human import levels as levels_lib
 from alignet.representations import extract
 from kauldron import kd
 from kauldron import konfig
@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from tests.data import living_hierarchy
-from tests.data import simulated_levels
+from tests.human import simulated_levels
 
 
 @pytest.fixture(name="setup")

@@ -2,15 +2,15 @@
 
 import collections
 
-from alignet.data import levels as levels_lib
 from alignet.errors import AlignetError
 from alignet.evals import levels as levels_scores
-from alignet.scores import response_times
-from alignet.scores import triplet_rsa
+from alignet.evals.scores.choices import response_times
+from alignet.evals.scores.choices import triplet_rsa
+from alignet.human import levels as levels_lib
 import numpy as np
 import pytest
 from scipy import stats
-from tests.data import simulated_levels
+from tests.human import simulated_levels
 
 
 @pytest.fixture(name="world", scope="module")

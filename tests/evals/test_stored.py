@@ -2,16 +2,16 @@
 
 import dataclasses
 
-from alignet import similarity
 from alignet import transforms
-from alignet import triplet_io
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
 from alignet.evals import rdms
 from alignet.evals import stored
+from alignet.evals.scores import summary
+from alignet.evals.scores.choices import odd_one_out
 from alignet.representations import store
-from alignet.scores import odd_one_out
-from alignet.scores import summary
+from alignet.triplets import npz
+from alignet.triplets import similarity
 import numpy as np
 import pytest
 
@@ -40,8 +40,8 @@ def _world(tmp_path):
     )
   triplets = np.stack([rng.permutation(30)[:3] for _ in range(300)])
   s = similarity.of_triplets(x, triplets, "cosine") * 5
-  triplet_io.write(tmp_path / "sets" / "a.npz", names, triplets, s)
-  triplet_io.write(tmp_path / "sets" / "b.npz", names, triplets[:50], s[:50])
+  npz.write(tmp_path / "sets" / "a.npz", names, triplets, s)
+  npz.write(tmp_path / "sets" / "b.npz", names, triplets[:50], s[:50])
   return tmp_path, x, names
 
 
@@ -55,7 +55,7 @@ def test_trials_of_a_folder_and_of_a_file(world):
   assert details["simulated/a"] == {"drawn": ["concepts"]}
   assert {name.split("/")[1] for name in found} == {"a", "b"}
   assert all(name.startswith("simulated/") for name in found)
-  opened = triplet_io.open(folder / "sets" / "a.npz")
+  opened = npz.open(folder / "sets" / "a.npz")
   p = similarity.choice_probabilities(opened.similarities.astype(np.float64))
   for model, key in ((good, "mean"), (bad, "baseline")):
     s = similarity.of_triplets(model.features, opened.indices, "cosine")
@@ -89,7 +89,7 @@ def test_an_image_that_nobody_judged_does_not_change_what_is_drawn(world):
   good = stored.open_model(folder / "good")
   ids = good.labels["concept"].ids.copy()
   triplets = np.stack([np.random.default_rng(0).permutation(29)[:3]] * 9)
-  triplet_io.write(folder / "few.npz", names, triplets, np.ones((9, 3)))
+  npz.write(folder / "few.npz", names, triplets, np.ones((9, 3)))
   scored = {}
   for row, drawn in ((29, "concepts"), (triplets[0, 0], "images")):
     gap = dataclasses.replace(

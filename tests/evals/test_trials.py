@@ -2,12 +2,12 @@ import json
 import pathlib
 
 from alignet import evals
-from alignet import similarity
 from alignet.data import images as images_lib
-from alignet.data import trials as trials_lib
 from alignet.errors import AlignetError
+from alignet.evals.scores.choices import odd_one_out
+from alignet.human import trials as trials_lib
 from alignet.representations import extract
-from alignet.scores import odd_one_out
+from alignet.triplets import similarity
 from kauldron import kd
 import numpy as np
 import pytest

@@ -4,9 +4,9 @@ from alignet.data import breeds
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
 from alignet.evals import usefulness
-from alignet.scores import few_shot
-from alignet.scores import knn
-from alignet.scores import linear_probe
+from alignet.evals.scores.classes import few_shot
+from alignet.evals.scores.classes import knn
+from alignet.evals.scores.classes import linear_probe
 import numpy as np
 import pytest
 from scipy import stats

@@ -11,10 +11,10 @@ from transformers import SiglipVisionModel
 
 # pylint: disable=g-bad-import-order,g-import-not-at-top
 # isort: split
-from alignet import doctor
-from alignet.doctor import fixture
-from alignet.export import alignet_torch
-from alignet.export import weights
+from alignet.models.export import alignet_torch
+from alignet.models.export import weights
+from alignet.training import doctor
+from alignet.training.doctor import fixture
 import numpy as np
 import pytest
 

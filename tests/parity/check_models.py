@@ -24,12 +24,12 @@ _ = [
     )
 ]
 
-from alignet.export import folder
-from alignet.export import weights as export
-from alignet.models import huggingface_config
-from alignet.models import pixels
-from alignet.models import weights
-from alignet.models import zoo
+from alignet.models.export import folder
+from alignet.models.export import weights as export
+from alignet.models.formats import huggingface_config
+from alignet.models.vit import pixels
+from alignet.models.formats import weights
+from alignet.models.vit import zoo
 import jax
 import numpy as np
 import pytest

@@ -1,9 +1,9 @@
 """The PyTorch file against our losses, and its dataset against our reader."""
 
-from alignet import losses
-from alignet import metrics
-from alignet import triplet_io
-from alignet.export import alignet_torch
+from alignet.models.export import alignet_torch
+from alignet.training import losses
+from alignet.training import metrics
+from alignet.triplets import npz
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -64,8 +64,8 @@ def test_dataset(tmp_path):
   names = np.array([f"i{k}.JPEG" for k in range(30)])
   indices = np.stack([rng.permutation(30)[:3] for _ in range(50)])
   path = tmp_path / "t.npz"
-  triplet_io.write(path, names, indices, rng.normal(size=(50, 3)))
-  ours = triplet_io.open(path)
+  npz.write(path, names, indices, rng.normal(size=(50, 3)))
+  ours = npz.open(path)
   by_number = alignet_torch.AligNet(path, image=lambda i: torch.tensor(i))
   by_name = alignet_torch.AligNet(
       path, image=lambda n: torch.tensor(int(n[1:-5])), by_name=True

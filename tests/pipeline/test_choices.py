@@ -1,15 +1,15 @@
 """The pipeline `choices` on a small simulated experiment."""
 
-from alignet import files
 from alignet import transforms
 from alignet.cli import main
 from alignet.data import labels as labels_lib
+from alignet.data import linear_world
+from alignet.human import judgments as judgments_lib
+from alignet.human import readers
+from alignet.io import files
 from alignet.representations import store
-from alignet.testing import teacher
 import numpy as np
 import pytest
-from uncertainty_distillation import judgments as judgments_lib
-from uncertainty_distillation import readers
 from uncertainty_distillation import vice
 
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ def _write_csv(path, triplets):
 def run(tmp_path_factory):
   """Choices sampled from a known embedding, run through the pipeline."""
   folder = tmp_path_factory.mktemp("choices")
-  x, concepts, embedding = teacher.linear_world(_N, 2, dims=3, seed=4)
+  x, concepts, embedding = linear_world.make(_N, 2, dims=3, seed=4)
   soft = judgments_lib.from_embedding(1.5 * embedding)
   rows = np.random.default_rng(0).integers(0, len(soft), 20_000)
   hard = judgments_lib.sample_choices(

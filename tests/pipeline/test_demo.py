@@ -3,14 +3,14 @@
 import dataclasses
 import os
 
-from alignet import config_files
-from alignet import files
-from alignet import triplet_io
 from alignet.cli import main
 from alignet.data import images as images_lib
 from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
+from alignet.io import config_files
+from alignet.io import files
 from alignet.pipeline import stages
+from alignet.triplets import npz
 import numpy as np
 import pytest
 
@@ -75,7 +75,7 @@ def test_responses_are_verified_and_entropies_matched(run_folder):
   np.testing.assert_allclose(aligned, matched, atol=1e-5)
   (folder,) = (out / "stages").glob("responses_aligned-*")
   assert files.read_json(folder / "verify.json")["ok"]
-  assert len(triplet_io.open(folder / "alignet.npz")) == 300
+  assert len(npz.open(folder / "alignet.npz")) == 300
 
 
 def test_classes_of_other_names_are_not_classified(run_folder, tmp_path):

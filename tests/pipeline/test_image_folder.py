@@ -4,15 +4,15 @@ import pathlib
 import re
 import shlex
 
-from alignet import files
 from alignet import transforms
-from alignet import triplet_io
 from alignet.cli import main
+from alignet.io import files
 from alignet.representations import kmeans
+from alignet.triplets import npz
 import cv2
 import numpy as np
 import pytest
-from tests.models import test_encoders
+from tests.models.encoders import test_encoders
 
 _DOCS = pathlib.Path(__file__).parents[2] / "docs" / "own_images.md"
 
@@ -47,7 +47,7 @@ def test_folder_to_dataset(setting, capsys):
   assert "bad.png is empty" in capsys.readouterr().err
   assert main.main([*command, "--cfg.on_corrupt=skip"]) == 0
   for name in ("aligned", "untransformed", "matched"):
-    found = triplet_io.open(f"out/{name}.npz")
+    found = npz.open(f"out/{name}.npz")
     assert len(found) == 200
     assert set(np.unique(found.filenames)) <= {
         f"class{i % 5}/{i}.png" for i in range(60)

@@ -4,8 +4,8 @@ import fcntl
 import json
 import pathlib
 
-from alignet import files
 from alignet.errors import AlignetError
+from alignet.io import files
 from alignet.pipeline import runner
 import ml_collections
 import pytest

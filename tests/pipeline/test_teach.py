@@ -1,17 +1,17 @@
 """The stage that fits a pipeline's teacher."""
 
-from alignet import files
-from alignet import similarity
 from alignet import transforms
+from alignet.data import linear_world
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
+from alignet.human import judgments
+from alignet.human import readers
+from alignet.io import files
 from alignet.pipeline.stages import training
 from alignet.representations import store
-from alignet.testing import teacher
+from alignet.triplets import similarity
 import numpy as np
 import pytest
-from uncertainty_distillation import judgments
-from uncertainty_distillation import readers
 from uncertainty_distillation import vice
 
 _N, _DIMS = 30, 3
@@ -19,7 +19,7 @@ _N, _DIMS = 30, 3
 
 @pytest.fixture
 def inputs(tmp_path):
-  x, concepts, embedding = teacher.linear_world(_N, 2, dims=_DIMS, seed=4)
+  x, concepts, embedding = linear_world.make(_N, 2, dims=_DIMS, seed=4)
   names = [f"c{i}" for i in range(_N)]
   labels = {"concept": Labels(ids=concepts, names=np.array(names))}
   store.write(tmp_path / "reps", x, [str(i) for i in range(len(x))], labels, {})

@@ -14,7 +14,7 @@ CARD = {
     "date": "2026-01-31",
 }
 _CONFIG = """
-from alignet.release import recipe
+from alignet.pipeline import recipe
 
 def get_config():
   made = recipe.config(

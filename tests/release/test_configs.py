@@ -3,16 +3,12 @@
 import inspect
 import pathlib
 
-from alignet import config_files
 from alignet.errors import AlignetError
+from alignet.io import config_files
 from alignet.pipeline import runner
 import pytest
 
-_NAMES = [n for n in config_files.names() if n.startswith("release/")]
-
-
-def test_there_are_configs():
-  assert {"release/imagenet", "release/mini_imagenet"} <= set(_NAMES)
+_NAMES = ("pipeline/imagenet", "pipeline/mini_imagenet")
 
 
 @pytest.mark.parametrize("name", _NAMES)
@@ -37,4 +33,4 @@ def test_arguments_fit_their_stages(name, tmp_path):
 
 def test_paths_left_open_are_named():
   with pytest.raises(AlignetError, match="needs the path 'representations'"):
-    runner.plan(config_files.load("release/imagenet"))
+    runner.plan(config_files.load("pipeline/imagenet"))

@@ -11,15 +11,15 @@ import subprocess
 import sys
 
 from alignet import transforms
-from alignet import triplet_io
-from alignet import triplet_verify
 from alignet.cli import main
 from alignet.data import images as images_lib
 from alignet.errors import AlignetError
+from alignet.pipeline.stages import release
 from alignet.release import card as card_lib
 from alignet.release import folder as folder_lib
-from alignet.release import stages
 from alignet.release import tables
+from alignet.release import verify
+from alignet.triplets import npz
 import numpy as np
 import pytest
 from response_generation import respond
@@ -41,8 +41,8 @@ def _tree(folder):
 
 
 def test_layout_is_upstreams(released):
-  npz = {p for p in _tree(released) if p.endswith(".npz")}
-  assert npz == {
+  names = {p for p in _tree(released) if p.endswith(".npz")}
+  assert names == {
       *("alignet_train.npz", "alignet_valid.npz", "clusters.npz"),
       "representations/labels.npz",
       "transforms/uncertainty_distillation/transform.npz",
@@ -55,7 +55,7 @@ def test_layout_is_upstreams(released):
   }
   main_file = released / "uncertainty_distillation/val_cluster_border_4.npz"
   assert (released / "alignet_valid.npz").read_bytes() == main_file.read_bytes()
-  assert len(triplet_io.open(main_file)) == 40
+  assert len(npz.open(main_file)) == 40
 
 
 def test_checksums_cover_every_file(released):
@@ -69,7 +69,7 @@ def test_checksums_cover_every_file(released):
 def test_tables_repeat_the_files(released):
   with open(released / "records/train.csv", newline="") as f:
     rows = list(csv.DictReader(f))
-  opened = triplet_io.open(released / "alignet_train.npz")
+  opened = npz.open(released / "alignet_train.npz")
   assert len(rows) == 100
   for i, row in enumerate(rows):
     assert [row[f"filename{j}"] for j in range(3)] == list(opened.filenames[i])
@@ -127,9 +127,7 @@ def test_train_and_val_share_no_triplet(released):
   for sampling in ("cluster_border_4", "within_class"):
     train, val = (
         np.sort(
-            triplet_io.open(
-                released / f"untransformed/{split}_{sampling}.npz"
-            ).indices
+            npz.open(released / f"untransformed/{split}_{sampling}.npz").indices
         )
         for split in ("train", "val")
     )
@@ -137,7 +135,7 @@ def test_train_and_val_share_no_triplet(released):
 
 
 def test_verified(released):
-  found = triplet_verify.verify_release(released)
+  found = verify.verify_release(released)
   assert found.ok
   assert [c.status for c in found.checks] == ["pass"] * 3
   for file in found.files:
@@ -264,13 +262,13 @@ def test_killed_after_the_last_answer_no_shards_are_left(
     with monkeypatch.context() as patch:
       patch.setattr(shutil, "rmtree", rmtree)
       with pytest.raises(KeyboardInterrupt):
-        stages.answer(out, **arguments)
+        release.answer(out, **arguments)
     assert (out / f"{left}.npz.shards").is_dir()
-    stages.answer(out, **arguments)
+    release.answer(out, **arguments)
     assert len(list(out.iterdir())) == 3
     with monkeypatch.context() as patch:  # All is there: nothing is done.
       patch.setattr(respond, "respond_all", killed)
-      stages.answer(out, **arguments)
+      release.answer(out, **arguments)
 
 
 def test_the_inputs_are_copies(released, inputs):
@@ -308,7 +306,7 @@ def test_several_sources_have_folders(arguments, released, inputs, tmp_path):
   assert (out / "b-first/untransformed/val_cluster_border_4.npz").is_file()
   assert (out / "a-last/representations/features.npy").is_file()
   assert not (out / "untransformed").exists()
-  assert triplet_verify.verify_release(out).ok
+  assert verify.verify_release(out).ok
   text = (out / "README.md").read_text()
   assert "a folder of its name: a-last, b-first" in text
   assert "**a-last**: numbers" in text and "**b-first**: numbers" in text
@@ -327,7 +325,7 @@ def test_several_sources_have_folders(arguments, released, inputs, tmp_path):
 
 
 _SEVERAL = """
-from alignet.release import recipe
+from alignet.pipeline import recipe
 
 def get_config():
   made = recipe.config(
@@ -374,7 +372,7 @@ def test_transforms_law_store_exclusions_and_a_gallery(
   classes = np.arange(60) % 5
   for file in out.glob("*/*.npz"):
     if file.name.startswith(("train_", "val_")):
-      opened = triplet_io.open(file)
+      opened = npz.open(file)
       assert not np.isin(opened.indices, [8, 11]).any(), file
       assert not (classes[opened.indices] == 2).any(), file
       assert opened.meta["triplets"]["law"] == "images"
@@ -392,7 +390,7 @@ def test_transforms_law_store_exclusions_and_a_gallery(
   np.save(tmp_path / "held.npy", np.array([9]))
   work = f"--work={tmp_path / 'r.work'}"
   assert main.main([*flags, f"--out={out}", work, "--overwrite"]) == 0
-  assert (triplet_io.open(out / "alignet_train.npz").indices == 8).any()
+  assert (npz.open(out / "alignet_train.npz").indices == 8).any()
   wrong = [*flags, '--cfg.exclude.classes=("z",)', f"--out={tmp_path / 's'}"]
   assert main.main(wrong) == 2
 

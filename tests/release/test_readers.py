@@ -3,8 +3,8 @@
 import logging
 import shutil
 
-from alignet import triplet_io
 from alignet.errors import AlignetError
+from alignet.triplets import npz
 import numpy as np
 import pytest
 
@@ -18,7 +18,7 @@ def test_croissant_validates_and_loads(released, caplog):
   issues = dataset.metadata.ctx.issues
   assert not issues.errors and not issues.warnings
   assert not caplog.records
-  opened = triplet_io.open(released / "alignet_valid.npz")
+  opened = npz.open(released / "alignet_valid.npz")
   records = list(dataset.records("valid"))
   assert len(records) == len(opened)
   for i, record in enumerate(records):
@@ -55,7 +55,7 @@ def tfds():
 
 
 def _check(records, path):
-  opened = triplet_io.open(path)
+  opened = npz.open(path)
   assert len(records) == len(opened)
   for i, record in enumerate(records):
     names = [name.decode() for name in record["filenames"]]

@@ -1,10 +1,10 @@
 """The mini ImageNet release of real representations, from its config."""
 
 from alignet import transforms
-from alignet import triplet_io
 from alignet.cli import main
 from alignet.data import labels as labels_lib
 from alignet.representations import store
+from alignet.triplets import npz
 import numpy as np
 import pytest
 from tests.release import conftest
@@ -62,7 +62,7 @@ def test_mini_imagenet(test_data, tmp_path):
   assert code == 0
   assert main.main(["verify", str(out)]) == 0
   assert (out / "gallery.png").stat().st_size > 100_000
-  opened = triplet_io.open(out / "untransformed/train_class_border.npz")
+  opened = npz.open(out / "untransformed/train_class_border.npz")
   wnids = np.char.partition(opened.filenames, "_")[..., 0]
   assert all(len(set(row)) == 2 for row in wnids.tolist())
   np.testing.assert_array_equal(names[opened.indices], opened.filenames)

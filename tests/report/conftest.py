@@ -1,8 +1,8 @@
 """A made-up report: three worlds of colour, four models."""
 
-from alignet import similarity
 from alignet.report import projection
 from alignet.report.inputs import ReportInputs
+from alignet.triplets import similarity
 import numpy as np
 import pytest
 

@@ -3,11 +3,11 @@
 import dataclasses
 import html.parser
 
-from alignet import files
 from alignet.cli import main
 from alignet.cli import report
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
+from alignet.io import files
 from alignet.report import comparison
 from alignet.report import inputs as inputs_lib
 import numpy as np

@@ -1,6 +1,6 @@
 from alignet import models
 from alignet.errors import AlignetError
-from alignet.models import encoders
+from alignet.models.encoders import encoders
 from alignet.representations import extract
 import jax
 import jax.numpy as jnp

@@ -1,7 +1,7 @@
-from alignet import files
 from alignet import transforms
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
+from alignet.io import files
 from alignet.representations import kmeans
 import numpy as np
 import pytest

@@ -5,11 +5,11 @@ from alignet import models
 from alignet import transforms
 from alignet.cli import main
 from alignet.data import decode
-from alignet.data import download
 from alignet.errors import AlignetError
-from alignet.models import huggingface
-from alignet.models import weights
-from alignet.models import zoo
+from alignet.io import download
+from alignet.models.formats import huggingface
+from alignet.models.formats import weights
+from alignet.models.vit import zoo
 from alignet.representations import pretrained
 from alignet.representations import store
 import cv2
@@ -17,7 +17,7 @@ import flax
 import numpy as np
 import pytest
 import safetensors.numpy
-from tests.models import test_encoders
+from tests.models.encoders import test_encoders
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 import json
 
-from alignet import files
 from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
+from alignet.io import files
 from alignet.representations import store
 import numpy as np
 import pytest

@@ -8,12 +8,12 @@ import subprocess
 import sys
 import time
 
-from alignet import files
 from alignet.data import image_folder
-from alignet.data import records
+from alignet.data import image_sources
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
-from alignet.models import encoders
+from alignet.io import files
+from alignet.models.encoders import encoders
 from alignet.representations import extract
 from alignet.representations import store
 import cv2
@@ -68,7 +68,7 @@ def test_rows_names_labels_and_meta(folder, tmp_path, parallel):
   reps = store.open(tmp_path / "r", verify=True)
   source = image_folder.FolderSource(folder)
   for i in range(N):
-    image = records.pixels(source[i], 8)
+    image = image_sources.pixels(source[i], 8)
     np.testing.assert_allclose(
         reps.features[i], image.mean(axis=(0, 1)), rtol=1e-6
     )

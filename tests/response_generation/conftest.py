@@ -3,10 +3,10 @@
 import pathlib
 import types
 
-from alignet import sampling
 from alignet import transforms
 from alignet.data import labels as labels_lib
 from alignet.representations import store
+from alignet.triplets import sampling
 import numpy as np
 import pytest
 

@@ -1,6 +1,6 @@
 """What responses have to be, from the formula and in float64."""
 
-from alignet import triplet_io
+from alignet.triplets import npz
 import numpy as np
 
 
@@ -20,7 +20,7 @@ def formula(x, indices, kind="dot"):
 
 def check(path, expected, names, rtol=2e-5, atol=2e-5):
   """The npz says what `expected` says, in canonical order."""
-  read = triplet_io.open(path)
+  read = npz.open(path)
   assert len(read) == len(expected)
   for row, s, files_, pairs in zip(
       read.indices.tolist(),

@@ -1,4 +1,4 @@
-from alignet import triplet_io
+from alignet.triplets import npz
 import numpy as np
 import pytest
 from response_generation import respond
@@ -11,7 +11,7 @@ def test_jax_gives_the_same(world, tmp_path, store):
   respond.respond(**arguments, out=a)
   meta = respond.respond(**arguments, out=b, device="jax")
   assert meta["device"] == "jax"
-  a, b = triplet_io.open(a), triplet_io.open(b)
+  a, b = npz.open(a), npz.open(b)
   np.testing.assert_array_equal(a.indices, b.indices)
   np.testing.assert_allclose(
       a.similarities, b.similarities, rtol=1e-5, atol=1e-5

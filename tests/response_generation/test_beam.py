@@ -8,20 +8,20 @@ import pathlib
 import subprocess
 import sys
 
-from alignet import files
-from alignet import triplet_io
 from alignet.errors import AlignetError
+from alignet.io import files
 from alignet.representations import store
+from alignet.triplets import npz
 import numpy as np
 import pytest
 from response_generation import respond
-from response_generation import scratch
 from response_generation.respond import Response
 
 pytest.importorskip("apache_beam", reason="Apache Beam: pip install '.[beam]'")
 # pylint: disable=g-import-not-at-top,wrong-import-position
 from apache_beam.options import pipeline_options  # noqa: E402
-from response_generation.beam import pipeline  # noqa: E402
+from response_generation import beam_pipeline  # noqa: E402
+from response_generation import transformed_store  # noqa: E402
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -36,7 +36,7 @@ def _beam(*flags):
   options = pipeline_options.PipelineOptions(
       list(flags or ["--runner=FnApiRunner", "--direct_num_workers=3"])
   )
-  return pipeline.computer(options)
+  return beam_pipeline.computer(options)
 
 
 def _responses(world, folder):
@@ -73,7 +73,7 @@ def test_the_bytes_of_one_process(
 ):
   one = _answer(world, tmp_path / "one", store=form, workers=1)
   if on_disk:
-    monkeypatch.setattr(scratch, "_SMALL", 0)
+    monkeypatch.setattr(transformed_store, "_SMALL", 0)
   monkeypatch.chdir(tmp_path)
   found = _answer(
       world,
@@ -97,17 +97,17 @@ def test_only_what_is_missing_is_computed(world, tmp_path, monkeypatch):
   one, out = tmp_path / "one.npz", tmp_path / "beam.npz"
   respond.respond(**world.inputs, out=one)
   respond.respond(**world.inputs, out=out, rows=30, part=(0, 2))
-  real, numbers = pipeline._run, []
+  real, numbers = beam_pipeline._run, []
 
   def run(missing, *args):
     numbers.append(missing)
     real(missing, *args)
 
-  monkeypatch.setattr(pipeline, "_run", run)
+  monkeypatch.setattr(beam_pipeline, "_run", run)
   common = {**world.inputs, "out": out, "rows": 30, "compute": _beam()}
   respond.respond(**common, part=(1, 4))
   with monkeypatch.context() as m:
-    m.setattr(triplet_io, "write", lambda *args, **kwargs: 1 / 0)
+    m.setattr(npz, "write", lambda *args, **kwargs: 1 / 0)
     with pytest.raises(ZeroDivisionError):
       respond.respond(**common)
   respond.respond(**common)  # Finds all of them: no pipeline.
@@ -140,9 +140,9 @@ def test_a_part_of_a_map_is_not_taken_for_the_whole(tmp_path):
   files.save_npy(tmp_path / "whole.npy", whole)
   mapped = files.load_npy(tmp_path / "whole.npy", mmap=True)
   for array in (mapped, mapped[2:], mapped[:5], mapped[:, :2], whole[::2]):
-    opened = pipeline._Map.of(array, tmp_path / "new.npy").open()
+    opened = beam_pipeline._Map.of(array, tmp_path / "new.npy").open()
     np.testing.assert_array_equal(opened, array)
-  again = pipeline._Map.of(mapped, tmp_path / "none.npy")
+  again = beam_pipeline._Map.of(mapped, tmp_path / "none.npy")
   assert again.path == str(tmp_path / "whole.npy")
   assert not (tmp_path / "none.npy").exists()
 

@@ -1,6 +1,6 @@
 import sys
 
-from response_generation.beam import __main__ as command
+from response_generation import beam as command
 
 
 def test_without_beam_it_says_what_to_install(monkeypatch, capsys):

@@ -5,15 +5,15 @@ import os
 import re
 import subprocess
 
-from alignet import sampling
 from alignet import transforms
 from alignet.cli import main
 from alignet.errors import DiskFullError
 from alignet.representations import store
+from alignet.triplets import sampling
 import numpy as np
 import pytest
 from response_generation import respond
-from response_generation import scratch
+from response_generation import transformed_store
 
 _N, _D, _TRIPLETS, _ROWS = 400, 48, 3000, 1000
 
@@ -71,7 +71,7 @@ def _tree(folder):
 
 
 def test_respond(inputs, disk, monkeypatch):
-  monkeypatch.setattr(scratch, "_SMALL", 0)
+  monkeypatch.setattr(transformed_store, "_SMALL", 0)
 
   def run(folder):
     aligned = folder / "aligned.npz"

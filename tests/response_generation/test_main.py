@@ -3,9 +3,9 @@ import sys
 
 from absl import flags
 from absl.testing import flagsaver
-from alignet import config_files
-from alignet import triplet_io
 from alignet.errors import AlignetError
+from alignet.io import config_files
+from alignet.triplets import npz
 import numpy as np
 import pytest
 from response_generation import main
@@ -44,7 +44,7 @@ def test_three_configs_give_three_kinds_of_responses(world, tmp_path):
     respond.respond(**world.inputs, **more, out=again, overwrite=True)
     assert again.read_bytes() == out.read_bytes()
   # Dividing changes neither who is odd nor the ratio of similarities.
-  one, other = triplet_io.open(raw), triplet_io.open(matched)
+  one, other = npz.open(raw), npz.open(matched)
   np.testing.assert_array_equal(one.indices, other.indices)
   np.testing.assert_allclose(
       one.similarities / meta["temperature"], other.similarities, rtol=1e-6
@@ -109,7 +109,7 @@ def test_command_line(command, world, tmp_path, capsys, config):
   ]
   assert command(*argv) == 0
   assert "211 triplets, aligned dot similarities" in capsys.readouterr().out
-  assert len(triplet_io.open(out)) == 211
+  assert len(npz.open(out)) == 211
   assert command(*argv) == 2
   assert "already exists" in capsys.readouterr().err
   assert command(*argv, "--config.overwrite=True") == 0

@@ -1,18 +1,18 @@
 import json
 
-from alignet import files
 from alignet import transforms
-from alignet import triplet_io
-from alignet import triplets as triplets_lib
 from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
+from alignet.io import files
 from alignet.representations import store
+from alignet.triplets import layout
+from alignet.triplets import npz
 import numpy as np
 import pytest
 from response_generation import respond
-from response_generation import scratch
 from response_generation import temperature
+from response_generation import transformed_store
 from tests.response_generation import reference
 
 
@@ -48,7 +48,7 @@ def test_untransformed_equals_the_formula(world, tmp_path, similarity):
 def test_meta_names_the_inputs(world, tmp_path):
   out = tmp_path / "x.npz"
   meta = respond.respond(**world.inputs, transform=world.transform, out=out)
-  assert triplet_io.open(out).meta == meta
+  assert npz.open(out).meta == meta
   assert meta["inputs"] == {
       "features": files.sha256(world.representations / "features.npy"),
       "filenames": files.sha256(world.representations / "filenames.npy"),
@@ -60,7 +60,7 @@ def test_meta_names_the_inputs(world, tmp_path):
   assert meta["transform"] == {"seed": 11}
   assert meta["representations"]["layer"] == "pooled"
   assert str(tmp_path) not in json.dumps(meta)
-  s = triplet_io.open(out).similarities.astype(np.float64)
+  s = npz.open(out).similarities.astype(np.float64)
   p = np.exp(s) / np.exp(s).sum(1, keepdims=True)
   assert meta["mean_entropy"] == pytest.approx(-(p * np.log(p)).sum(1).mean())
 
@@ -71,7 +71,7 @@ def test_matched_has_the_entropy_of_aligned(world, tmp_path):
   meta = respond.respond(**world.inputs, temperature_from=aligned, out=matched)
 
   def entropy(path):
-    s = triplet_io.open(path).similarities.astype(np.float64)
+    s = npz.open(path).similarities.astype(np.float64)
     log_p = s - np.log(np.exp(s).sum(1, keepdims=True))
     return -(np.exp(log_p) * log_p).sum(1).mean()
 
@@ -111,13 +111,13 @@ def test_the_target_is_walked_once_or_known(world, tmp_path, monkeypatch):
 
 
 def test_sampled_triplets_are_checked_once(world, tmp_path, monkeypatch):
-  real, checked = triplets_lib.check, []
+  real, checked = layout.check, []
 
   def check(*args, what, **kwargs):
     checked.append(what)
     return real(*args, what=what, **kwargs)
 
-  monkeypatch.setattr(triplets_lib, "check", check)
+  monkeypatch.setattr(layout, "check", check)
   respond.respond(**world.inputs, out=tmp_path / "x.npz")
   assert checked.count(f"indices in {world.triplets}") == 1
 
@@ -131,7 +131,7 @@ def test_bytes_depend_on_neither_blocks_nor_threads_nor_scratch(
   for i, (rows, workers, small) in enumerate(
       [(1, 1, 2**28), (7, 3, 0), (64, 2, 0), (211, 1, 0), (10**6, 3, 2**28)]
   ):
-    monkeypatch.setattr(scratch, "_SMALL", small)
+    monkeypatch.setattr(transformed_store, "_SMALL", small)
     out = tmp_path / f"{i}.npz"
     respond.respond(
         **world.inputs,
@@ -274,7 +274,7 @@ def test_cluster_order_does_not_show(world, tmp_path):
 
 
 def test_several_responses_in_one_pass(world, tmp_path, monkeypatch):
-  monkeypatch.setattr(scratch, "_SMALL", 0)
+  monkeypatch.setattr(transformed_store, "_SMALL", 0)
   names = ("aligned", "untransformed", "matched")
 
   def responses(folder):
@@ -301,7 +301,7 @@ def test_several_responses_in_one_pass(world, tmp_path, monkeypatch):
   assert len(list((tmp_path / "all").iterdir())) == 3
 
   # Stopped when the first was there: the same call goes on.
-  real, calls = triplet_io.write, []
+  real, calls = npz.write, []
 
   def dying(*args, **kwargs):
     if calls:
@@ -310,7 +310,7 @@ def test_several_responses_in_one_pass(world, tmp_path, monkeypatch):
     real(*args, **kwargs)
 
   with monkeypatch.context() as m:
-    m.setattr(triplet_io, "write", dying)
+    m.setattr(npz, "write", dying)
     with pytest.raises(KeyboardInterrupt):
       respond.respond_all(
           **world.inputs, responses=responses(tmp_path / "two"), rows=50

@@ -2,15 +2,15 @@ import pathlib
 import subprocess
 import sys
 
-from alignet import files
-from alignet import triplet_io
 from alignet.errors import AlignetError
-from alignet.kernels import dots
+from alignet.io import files
 from alignet.representations import blocks
+from alignet.triplets import npz
 import numpy as np
 import pytest
+from response_generation import dots
 from response_generation import respond
-from response_generation import scratch
+from response_generation import transformed_store
 from response_generation.shards import Shards
 from tests.response_generation import reference
 
@@ -19,11 +19,12 @@ _ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 _KILL = """
 import os, pathlib, shutil, signal, sys
 sys.path.insert(0, {root!r})
-from alignet import files
+from alignet.io import files
 from response_generation import respond
-from response_generation import scratch
+from response_generation import transformed_store
 
-scratch._SMALL = 0  # The transformed representations go to disk as well.
+# The transformed representations go to disk as well.
+transformed_store._SMALL = 0
 folder = pathlib.Path({folder!r})
 arguments = dict(
     representations=folder / "r", triplets=folder / "t.npz",
@@ -108,7 +109,7 @@ def _stopped_before_the_end(monkeypatch, **arguments) -> None:
     raise OSError("stopped before the result was written")
 
   with monkeypatch.context() as m:
-    m.setattr(triplet_io, "write", full)
+    m.setattr(npz, "write", full)
     with pytest.raises(OSError, match="stopped"):
       respond.respond(**arguments)
 
@@ -242,9 +243,9 @@ _PARTS = """
 import os, pathlib, sys
 sys.path.insert(0, {root!r})
 from response_generation import respond
-from response_generation import scratch
+from response_generation import transformed_store
 
-scratch._SMALL = 0
+transformed_store._SMALL = 0
 folder = pathlib.Path({folder!r})
 children = []
 for i in range(3):
@@ -278,7 +279,7 @@ def test_parts_multiply_the_rows_that_the_first_has_made(
 
 
 def test_parts_by_three_processes(world, tmp_path, monkeypatch):
-  monkeypatch.setattr(scratch, "_SMALL", 0)
+  monkeypatch.setattr(transformed_store, "_SMALL", 0)
   arguments = {**world.inputs, "transform": world.transform, "rows": 30}
   whole, out = tmp_path / "whole.npz", tmp_path / "x.npz"
   respond.respond(**arguments, out=whole)

@@ -1,8 +1,8 @@
 import itertools
 import math
 
-from alignet import files
 from alignet.errors import AlignetError
+from alignet.io import files
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st

@@ -1,22 +1,22 @@
 """The judgment budget: more data, better teachers; what cannot be asked."""
 
+from alignet.data import linear_world
 from alignet.errors import AlignetError
-from alignet.testing import teacher
+from alignet.human import judgments as judgments_lib
+from alignet.human import readers
 import numpy as np
 import pytest
 from uncertainty_distillation import budget
 from uncertainty_distillation import config as config_lib
 from uncertainty_distillation import fit
 from uncertainty_distillation import inputs
-from uncertainty_distillation import judgments as judgments_lib
-from uncertainty_distillation import readers
 
 _FAST = config_lib.Config(steps=0, inner_folds=0)
 
 
 @pytest.fixture(scope="module")
 def world():
-  x, concepts, embedding = teacher.linear_world(60, 2, seed=2)
+  x, concepts, embedding = linear_world.make(60, 2, seed=2)
   return {"features": x, "concepts": concepts, "embedding": embedding}
 
 

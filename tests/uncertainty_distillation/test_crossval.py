@@ -3,30 +3,30 @@
 import dataclasses
 import json
 
-from alignet import similarity
 from alignet import transforms
+from alignet.data import linear_world
 from alignet.errors import AlignetError
-from alignet.scores import bootstrap
-from alignet.scores import probabilistic
-from alignet.testing import teacher
+from alignet.evals.scores import bootstrap
+from alignet.evals.scores.choices import probabilistic
+from alignet.human import judgments as judgments_lib
+from alignet.triplets import similarity
 import numpy as np
 import pytest
 from uncertainty_distillation import config as config_lib
 from uncertainty_distillation import crossval
 from uncertainty_distillation import crossval_report
 from uncertainty_distillation import fit
-from uncertainty_distillation import judgments as judgments_lib
-from uncertainty_distillation import loop
+from uncertainty_distillation import training_loop
 
 _FAST = config_lib.Config(
-    steps=50, optimisation=loop.Optimisation(batch=512), inner_folds=3
+    steps=50, optimisation=training_loop.Optimisation(batch=512), inner_folds=3
 )
 _N = 60
 
 
 @pytest.fixture(scope="module")
 def world():
-  x, concepts, embedding = teacher.linear_world(_N, 2, seed=2)
+  x, concepts, embedding = linear_world.make(_N, 2, seed=2)
   return x, concepts, embedding, judgments_lib.from_embedding(embedding)
 
 

@@ -3,29 +3,31 @@
 import dataclasses
 import json
 
-from alignet import similarity
 from alignet import transforms
+from alignet.data import linear_world
 from alignet.errors import AlignetError
-from alignet.testing import teacher
+from alignet.human import judgments as judgments_lib
+from alignet.triplets import similarity
 import numpy as np
 import pytest
 from uncertainty_distillation import config as config_lib
 from uncertainty_distillation import fit
-from uncertainty_distillation import judgments as judgments_lib
-from uncertainty_distillation import loop
+from uncertainty_distillation import initial_transform
 from uncertainty_distillation import objective
 from uncertainty_distillation import ridge
-from uncertainty_distillation import starts
+from uncertainty_distillation import training_loop
 
 _FAST = config_lib.Config(
-    steps=100, optimisation=loop.Optimisation(batch=1024), inner_folds=3
+    steps=100,
+    optimisation=training_loop.Optimisation(batch=1024),
+    inner_folds=3,
 )
 
 
 @pytest.fixture(scope="module")
 def world():
   """Features, concepts, embedding, and which concepts are held out."""
-  x, concepts, embedding = teacher.linear_world(90, 3, seed=2)
+  x, concepts, embedding = linear_world.make(90, 3, seed=2)
   return x, concepts, embedding, np.arange(90) >= 70
 
 
@@ -196,7 +198,7 @@ def test_a_loss_that_explodes_is_an_error(world):
       _FAST,
       start="identity",
       inner_folds=0,
-      optimisation=loop.Optimisation(learning_rate=1e30, batch=64),
+      optimisation=training_loop.Optimisation(learning_rate=1e30, batch=64),
   )
   with pytest.raises(AlignetError, match="loss became .* lower the learning"):
     _train(world, config)
@@ -282,12 +284,12 @@ def test_inner_folds_keep_blocks_together(world, monkeypatch):
   blocks = np.random.default_rng(0).integers(0, 9, 90)
   judgments = judgments_lib.from_embedding(embedding, max_triplets=30_000)
   folds, parts = [], []
-  ridge_fit, restrict = ridge.fit, loop.restrict
+  ridge_fit, restrict = ridge.fit, training_loop.restrict
   monkeypatch.setattr(
       ridge, "fit", lambda *args: folds.extend(args[3]) or ridge_fit(*args)
   )
   monkeypatch.setattr(
-      loop,
+      training_loop,
       "restrict",
       lambda pool, rows: parts.append(rows) or restrict(pool, rows),
   )
@@ -306,8 +308,8 @@ def test_neighbourhoods_are_those_before_standardisation():
   """As in the Kauldron trainer, see `tests/configs`."""
   rng = np.random.default_rng(0)
   images = rng.gamma(2, size=(9, 4)).astype(np.float32)
-  base, x = starts.plain(images, "sqrt", "scalar")
-  config = config_lib.Config(optimisation=loop.Optimisation(alpha=0.1))
+  base, x = initial_transform.plain(images, "sqrt", "scalar")
+  config = config_lib.Config(optimisation=training_loop.Optimisation(alpha=0.1))
   local = fit._local(images, 4, base, config)
   in_order = lambda a: np.asarray(a)[np.lexsort(np.asarray(a).T)]
   np.testing.assert_allclose(in_order(local.original), in_order(images**0.5))
@@ -317,7 +319,9 @@ def test_neighbourhoods_are_those_before_standardisation():
 @pytest.mark.parametrize("alpha, images", [(0.1, None), (0.0, np.eye(32))])
 def test_the_local_term_needs_images_and_a_share(world, alpha, images):
   x, concepts, embedding, _ = world
-  config = config_lib.Config(optimisation=loop.Optimisation(alpha=alpha))
+  config = config_lib.Config(
+      optimisation=training_loop.Optimisation(alpha=alpha)
+  )
   with pytest.raises(AlignetError, match="the local term needs both"):
     fit.fit(
         x,
@@ -330,14 +334,14 @@ def test_the_local_term_needs_images_and_a_share(world, alpha, images):
 
 
 def test_tune_takes_the_setting_that_does_best_on_inner_folds():
-  x, concepts, embedding = teacher.linear_world(60, 2, features=16, seed=3)
+  x, concepts, embedding = linear_world.make(60, 2, features=16, seed=3)
   judgments = judgments_lib.from_embedding(embedding, seed=0)
   configs = [
       fit.Config(
           start="identity",
           steps=40,
           inner_folds=3,
-          optimisation=loop.Optimisation(
+          optimisation=training_loop.Optimisation(
               learning_rate=rate, batch=512, every=20
           ),
       )

@@ -7,12 +7,12 @@ import json
 
 from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
+from alignet.human import judgments as judgments_lib
+from alignet.human import readers
 from alignet.representations import store
 import numpy as np
 import pytest
 from uncertainty_distillation import inputs
-from uncertainty_distillation import judgments as judgments_lib
-from uncertainty_distillation import readers
 
 _NAMES = ["ape", "bee", "cat", "dog", "elk", "fox"]
 _ORDER = [3, 0, 5, 2, 1, 4]  # Of the rows in V.npy and vice.npz.

@@ -1,7 +1,7 @@
 """The objective against written-out NumPy float64 and independent arrays."""
 
 from alignet.errors import AlignetError
-from alignet.scores import odd_one_out
+from alignet.evals.scores.choices import odd_one_out
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,12 +1,12 @@
 """A teacher from its answers, against teachers that are known."""
 
-from alignet import sampling
-from alignet import similarity
 from alignet import transforms
-from alignet import triplet_io
 from alignet.cli import main
 from alignet.errors import AlignetError
 from alignet.representations import store
+from alignet.triplets import npz
+from alignet.triplets import sampling
+from alignet.triplets import similarity
 import numpy as np
 import pytest
 from uncertainty_distillation import factored
@@ -206,7 +206,7 @@ def test_command(world, tmp_path, capsys):
   store.write(tmp_path / "r", x[order], names[order], {}, {})
   for name, kind in (("a", "dot"), ("cosine", "cosine")):
     s = similarity.of_triplets(teacher(x), rows, kind)
-    triplet_io.write(tmp_path / f"{name}.npz", names, rows, s)
+    npz.write(tmp_path / f"{name}.npz", names, rows, s)
 
   def run(name, *flags):
     return main.main(

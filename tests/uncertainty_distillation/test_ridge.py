@@ -1,8 +1,8 @@
 """The cross-fitted ridge regression against plain linear algebra."""
 
+from alignet.human import judgments
 import numpy as np
 import pytest
-from uncertainty_distillation import judgments
 from uncertainty_distillation import ridge
 
 

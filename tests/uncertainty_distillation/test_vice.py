@@ -6,16 +6,16 @@ import pathlib
 import subprocess
 import sys
 
-from alignet import similarity
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
-from alignet.scores import probabilistic
+from alignet.evals.scores.choices import probabilistic
+from alignet.human import judgments as judgments_lib
+from alignet.triplets import similarity
 import jax
 import numpy as np
 import pytest
 from scipy import special
 from scipy import stats
-from uncertainty_distillation import judgments as judgments_lib
 from uncertainty_distillation import vice
 from uncertainty_distillation.vice import objective
 from uncertainty_distillation.vice import posterior

@@ -6,8 +6,8 @@ import json
 import pathlib
 from typing import Any
 
-from alignet import files
 from alignet.errors import AlignetError
+from alignet.io import files
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
-from alignet import files
 from alignet.errors import AlignetError
+from alignet.io import files
 import numpy as np
 
 _KEYS = ("mu", "sigma")

@@ -7,13 +7,13 @@ import pathlib
 import shutil
 from typing import Any
 
-from alignet import files
 from alignet.errors import AlignetError
-from alignet.scores import odd_one_out
-from alignet.scores import probabilistic
+from alignet.evals.scores.choices import odd_one_out
+from alignet.evals.scores.choices import probabilistic
+from alignet.human import judgments as judgments_lib
+from alignet.human.judgments import Judgments
+from alignet.io import files
 import numpy as np
-from uncertainty_distillation import judgments as judgments_lib
-from uncertainty_distillation.judgments import Judgments
 from uncertainty_distillation.vice import embedding as embedding_lib
 from uncertainty_distillation.vice import objective
 from uncertainty_distillation.vice import posterior

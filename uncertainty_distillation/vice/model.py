@@ -9,9 +9,11 @@ import functools
 import pathlib
 from typing import Any
 
-from alignet import files
+from alignet.data import linear_world as simulated
 from alignet.errors import AlignetError
-from alignet.testing import teacher as simulated
+from alignet.human import judgments as judgments_lib
+from alignet.human.judgments import Judgments
+from alignet.io import files
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
@@ -21,8 +23,6 @@ from jaxtyping import Int
 from kauldron import kd
 from kauldron import kontext
 import numpy as np
-from uncertainty_distillation import judgments as judgments_lib
-from uncertainty_distillation.judgments import Judgments
 from uncertainty_distillation.vice import embedding
 from uncertainty_distillation.vice import objective
 from uncertainty_distillation.vice import train
@@ -56,7 +56,7 @@ class Choices:
             "probabilities or n_objects given without triplets; pass"
             " --cfg.aux.triplets=T.npy"
         )
-      _, _, dimensions = simulated.linear_world(40, 1, seed=self.seed)
+      _, _, dimensions = simulated.make(40, 1, seed=self.seed)
       judged = judgments_lib.from_embedding(dimensions, seed=self.seed)
       return judgments_lib.sample_choices(judged, seed=self.seed)
     if self.n_objects < 3:

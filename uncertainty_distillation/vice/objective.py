@@ -8,8 +8,8 @@ of N(mu, sigma^2) and p(x) of the prior, both summed over objects and
 dimensions; n the number of judgments (Muttenthaler et al. 2022).
 """
 
-from alignet import similarity
-from alignet.triplets import PAIRS
+from alignet.triplets import similarity
+from alignet.triplets.layout import PAIRS
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 import functools
 from typing import NamedTuple
 
-from alignet import similarity
-from alignet import triplets as triplets_lib
 from alignet.errors import AlignetError
+from alignet.human import judgments as judgments_lib
+from alignet.human.judgments import Judgments
+from alignet.triplets import layout
+from alignet.triplets import similarity
 import jax
 import jax.numpy as jnp
 import numpy as np
-from uncertainty_distillation import judgments as judgments_lib
-from uncertainty_distillation.judgments import Judgments
 from uncertainty_distillation.vice import objective
 from uncertainty_distillation.vice.embedding import Embedding
 
@@ -73,7 +73,7 @@ def posterior_predictive(
   """
   embedding = Embedding(mu=mu, sigma=sigma)
   n = len(embedding.mu)
-  triplets = triplets_lib.check(triplets, n)
+  triplets = layout.check(triplets, n)
   if samples < 1:
     raise AlignetError(f"samples: expected at least 1, found {samples}")
   by_pairs = n * n <= min(64 * len(triplets), _MOST_PAIRS)

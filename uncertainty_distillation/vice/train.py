@@ -13,13 +13,13 @@ import dataclasses
 import functools
 from typing import NamedTuple
 
-from alignet import progress
 from alignet.errors import AlignetError
+from alignet.human.judgments import Judgments
+from alignet.io import progress
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from uncertainty_distillation.judgments import Judgments
 from uncertainty_distillation.vice import objective
 from uncertainty_distillation.vice.checkpoint import Checkpoint
 from uncertainty_distillation.vice.config import Config

@@ -2,12 +2,12 @@
 
 import pathlib
 
-from alignet import files
-from alignet import sampling
 from alignet import transforms
-from alignet import triplet_verify
 from alignet.errors import AlignetError
+from alignet.io import files
 from alignet.pipeline.runner import stage
+from alignet.release import verify
+from alignet.triplets import sampling
 import numpy as np
 
 Path = pathlib.Path
@@ -107,7 +107,7 @@ def respond(
   )
   reps = store_lib.open(representations)
   _, meta = sampling.read(triplets)
-  verification = triplet_verify.verify(
+  verification = verify.verify(
       path,
       image_filenames=reps.filenames,
       labels=kmeans.load(clusters).assignments if clusters else None,

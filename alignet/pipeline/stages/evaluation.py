@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 import pathlib
 
-from alignet import files
-from alignet import sampling
 from alignet import transforms
-from alignet import triplet_io
 from alignet.data import images as images_lib
-from alignet.data import trials as trials_lib
 from alignet.errors import AlignetError
+from alignet.human import trials as trials_lib
+from alignet.io import files
 from alignet.pipeline.runner import stage
+from alignet.triplets import npz
+from alignet.triplets import sampling
 import numpy as np
 
 Path = pathlib.Path
@@ -98,7 +98,7 @@ def _write_trials(path, store, level, embedding, groups, rule, n, seed) -> int:
       files.load_npy(embedding, what="embedding", shape=(None, None)),
       n=n,
   )
-  triplet_io.write(path, store.filenames, rows, logits)
+  npz.write(path, store.filenames, rows, logits)
   return left_out
 
 
@@ -122,9 +122,9 @@ def evaluate(
   """
   # pylint: disable=g-import-not-at-top
   from alignet.evals import trials as evals
-  from alignet.models import checkpoints
+  from alignet.evals.scores.classes import knn
+  from alignet.models.formats import checkpoints
   from alignet.representations import extract
-  from alignet.scores import knn
 
   model, params = checkpoints.load(weights)
   train_store, test_store = map(images_lib.open_store, (train, test))
@@ -226,12 +226,12 @@ def pool(
   sets, left_out = {}, {}
   for fold in sorted(trials):
     for path in sorted(trials[fold].glob("*.npz")):
-      sets.setdefault(path.stem, []).append(triplet_io.open(path))
+      sets.setdefault(path.stem, []).append(npz.open(path))
     for name, n in files.read_json(trials[fold] / "left_out.json").items():
       left_out[name] = left_out.get(name, 0) + n
   names = images_lib.open_store(images).filenames
   for name, parts in sets.items():
-    triplet_io.write(
+    npz.write(
         out / "trials" / f"{name}.npz",
         names,
         np.concatenate([part.indices for part in parts]),

@@ -6,8 +6,8 @@ import pathlib
 import shutil
 from typing import Any
 
-from alignet import files
 from alignet import transforms
+from alignet.io import files
 from alignet.pipeline.runner import stage
 import numpy as np
 
@@ -31,8 +31,8 @@ def choices(
   concepts.tsv or a file of names.
   """
   # pylint: disable=g-import-not-at-top
+  from alignet.human import readers
   from uncertainty_distillation import human
-  from uncertainty_distillation import readers
 
   found = human.read_choices(
       choices,
@@ -116,10 +116,10 @@ def cross_validate_choices(
   `crossval_report.write` does.
   """
   # pylint: disable=g-import-not-at-top
+  from alignet.human import judgments as judgments_lib
   from uncertainty_distillation import crossval
   from uncertainty_distillation import crossval_report
   from uncertainty_distillation import fit
-  from uncertainty_distillation import judgments as judgments_lib
 
   features, ids = _labelled(representations, level)
   judgments = _read(choices)
@@ -179,7 +179,7 @@ def _labelled(representations, level) -> tuple[np.ndarray, np.ndarray]:
 def _read(choices):
   """What the stage `choices` has written, as judgments."""
   # pylint: disable=g-import-not-at-top
-  from uncertainty_distillation import judgments as judgments_lib
+  from alignet.human import judgments as judgments_lib
 
   arrays = {
       name: files.load_npy(choices / f"{name}.npy", what=name, kinds="iu")
@@ -193,7 +193,7 @@ def _read(choices):
 def _fit_vice(out, choices, settings) -> None:
   """Writes vice.npz; goes on where it was interrupted."""
   # pylint: disable=g-import-not-at-top
-  from uncertainty_distillation import judgments as judgments_lib
+  from alignet.human import judgments as judgments_lib
   from uncertainty_distillation import vice as vice_lib
 
   # Concepts that nobody judged would count as objects without a weight.
@@ -221,7 +221,7 @@ def _fit_vice(out, choices, settings) -> None:
 def _posterior(vice, ids, samples, seed):
   """Posterior predictive about concepts with images, and the mean (n, k)."""
   # pylint: disable=g-import-not-at-top
-  from uncertainty_distillation import readers
+  from alignet.human import readers
   from uncertainty_distillation import vice as vice_lib
 
   embedding = vice_lib.load(vice)

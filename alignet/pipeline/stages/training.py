@@ -5,11 +5,11 @@ import dataclasses
 import pathlib
 from typing import Any
 
-from alignet import config_files
-from alignet import files
 from alignet import transforms
 from alignet.data import images as images_lib
 from alignet.errors import AlignetError
+from alignet.io import config_files
+from alignet.io import files
 from alignet.pipeline.runner import stage
 import numpy as np
 
@@ -27,7 +27,7 @@ def train(out: Path, *, config: str, **fields: Any) -> None:
   Writes the trainer's workdir: checkpoints, scalars, weights.safetensors.
   """
   # pylint: disable=g-import-not-at-top
-  from alignet import train as train_lib
+  from alignet.training import launch as train_lib
   from kauldron import kd
 
   cfg = config_files.load(config)
@@ -70,11 +70,12 @@ def extract(
   """Representations by an ONNX file or weights of ours, a folder a source.
 
   Each of `images` is an image store, or a folder of image files. A setting that
-  is empty or 0 is what the model says; see `alignet.models.encoders.open`.
+  is empty or 0 is what the model says; see
+  `alignet.models.encoders.encoders.open`.
   """
   # pylint: disable=g-import-not-at-top
-  from alignet.data import sources
-  from alignet.models import encoders
+  from alignet.data import image_sources
+  from alignet.models.encoders import encoders
   from alignet.representations import extract as extract_lib
 
   encoder = encoders.open(
@@ -87,7 +88,7 @@ def extract(
   for name, path in sorted(images.items()):
     kind = "images" if (path / "images.npy").is_file() else "folder"
     extract_lib.to_directory(
-        sources.open(f"{kind}:{path}"),
+        image_sources.open(f"{kind}:{path}"),
         encoder,
         out / name,
         dtype=dtype,
@@ -100,7 +101,7 @@ def extract(
 def represent(out: Path, *, weights: Path, tap: str, **stores: Path) -> None:
   """Representations of image stores by a model, a folder each."""
   # pylint: disable=g-import-not-at-top
-  from alignet.models import checkpoints
+  from alignet.models.formats import checkpoints
   from alignet.representations import extract
   from alignet.representations import store as store_lib
 
@@ -133,7 +134,7 @@ def simulate_choices(
   report.json, as the stage `choices` does.
   """
   # pylint: disable=g-import-not-at-top
-  from uncertainty_distillation import judgments
+  from alignet.human import judgments
 
   vectors = files.load_npy(embedding, what="embedding", shape=(None, None))
   hidden = files.load_npy(held_out, what="held-out concepts", shape=(None,))
@@ -180,11 +181,11 @@ def teach(
   neighbourhoods are kept.
   """
   # pylint: disable=g-import-not-at-top
+  from alignet.human import judgments
+  from alignet.human import readers
   from alignet.representations import store as store_lib
   from uncertainty_distillation import fit
-  from uncertainty_distillation import judgments
-  from uncertainty_distillation import loop
-  from uncertainty_distillation import readers
+  from uncertainty_distillation import training_loop
   from uncertainty_distillation import vice
 
   if targets not in _TARGETS or (targets == "posterior" and not posterior):
@@ -224,7 +225,7 @@ def teach(
         seed=seed,
     )
   if optimisation is not None:
-    settings["optimisation"] = loop.Optimisation(**optimisation)
+    settings["optimisation"] = training_loop.Optimisation(**optimisation)
   config = fit.Config(seed=seed, **settings)
   features = np.asarray(reps.features[rows], np.float32)
   transform, report = fit.fit(

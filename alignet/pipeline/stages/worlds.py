@@ -4,9 +4,9 @@ from collections.abc import Mapping
 import dataclasses
 import pathlib
 
-from alignet import files
 from alignet.data import images as images_lib
 from alignet.data import shapes as shapes_lib
+from alignet.io import files
 from alignet.pipeline.runner import stage
 import numpy as np
 
@@ -60,16 +60,16 @@ def cifar100_things(
   from 1 on, the folder `fold{i}` with its held-out concepts.
   """
   # pylint: disable=g-import-not-at-top
-  from alignet.data import concepts as concepts_lib
-  from alignet.data import records
+  from alignet.data import image_sources
   from alignet.data import tfds_images
-  from alignet.data import things
+  from alignet.human import concepts as concepts_lib
+  from alignet.human import things
 
   table = things.read_concepts(concepts)
   for split in ("train", "test"):
     store = tfds_images.read("cifar100", split, data_dir=data_dir)
     store = images_lib.take(
-        store, records.per_class(store, "subordinate", per_class[split])
+        store, image_sources.per_class(store, "subordinate", per_class[split])
     )
     labels = things.label(store.labels, table)
     images_lib.write(out / split, dataclasses.replace(store, labels=labels))

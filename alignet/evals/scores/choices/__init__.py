@@ -1,0 +1,1 @@
+"""Scores of odd-one-out choices and of their probabilities."""

@@ -1,0 +1,1 @@
+"""Scores of classes: k-NN, few-shot, linear probe, retrieval."""

@@ -1,0 +1,107 @@
+"""Retrieval of images of the same class, by cosine.
+
+For each query all images of a gallery are ranked by their cosine, equal ones by
+row number. Average precision is the mean, over the images of the query's class,
+of the share of that class among the images up to and including it; its mean
+over queries is mAP. Recall at k is whether any of the first k is of the class,
+as is usual in metric learning.
+"""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+
+from alignet.errors import AlignetError
+from alignet.io import files
+from alignet.io import progress
+from alignet.triplets import similarity
+import numpy as np
+
+_CELLS = 2**24
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Retrieval:
+  """Scores of each query that has something to find.
+
+  Attributes:
+    rows: (q,) int64, these queries.
+    average_precision: (q,) float64.
+    recall: k to (q,) float64 0 or 1.
+  """
+
+  rows: np.ndarray
+  average_precision: np.ndarray
+  recall: Mapping[int, np.ndarray]
+
+
+def retrieve(
+    queries: np.ndarray,
+    query_labels: np.ndarray,
+    gallery: np.ndarray | None = None,
+    gallery_labels: np.ndarray | None = None,
+    *,
+    ks: Sequence[int] = (1, 5, 10),
+) -> Retrieval:
+  """Ranks the gallery for each query.
+
+  Args:
+    queries: (m, d) floats.
+    query_labels: (m,) integers.
+    gallery: (n, d) floats; None for the other queries.
+    gallery_labels: (n,) integers.
+    ks: for recall at k.
+
+  Returns:
+    The scores of the queries whose class the gallery has.
+
+  Raises:
+    AlignetError: lengths that differ, NaN, k outside 1 to the size of the
+      gallery, no query with something to find.
+  """
+  own = gallery is None
+  if own:
+    gallery, gallery_labels = queries, query_labels
+  for what, x, y in (
+      ("queries", queries, query_labels),
+      ("gallery", gallery, gallery_labels),
+  ):
+    files.check_array(x, what, shape=(None, queries.shape[1]))
+    files.check_array(y, f"labels of {what}", shape=(len(x),), kinds="iu")
+    files.check_finite(x, what)
+  n = len(gallery) - own
+  if not ks or min(ks) < 1 or max(ks) > n:
+    raise AlignetError(
+        f"retrieval: expected k from 1 to {n}, the number of images to find,"
+        f" found {list(ks)}"
+    )
+  gallery_labels = np.asarray(gallery_labels)
+  classes, counts = np.unique(gallery_labels, return_counts=True)
+  place = np.searchsorted(classes, query_labels)
+  place = np.minimum(place, len(classes) - 1)
+  known = classes[place] == query_labels
+  rows = np.flatnonzero(known & (counts[place] - own > 0))
+  if not len(rows):
+    raise AlignetError(
+        "retrieval: no query has an image of its class to find; give labels"
+        " that queries and gallery share"
+    )
+  unit = similarity.normalise(np.asarray(gallery))
+  precision = np.empty(len(rows))
+  recall = {k: np.empty(len(rows)) for k in ks}
+  step = max(1, _CELLS // len(gallery))
+  for start in progress.bar(
+      range(0, len(rows), step), desc="retrieval", unit="block"
+  ):
+    block = rows[start : start + step]
+    cosine = similarity.normalise(np.asarray(queries[block])) @ unit.T
+    if own:
+      cosine[np.arange(len(block)), block] = -np.inf  # Comes last.
+    order = np.argsort(-cosine, axis=1, kind="stable")[:, :n]
+    hit = gallery_labels[order] == query_labels[block, None]
+    found = np.cumsum(hit, axis=1)
+    ranks = np.arange(1, n + 1)
+    out = slice(start, start + len(block))
+    precision[out] = (found / ranks * hit).sum(axis=1) / found[:, -1]
+    for k in ks:
+      recall[k][out] = found[:, k - 1] > 0
+  return Retrieval(rows=rows, average_precision=precision, recall=recall)

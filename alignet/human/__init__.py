@@ -1,0 +1,1 @@
+"""What people said: choices, dissimilarities, and where to get them."""

@@ -1,0 +1,1 @@
+"""Weights on disk, in our own and in other programs' formats."""

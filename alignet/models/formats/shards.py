@@ -1,0 +1,49 @@
+"""Weights of `transformers` in several safetensors files, and their index."""
+
+import pathlib
+
+from alignet.errors import AlignetError
+from alignet.io import files
+from alignet.models.formats import checkpoints
+import numpy as np
+
+INDEX = "model.safetensors.index.json"
+
+
+def read(folder: pathlib.Path) -> dict[str, np.ndarray]:
+  """All tensors of a folder with an `INDEX`.
+
+  Raises:
+    AlignetError: another index; a file is missing, damaged, or holds other
+      tensors than the index says.
+  """
+  index = folder / INDEX
+  content = files.read_json(index)
+  places = content.get("weight_map") if isinstance(content, dict) else None
+  # Beside the index: a name that leads elsewhere is not followed.
+  if (
+      not isinstance(places, dict)
+      or not places
+      or not all(
+          isinstance(name, str)
+          and pathlib.PurePath(name).name == name
+          and name.isprintable()
+          for name in places.values()
+      )
+  ):
+    raise AlignetError(
+        f"{index}: expected a weight_map from each tensor to a file beside it;"
+        " get the index again, from where the weights are"
+    )
+  tensors = {}
+  for name in sorted(set(places.values())):
+    found, _ = checkpoints.read(folder / name)
+    wanted = {tensor for tensor, file in places.items() if file == name}
+    differ = sorted(wanted ^ found.keys())
+    if differ:
+      raise AlignetError(
+          f"{folder / name} holds other tensors than {INDEX} says, of them"
+          f" {differ[0]}; get both again, of one version"
+      )
+    tensors |= found
+  return tensors

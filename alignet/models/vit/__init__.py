@@ -1,0 +1,1 @@
+"""Vision transformers: layers, the triplet head, and published variants."""

@@ -1,0 +1,1 @@
+"""Ablations: cells of one pipeline, run in turn, and their tables."""

@@ -1,1 +1,0 @@
-"""Tiny stand-ins for models and data, shipped for tests and first steps."""

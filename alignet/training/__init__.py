@@ -1,0 +1,1 @@
+"""Trainings through Kauldron: launch, step, losses, metrics, input."""

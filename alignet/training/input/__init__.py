@@ -1,0 +1,1 @@
+"""Batches of a training, and the processes that make them."""

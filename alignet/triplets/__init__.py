@@ -1,0 +1,1 @@
+"""The contract of all stages: triplets of rows, the odd one last."""

@@ -1,1 +1,0 @@
-"""Responses by the workers of an Apache Beam pipeline (extra `beam`)."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from alignet import transforms
 from alignet.errors import AlignetError
+from alignet.evals.scores import ties
 from alignet.evals.scores.choices import odd_one_out
 from alignet.evals.scores.choices import probabilistic
 from alignet.human import judgments as judgments_lib
@@ -182,7 +183,7 @@ def tune(
   if len(found) == 1:
     return found[0]
   losses = [min(report["inner"]["kl_curve"]) for _, report in found]
-  transform, report = found[int(np.argmin(losses))]
+  transform, report = found[int(ties.first_largest(-np.array(losses)))]
   report = {**report, "tuned": losses}
   return dataclasses.replace(transform, meta=report), report
 
@@ -297,7 +298,7 @@ def _choose_steps(objects, judgments, calibration, blocks, pool, train, config):
         "no judgment to calibrate on lies wholly within held-out concepts, so"
         " no temperature can be fitted; give more of them"
     )
-  best = int(np.mean(curves, axis=0).argmin())
+  best = int(ties.first_largest(-np.mean(curves, axis=0)))
   inner = {
       key: float(np.mean([scores[best][key] for scores in best_scores]))
       for key in best_scores[0][best]
@@ -333,7 +334,7 @@ def _best_scale(params, objects, pool, seed):
     scaled = {**params, "weights": params["weights"] * scale}
     s, p = training_loop.evaluate(scaled, objects, pool, seed=seed)
     values.append(score(s, p)["kl"])
-  scale = scales[int(np.argmin(values))]
+  scale = scales[int(ties.first_largest(-np.array(values)))]
   return {**params, "weights": params["weights"] * scale}
 
 

@@ -10,6 +10,7 @@ error of the cross-fitted predictions.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from alignet.evals.scores import ties
 import numpy as np
 
 PENALTIES = tuple(np.geomspace(1e-3, 1e2, 16).tolist())
@@ -78,7 +79,7 @@ def fit(
     for i, fold_map in enumerate(fold_maps):
       residual = _apply(x[held], fold_map) - targets[concepts[held]]
       errors[i] += (weight[held] * (residual**2).sum(axis=1)).sum()
-  best = int(errors.argmin())
+  best = int(ties.first_largest(-errors))
   predictions = np.empty((n, targets.shape[1]), np.float32)
   for held, fold_maps in zip(rows, maps):
     predictions[held] = _apply(x[held], fold_maps[best])

@@ -7,6 +7,7 @@ import itertools
 from alignet.data.labels import UNLABELLED
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
+from alignet.evals.scores import ties
 from alignet.evals.stored import Model
 from alignet.triplets import layout
 from alignet.triplets import similarity
@@ -180,7 +181,7 @@ def triplets(
   images, log_p = _ascending(indices[rows], similarities[rows])
   _, log_q = _ascending(baseline_indices[others], baseline_similarities[others])
   odd = np.array(layout.ODD)[
-      np.stack([log_p.argmax(axis=1), log_q.argmax(axis=1)], axis=1)
+      np.stack([ties.first_largest(x) for x in (log_p, log_q)], axis=1)
   ]
   differ = np.flatnonzero(odd[:, 0] != odd[:, 1])
   if not len(differ):
@@ -188,7 +189,7 @@ def triplets(
         f"both models choose the same odd one in all {len(common)} triplets"
     )
   divergence = similarity.js_divergence(log_p[differ], log_q[differ])
-  best = np.argsort(-divergence, kind="stable")
+  best = ties.descending(divergence)
   kept = list(itertools.islice(_picks(best, images[differ], set()), n))
   found = differ[np.array(kept)]
   return Triplets(
@@ -219,7 +220,7 @@ def _largest(difference: np.ndarray, shown: np.ndarray, n: int) -> list[int]:
   """Rows of the n largest positive, then the n largest negative differences."""
   orders = []
   for sign in (1, -1):
-    order = np.argsort(-sign * difference, kind="stable")
+    order = ties.descending(sign * difference)
     orders.append(order[sign * difference[order] > 0])
   picked: list[list[int]] = [[], []]
   used: set[int] = set()

@@ -144,12 +144,18 @@ def evaluate(
 
 
 def _rows(features, kind, rows, levels, seed) -> dict[str, Any]:
-  """Scores of each answer, in the order of the answers."""
+  """Scores of each answer, in the order of the answers.
+
+  What is ranked or compared is computed once for each triplet, so that answers
+  to the same images are ties.
+  """
   stimuli, place = np.unique(levels.stimuli, axis=0, return_inverse=True)
   place = place.reshape(-1)
-  s = similarity.of_triplets(features, rows[stimuli], kind).astype(np.float64)[
-      place
-  ]
+  used, images = np.unique(rows[stimuli], return_inverse=True)
+  # In float64: float32 puts images that are nearly alike into another order.
+  z = np.asarray(features[used], np.float64)
+  of_stimuli = similarity.of_triplets(z, images.reshape(-1, 3), kind)
+  s = of_stimuli[place]
   # The pair that was chosen first; the order of the others does not matter.
   orders = np.array([(0, 1, 2), (1, 0, 2), (2, 0, 1)])
   chosen = np.take_along_axis(s, orders[levels.chosen], axis=1)
@@ -161,9 +167,7 @@ def _rows(features, kind, rows, levels, seed) -> dict[str, Any]:
           chosen, rng=rng, participants=levels.participants
       ),
       "stimuli": {"modal": odd_one_out.modal(s, shares)},
-      "entropy": probabilistic.entropy(
-          probabilistic.log_probabilities(s, temperature)
-      ),
+      "uncertainty": -probabilistic.certainty(of_stimuli, temperature)[place],
       "similarities": s,
   }
 
@@ -181,7 +185,7 @@ def _correlations(
   # Of each task: a model's values, people's, and what a bootstrap draws.
   tasks = {
       "response_time": (
-          lambda model: model["entropy"][timed],
+          lambda model: model["uncertainty"][timed],
           z[np.isfinite(z)],
           levels.stimuli[timed],
           levels.participants[timed],

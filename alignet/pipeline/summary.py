@@ -8,6 +8,7 @@ from alignet import transforms
 from alignet.data import decode
 from alignet.data import images as images_lib
 from alignet.evals.scores import bootstrap
+from alignet.evals.scores import ties
 from alignet.evals.scores.choices import odd_one_out
 from alignet.human import trials as trials_lib
 from alignet.report import dataset as dataset_lib
@@ -322,7 +323,9 @@ def _gallery(shown, trials, store, level, rng) -> dict[str, Any]:
   for name in sets:
     t = trials[name]
     choices = {
-        model: similarity.of_triplets(x, t.indices, "cosine").argmax(axis=1)
+        model: ties.first_largest(
+            similarity.of_triplets(x, t.indices, "cosine")
+        )
         for model, x in shown.items()
     }
     differ = choices["base"] != choices["aligned"]

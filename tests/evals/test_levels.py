@@ -174,7 +174,7 @@ def test_intervals_of_correlations_by_repeated_rows(world):
           "response_time",
           levels.stimuli[used],
           levels.participants[used],
-          [model["entropy"][used] for model in rows],
+          [model["uncertainty"][used] for model in rows],
           z[used],
       ),
       (
@@ -257,3 +257,36 @@ def test_a_collapsed_model_is_told(world):
     assert found["scores"]["human/levels/all/accuracy"]["mean"] > 0
   fine = levels_scores.evaluate(good, names, levels, resamples=0)
   assert fine["undefined"] == {}
+
+
+def test_the_order_in_which_images_were_shown_does_not_matter(world):
+  published, levels, good, bad = world
+  rng = np.random.default_rng(9)
+  shown = {}
+  for person, trials in published.items():
+    shown[person] = []
+    for trial in trials:
+      names = [trial[f"image{i}Path"] for i in (1, 2, 3)]
+      names = [names[i] for i in rng.permutation(3)]
+      again = {f"image{i + 1}Path": name for i, name in enumerate(names)}
+      shown[person].append({**trial, **again})
+  other, _ = levels_lib.from_trials(shown)
+  found = _evaluate((shown, other, good, bad), resamples=0)
+  assert found == _evaluate((published, levels, good, bad), resamples=0)
+
+
+def test_response_times_of_a_model_that_sees_little():
+  """Images nearly alike, choices at chance: entropies near log 3, and apart.
+
+  So are features of another batch size or processor, by a billionth here.
+  """
+  levels, _ = levels_lib.from_trials(simulated_levels.participants(6, 8))
+  names = np.array(simulated_levels.images())
+  for seed in range(3):
+    z = 1 + 0.01 * np.random.default_rng(seed).normal(size=(48, 16))
+    scores = []
+    for i, noise in enumerate((0, 1e-9, 1e-9)):
+      noisy = z * (1 + noise * np.random.default_rng(i).normal(size=z.shape))
+      found = levels_scores.evaluate(noisy, names, levels, resamples=0)
+      scores.append(found["scores"]["human/levels/all/response_time"]["mean"])
+    assert len(set(scores)) == 1

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from alignet.collect import figures
 from alignet.collect import mine
 from alignet.errors import AlignetError
+from alignet.evals.scores import ties
 from alignet.evals.stored import Model
 from alignet.human.trials import Trials
 from alignet.report import gallery
@@ -65,7 +66,7 @@ def of_pairs(
   difference = found.z[:, 0] - found.z[:, 1]
   pictures, items = [], []
   for sign, name in zip((1, -1), names):
-    order = np.argsort(-sign * difference, kind="stable")[:_PAIRS]
+    order = ties.descending(sign * difference)[:_PAIRS]
     rows = order[sign * difference[order] > 0]
     if not len(rows):
       continue
@@ -177,7 +178,7 @@ def _none(title: str, error: AlignetError) -> Found:
 
 def _answered(images, odd, probabilities, classes, names, observers):
   """One triplet with the observers' answer: (figure, caption, alt)."""
-  expected = layout.ODD[int(probabilities.argmax())]
+  expected = layout.ODD[int(ties.first_largest(probabilities))]
   figure = gallery.triplet_gallery(
       images[None],
       np.array([expected]),

@@ -8,6 +8,8 @@ import numpy as np
 
 BINS = 15
 
+_ROUNDING = 1e-9
+
 
 def top_label(
     log_p: np.ndarray, probabilities: np.ndarray | None = None
@@ -70,6 +72,10 @@ def error(log_p: np.ndarray, probabilities: np.ndarray | None = None) -> Error:
 
 
 def of_width(confidence: np.ndarray, bins: int) -> np.ndarray:
-  """(n,) number of the bin (lower, upper] of equal width over 0 to 1."""
-  inner = np.linspace(0, 1, bins + 1)[1:-1]
+  """(n,) number of the bin (lower, upper] of equal width over 0 to 1.
+
+  A confidence that is an edge but for rounding, such as 1/3 of a model that
+  sees no difference, belongs to the bin below.
+  """
+  inner = np.linspace(0, 1, bins + 1)[1:-1] + _ROUNDING
   return np.searchsorted(inner, confidence, side="left")

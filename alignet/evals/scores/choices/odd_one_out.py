@@ -3,11 +3,13 @@
 A model judges the pair with the largest similarity to be the most similar one,
 and so the third object to be the odd one. All functions take the similarities
 (n, 3) in the order [s01, s02, s12] and return one number a row; their mean is
-the accuracy. Maxima tie when they are exactly equal, and a model with k tied
-maxima is scored as if it picked one of them at random: chance is 1/3, whatever
-the ties. A NaN or infinite similarity is an error, never a zero.
+the accuracy. Maxima that differ by rounding only tie (see `scores.ties`), and a
+model with k tied maxima is scored as if it picked one of them at random: chance
+is 1/3, whatever the ties. A NaN or infinite similarity is an error, never a
+zero.
 """
 
+from alignet.evals.scores import ties
 from alignet.triplets import checks
 import numpy as np
 
@@ -24,7 +26,8 @@ def accuracy(similarities: np.ndarray) -> np.ndarray:
   Raises:
     AlignetError: another shape, no rows, a NaN or infinite value.
   """
-  return _picks(checks.similarities(similarities))[:, 0]
+  checks.similarities(similarities)
+  return _picks(similarities)[:, 0]
 
 
 def modal(similarities: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -44,8 +47,10 @@ def modal(similarities: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
   Raises:
     AlignetError: shapes that differ, NaN, or no probabilities.
   """
-  picks = _picks(checks.similarities(similarities))
-  modes = _picks(checks.probabilities(probabilities, len(picks)))
+  checks.similarities(similarities)
+  picks = _picks(similarities)
+  checks.probabilities(probabilities, len(picks))
+  modes = _picks(probabilities)
   return (picks * modes).sum(axis=1)
 
 
@@ -62,7 +67,8 @@ def expected(similarities: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
   Raises:
     AlignetError: shapes that differ, NaN, or no probabilities.
   """
-  picks = _picks(checks.similarities(similarities))
+  checks.similarities(similarities)
+  picks = _picks(similarities)
   return (picks * checks.probabilities(probabilities, len(picks))).sum(axis=1)
 
 
@@ -74,5 +80,5 @@ def ceiling(probabilities: np.ndarray) -> np.ndarray:
 
 def _picks(values: np.ndarray) -> np.ndarray:
   """(n, 3): 1/k at each of the k maxima of a row, 0 elsewhere."""
-  tied = values == values.max(axis=1, keepdims=True)
+  tied = ties.is_largest(values)
   return tied / tied.sum(axis=1, keepdims=True)

@@ -74,6 +74,35 @@ def entropy(log_p: np.ndarray) -> np.ndarray:
   return similarity.entropy(checks.log_probabilities(log_p))
 
 
+def certainty(similarities: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+  """log 3 minus the entropy of softmax(s / T): what to rank, not the entropy.
+
+  Where T is large the entropy is rounded to log 3, and its ranks are those of
+  rounding errors. This difference keeps nine digits however small it is, and
+  does not depend on the order of the three.
+
+  Args:
+    similarities: (n, 3) [s01, s02, s12].
+    temperature: T > 0.
+
+  Returns:
+    (n,) float64 in nats, 0 (all pairs equally likely) to log 3.
+
+  Raises:
+    AlignetError: as `log_probabilities`.
+  """
+  s = np.sort(checks.similarities(similarities), axis=1)
+  log_p = log_probabilities(s, temperature)
+  # Near uniform, with logits t of mean 0 and x = exp(t) - 1 - t by its series:
+  # p = (1 + t + x) / (3 + sum(x)), certainty = sum(p t) - log(mean(exp(t))).
+  t = np.clip((s - s.mean(axis=1, keepdims=True)) / temperature, -1, 1)
+  x = t**2 * (1 / 2 + t / 6 + t**2 / 24 + t**3 / 120)
+  mean = x.mean(axis=1)
+  near = (t * (t + x)).mean(axis=1) / (1 + mean) - np.log1p(mean)
+  far = np.log(3) - similarity.entropy(log_p)
+  return np.where(abs(t).max(axis=1) < 1e-3, near, far)
+
+
 def brier(
     log_p: np.ndarray, probabilities: np.ndarray | None = None
 ) -> np.ndarray:

@@ -18,6 +18,7 @@ are drawn from stays what it is.
 """
 
 from alignet.errors import AlignetError
+from alignet.evals.scores import ties
 from alignet.io import files
 from alignet.io import progress
 from alignet.triplets import similarity
@@ -152,5 +153,5 @@ def _by_prototype(x, labels, test) -> np.ndarray:
   out = np.empty(len(test), classes.dtype)
   for start in range(0, len(test), _ROWS):
     block = similarity.normalise(np.asarray(test[start : start + _ROWS]))
-    out[start : start + _ROWS] = classes[(block @ means.T).argmax(axis=1)]
+    out[start : start + _ROWS] = classes[ties.first_largest(block @ means.T)]
   return out

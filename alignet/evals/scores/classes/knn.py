@@ -6,12 +6,15 @@ either and both may be memory maps.
 
 The k neighbours with the largest cosine vote, one vote each; of neighbours with
 equal cosines the one with the lower row number comes first. Of classes with
-equally many votes the one whose nearest member is nearest wins.
+equally many votes the one whose nearest member is nearest wins. Matrix products
+select a few more candidates than k; sums in float64 decide among them, so that
+equal rows have equal cosines wherever they stand.
 """
 
 from collections.abc import Iterator
 
 from alignet.errors import AlignetError
+from alignet.evals.scores import ties
 from alignet.io import files
 from alignet.io import progress
 from alignet.triplets import similarity
@@ -19,6 +22,9 @@ import numpy as np
 
 _QUERY_ROWS = 2048
 _BASE_ROWS = 8192
+_EXACT_ROWS = 64
+_SPARE = 6  # Candidates beyond k: float32 may confuse a few at the border.
+_ROUNDING = 1e-6  # Of cosines in float32.
 
 
 def predict(
@@ -97,14 +103,19 @@ def _predict(base, labels, queries, k, *, leave_one_out) -> np.ndarray:
   starts = range(0, len(queries), _QUERY_ROWS)
   for start in progress.bar(starts, desc="k-NN", unit="block"):
     block = slice(start, start + _QUERY_ROWS)
-    query = similarity.normalise(np.asarray(queries[block]))
-    neighbours = _search(base, query, k, start if leave_one_out else None)
-    out[block] = _vote(labels[neighbours])
+    query = np.asarray(queries[block])
+    candidates = _search(
+        base,
+        similarity.normalise(query),
+        min(k + _SPARE, len(base) - leave_one_out),
+        start if leave_one_out else None,
+    )
+    out[block] = _vote(labels[_nearest(base, query, candidates, k)])
   return out
 
 
 def _search(base, query, k, own_row: int | None) -> np.ndarray:
-  """(q, k) rows of the nearest, nearest first; row own_row + r left out."""
+  """(q, k) rows of the nearest, ascending; row own_row + r left out."""
   best = np.empty((len(query), 0), query.dtype)
   rows = np.empty((len(query), 0), np.int64)
   for start, block in _blocks(base):
@@ -114,13 +125,26 @@ def _search(base, query, k, own_row: int | None) -> np.ndarray:
       inside = (own >= 0) & (own < len(block))
       cosine[np.flatnonzero(inside), own[inside]] = -np.inf
     top = _top(cosine, min(k, len(block)))
-    # Earlier rows stand before later ones: position breaks ties by row.
     best = np.concatenate([best, np.take_along_axis(cosine, top, 1)], axis=1)
     rows = np.concatenate([rows, start + top], axis=1)
     top = _top(best, min(k, best.shape[1]))
     best = np.take_along_axis(best, top, 1)
     rows = np.take_along_axis(rows, top, 1)
   return rows
+
+
+def _nearest(base, query, rows, k) -> np.ndarray:
+  """(q, k) of the given rows (q, c), nearest first; ties as they stand."""
+  out = np.empty((len(rows), k), np.int64)
+  for start in range(0, len(rows), _EXACT_ROWS):
+    block = slice(start, start + _EXACT_ROWS)
+    x, y = (
+        similarity.normalise(np.asarray(z, np.float64))
+        for z in (query[block, None], base[rows[block]])
+    )
+    nearest = ties.descending((x * y).sum(axis=-1))[:, :k]
+    out[block] = np.take_along_axis(rows[block], nearest, 1)
+  return out
 
 
 def _blocks(base) -> Iterator[tuple[int, np.ndarray]]:
@@ -131,20 +155,20 @@ def _blocks(base) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _top(values: np.ndarray, k: int) -> np.ndarray:
-  """Columns of the k largest of each row, descending; ties by column."""
+  """Columns of the k largest of each row, ascending; ties by column."""
   n = values.shape[1]
-  if k < n:
-    top = np.argpartition(values, n - k, axis=1)[:, n - k :]
-    smallest = np.take_along_axis(values, top, 1).min(axis=1, keepdims=True)
-    # Where more than k are as large as the k-th, the partition may have taken
-    # any of the tied ones.
-    for row in np.flatnonzero((values >= smallest).sum(axis=1) > k):
-      top[row] = np.argsort(-values[row], kind="stable")[:k]
-    top = np.sort(top, axis=1)
-  else:
-    top = np.broadcast_to(np.arange(n), values.shape)
-  order = np.argsort(-np.take_along_axis(values, top, 1), axis=1, kind="stable")
-  return np.take_along_axis(top, order, 1)
+  if k == n:
+    return np.broadcast_to(np.arange(n), values.shape)
+  top = np.argpartition(values, n - k, axis=1)[:, n - k :]
+  smallest = np.take_along_axis(values, top, 1).min(axis=1, keepdims=True)
+  # Where more than k are as large as the k-th, but for rounding, the partition
+  # may have taken any of them.
+  for row in np.flatnonzero((values >= smallest - _ROUNDING).sum(axis=1) > k):
+    larger = values[row] > smallest[row] + _ROUNDING
+    tied = np.flatnonzero((values[row] >= smallest[row] - _ROUNDING) & ~larger)
+    larger = np.flatnonzero(larger)
+    top[row] = np.concatenate([larger, tied[: k - len(larger)]])
+  return np.sort(top, axis=1)
 
 
 def _vote(labels: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 
 from alignet.errors import AlignetError
+from alignet.evals.scores import ties
 from alignet.io import files
 from alignet.io import progress
 from alignet.triplets import similarity
@@ -85,7 +86,7 @@ def retrieve(
         "retrieval: no query has an image of its class to find; give labels"
         " that queries and gallery share"
     )
-  unit = similarity.normalise(np.asarray(gallery))
+  unit = _unit(gallery)
   precision = np.empty(len(rows))
   recall = {k: np.empty(len(rows)) for k in ks}
   step = max(1, _CELLS // len(gallery))
@@ -93,10 +94,10 @@ def retrieve(
       range(0, len(rows), step), desc="retrieval", unit="block"
   ):
     block = rows[start : start + step]
-    cosine = similarity.normalise(np.asarray(queries[block])) @ unit.T
+    cosine = _unit(queries[block]) @ unit.T
     if own:
       cosine[np.arange(len(block)), block] = -np.inf  # Comes last.
-    order = np.argsort(-cosine, axis=1, kind="stable")[:, :n]
+    order = ties.descending(cosine)[:, :n]
     hit = gallery_labels[order] == query_labels[block, None]
     found = np.cumsum(hit, axis=1)
     ranks = np.arange(1, n + 1)
@@ -105,3 +106,8 @@ def retrieve(
     for k in ks:
       recall[k][out] = found[:, k - 1] > 0
   return Retrieval(rows=rows, average_precision=precision, recall=recall)
+
+
+def _unit(features: np.ndarray) -> np.ndarray:
+  """Rows of length 1 in float64, in which equal cosines can be told."""
+  return similarity.normalise(np.asarray(features, np.float64))

@@ -1,12 +1,14 @@
 """Correlations of two vectors of dissimilarities: Spearman, Pearson, tau-a.
 
 Also with weights, as resamples have them: an entry of weight m counts as m
-equal entries would, ties included.
+equal entries would, ties included. Values that differ by rounding only are ties
+(see `scores.ties`).
 """
 
 from typing import Literal
 
 from alignet.errors import AlignetError
+from alignet.evals.scores import ties
 from alignet.io import files
 import numpy as np
 from scipy import stats
@@ -35,11 +37,12 @@ def correlate(a: np.ndarray, b: np.ndarray, method: Method) -> float:
   a = files.check_array(a, "dissimilarities", shape=(None,)).astype(np.float64)
   b = files.check_array(b, "dissimilarities", shape=(len(a),))
   b = b.astype(np.float64)
-  if not len(a) or np.ptp(a) == 0 or np.ptp(b) == 0:
+  ranks = ties.dense_ranks(a), ties.dense_ranks(b)
+  if not len(a) or not ranks[0].any() or not ranks[1].any():
     if not len(a):
       found = "none"
     else:
-      first = np.ptp(a) == 0
+      first = not ranks[0].any()
       found = (
           f"{(a if first else b)[0]:g} everywhere in the"
           f" {'first' if first else 'second'} one"
@@ -49,9 +52,9 @@ def correlate(a: np.ndarray, b: np.ndarray, method: Method) -> float:
         f" that differ, found {found}"
     )
   if method == "tau-a":
-    return _tau_a(a, b)
+    return _tau_a(*ranks)
   if method == "spearman":
-    a, b = stats.rankdata(a), stats.rankdata(b)
+    a, b = map(stats.rankdata, ranks)
   elif method != "pearson":
     raise AlignetError(
         f"method: expected one of {', '.join(METHODS)}, found {method!r}"
@@ -82,13 +85,10 @@ class Ranks:
   """
 
   def __init__(self, values: np.ndarray):
-    self._order = np.argsort(values, kind="stable")
-    ascending = values[self._order]
-    first = np.r_[True, ascending[1:] != ascending[:-1]]
-    self._starts = np.flatnonzero(first)
-    group = np.empty(len(values), np.intp)
-    group[self._order] = np.cumsum(first) - 1
-    self._group = group
+    self._group = ties.dense_ranks(values)
+    self._order = np.argsort(self._group, kind="stable")
+    ascending = self._group[self._order]
+    self._starts = np.flatnonzero(np.r_[True, ascending[1:] != ascending[:-1]])
 
   def __call__(self, weights: np.ndarray) -> np.ndarray:
     """(n,) mean ranks; those of weight 0 are of no use."""
@@ -114,7 +114,7 @@ def weighted(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> np.ndarray:
     matrix = matrix[:, used]
     if not matrix.size or not total:
       return np.full((len(a), len(b)), np.nan)
-    constant = np.ptp(matrix, axis=1) == 0
+    constant = ~ties.dense_ranks(matrix).any(axis=1)
     matrix = matrix - (matrix @ weights[used] / total)[:, None]
     matrix *= np.sqrt(weights[used])
     norm = np.sqrt(np.einsum("ij,ij->i", matrix, matrix))

@@ -11,6 +11,7 @@ similarity analysis, PLOS Computational Biology 10(4)).
 import dataclasses
 
 from alignet.errors import AlignetError
+from alignet.evals.scores import ties
 from alignet.evals.scores.rdms import rank_correlation
 from alignet.io import files
 from alignet.triplets import similarity as similarities
@@ -167,7 +168,7 @@ def noise_ceiling(
     )
   values = upper(human).astype(np.float64)
   if method != "pearson":
-    values = stats.rankdata(values, axis=1)
+    values = stats.rankdata(ties.dense_ranks(values), axis=1)
   else:
     spread = values.std(axis=1, keepdims=True)
     values = values - values.mean(axis=1, keepdims=True)

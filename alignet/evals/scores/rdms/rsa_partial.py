@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from alignet.errors import AlignetError
+from alignet.evals.scores import ties
 from alignet.evals.scores.rdms import rank_correlation
 from alignet.evals.scores.rdms import rsa
 from alignet.io import files
@@ -58,7 +59,9 @@ def partial_correlation(
     matrix = files.check_array(matrix, "RDM", shape=(n, n))
     vector = rsa.upper(matrix).astype(np.float64)
     files.check_finite(vector, "RDM")
-    vectors.append(stats.rankdata(vector) if method == "spearman" else vector)
+    if method == "spearman":
+      vector = stats.rankdata(ties.dense_ranks(vector))
+    vectors.append(vector)
   a, b, *rest = vectors
   design = np.stack([np.ones_like(a), *(_scaled(v) for v in rest)], axis=1)
   left = []

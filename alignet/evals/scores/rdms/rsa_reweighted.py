@@ -18,6 +18,7 @@ from collections.abc import Iterator
 import dataclasses
 
 from alignet.errors import AlignetError
+from alignet.evals.scores import ties
 from alignet.evals.scores.rdms import rank_correlation
 from alignet.evals.scores.rdms import rsa
 from alignet.io import files
@@ -91,7 +92,7 @@ def cross_validate(
       weights = fit(a, -human[np.ix_(rows, rows)], penalties)
       for i, w in enumerate(weights):
         scores[i] += _score(b, human[np.ix_(held, held)], w, method)
-    best = int(np.argmax(scores))
+    best = int(ties.first_largest(scores))
     a, b = _prepared(x, train, test)
     (w,) = fit(a, -human[np.ix_(train, train)], penalties[best : best + 1])
     rest = human[np.ix_(test, test)]

@@ -23,10 +23,14 @@ def test_accuracy_counts_ties_by_hand():
   )
 
 
-def test_nearly_equal_is_no_tie():
+def test_rounding_is_a_tie_and_anything_more_is_none():
   one = np.float32(1)
   s = np.array([[one, np.nextafter(one, np.float32(2)), 0]], np.float32)
+  assert odd_one_out.accuracy(s) == 0.5
+  s[0, 1] += 1e-6
   assert odd_one_out.accuracy(s) == 0
+  assert odd_one_out.accuracy([[1.0, 1 + 1e-15, 0]]) == 0.5
+  assert odd_one_out.accuracy([[1.0, 1 + 1e-11, 0]]) == 0
 
 
 def test_modal_by_hand():

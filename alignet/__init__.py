@@ -14,16 +14,20 @@ _MODULES = {
     "similarity": "alignet.triplets.similarity",
     "transforms": "alignet.transforms",
 }
-_FUNCTIONS = {"load_model": "alignet.representations.pretrained"}
+_NAMES = {
+    "Suite": "alignet.evals.suite",
+    "evaluate": "alignet.evals.suite",
+    "load_model": "alignet.representations.pretrained",
+}
 
-__all__ = list(_MODULES | _FUNCTIONS)
+__all__ = list(_MODULES | _NAMES)
 
 
 def __getattr__(name: str):
   if name in _MODULES:
     return importlib.import_module(_MODULES[name])
-  if name in _FUNCTIONS:
-    return getattr(importlib.import_module(_FUNCTIONS[name]), name)
+  if name in _NAMES:
+    return getattr(importlib.import_module(_NAMES[name]), name)
   raise AttributeError(f"module 'alignet' has no attribute {name!r}")
 
 

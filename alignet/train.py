@@ -5,4 +5,4 @@ import sys
 from alignet.training import launch
 
 if __name__ == "__main__":
-  sys.exit(launch.run(sys.argv[1:]))
+  sys.exit(launch.main(sys.argv[1:]))

@@ -44,7 +44,7 @@ from alignet.io import files
 from alignet.pipeline import runner
 from alignet.pipeline import stages
 from alignet.report import style
-from alignet.training import launch as train_lib
+from alignet.training import training_run
 from alignet.training import writer
 from alignet.training.input import group_batches
 from alignet.training.input import teacher
@@ -81,7 +81,7 @@ def train(
   head.tap, head.kind = "triplet_logits", "dot"
   cfg.evals["head"] = head
   wall, cpu = time.monotonic(), time.process_time()
-  train_lib.train(kd.konfig.resolve(cfg))
+  training_run.train(kd.konfig.resolve(cfg))
   path = out / "seconds.json"
   files.write_json(
       path,

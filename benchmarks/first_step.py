@@ -109,7 +109,7 @@ def config(folder: pathlib.Path, workdir: pathlib.Path, batch: int):
 def launch(side: str, args: argparse.Namespace) -> dict:
   """Trains two steps in this process."""
   from absl import flags
-  from alignet.training import launch
+  from alignet.training import training_run
   from alignet.training.input import batches  # noqa: F401  # Imported with the rest.
   import jax
   from kauldron import kd
@@ -131,13 +131,13 @@ def launch(side: str, args: argparse.Namespace) -> dict:
   logger.propagate = False
   logging.getLogger("jax._src.dispatch").propagate = False
   jax.config.update("jax_log_compiles", True)
-  launch.quiet_logs()
+  training_run.quiet_logs()
   logger.setLevel(logging.WARNING)
   workdir = pathlib.Path(tempfile.mkdtemp(dir=args.folder))
   cfg = config(args.folder, workdir, args.batch)
   trainer = konfig.resolve(cfg)
   if side == "ours":
-    launch.use_compilation_cache()
+    training_run.use_compilation_cache()
   else:
     trainer = dataclasses.replace(
         trainer,

@@ -43,7 +43,7 @@ from absl import flags
 from alignet.io import config_files
 from alignet.io import files
 from alignet.pipeline import runner
-from alignet.training import launch
+from alignet.training import training_run
 from alignet.training import writer
 
 _SAVE_EVERY = 30
@@ -75,7 +75,7 @@ def prepare(args: argparse.Namespace, out: pathlib.Path) -> dict[str, Any]:
 def command(config: str, workdir: pathlib.Path, fields: dict[str, Any]):
   changes = {"workdir": workdir, "log_metrics_every": 1, "evals": None} | fields
   return [
-      *(sys.executable, "-m", "alignet.training.launch", f"--cfg={config}"),
+      *(sys.executable, "-m", "alignet.train", f"--cfg={config}"),
       *(f"--cfg.{key}={value}" for key, value in changes.items()),
   ]
 
@@ -138,7 +138,7 @@ def kill(args: argparse.Namespace, student: dict[str, Any], out: pathlib.Path):
   end(start(command("student/small", workdir, fields)))
   ours, theirs = losses(workdir), losses(out / "undisturbed")
   sums = [
-      files.sha256(out / name / launch.WEIGHTS)
+      files.sha256(out / name / training_run.WEIGHTS)
       for name in ("killed", "undisturbed")
   ]
   return {

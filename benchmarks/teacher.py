@@ -228,13 +228,13 @@ def kauldron(x, embedding, batch, steps) -> float:
   """CPU seconds a step of the trainer, between two lines of its log."""
   from absl import flags
   from alignet.io import config_files
-  from alignet.training import launch
   from alignet.training import metrics
+  from alignet.training import training_run
   from kauldron import konfig
 
   if not flags.FLAGS.is_parsed():
     flags.FLAGS.mark_as_parsed()
-  launch.quiet_logs()
+  training_run.quiet_logs()
   marks = {}
 
   class Writer(metrics.JsonlWriter):

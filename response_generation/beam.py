@@ -1,8 +1,8 @@
 """Generates an AligNet npz from a config, its shards by workers of Apache Beam.
 
-python -m response_generation.beam --config=response_generation/aligned \
-      --config.representations=DIR --config.triplets=triplets.npz \
-      --config.transform=transform.npz --config.out=aligned/train.npz \
+python -m response_generation.beam --cfg=response_generation/aligned \
+      --cfg.representations=DIR --cfg.triplets=triplets.npz \
+      --cfg.transform=transform.npz --cfg.out=aligned/train.npz \
       -- --runner=FnApiRunner
 
 What stands behind the second `--` is Beam's. This process checks the inputs,

@@ -200,6 +200,18 @@ def numbers(jobs: Sequence[Job], part: tuple[int, int] | None) -> range:
   return range(first, jobs[0].shards.count, step)
 
 
+def check_complete(jobs: Sequence[Job]) -> None:
+  """Fails where a shard is missing."""
+  for job in jobs:
+    missing = [n for n in range(job.shards.count) if not job.shards.has(n)]
+    if missing:
+      raise AlignetError(
+          f"{len(missing)} of {job.shards.count} shards in {job.folder} are"
+          f" missing, the first is {missing[0]}; compute them with --part, or"
+          " all without --merge"
+      )
+
+
 def _fingerprint(value: Mapping[str, Any]) -> str:
   return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 

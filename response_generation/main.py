@@ -1,9 +1,10 @@
 """Generates an AligNet npz from a config.
 
-python -m response_generation.main \
-      --config=configs/response_generation/aligned.py \
-      --config.representations=DIR --config.triplets=triplets.npz \
-      --config.transform=transform.npz --config.out=aligned/train.npz
+python -m response_generation.main aligned \
+      --cfg.representations=DIR --cfg.triplets=triplets.npz \
+      --cfg.transform=transform.npz --cfg.out=aligned/train.npz
+
+The config goes by its name, or by a path, also as `--cfg=NAME_OR_PATH`.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,36 +20,60 @@ from ml_collections import config_flags
 from response_generation import respond
 
 _CONFIG = config_flags.DEFINE_config_file(
-    "config",
+    "cfg",
     None,
     "Config of the responses, see configs/response_generation/.",
     lock_config=True,
 )
 
 
-def run(config: ml_collections.ConfigDict, **options: Any) -> dict[str, Any]:
-  """Responds as a config says; returns the meta of the npz.
+def load(name: str, overrides: Sequence[str]) -> ml_collections.ConfigDict:
+  """The config of that name, of `configs/response_generation` or a file.
+
+  Raises:
+    AlignetError: no such config, one of something else, an unknown key.
+  """
+  config = config_files.load(name, overrides)
+  if "representations" not in config or "triplets" not in config:
+    raise AlignetError(
+        f"expected the config of responses, found {name}, which describes"
+        " something else; see configs/response_generation"
+    )
+  return config
+
+
+def arguments(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  """Arguments of `respond.respond` that a config holds.
 
   Every field but `clusters` has to be set: a config of aligned responses
   without a transform is an error, never responses without one.
 
+  Raises:
+    AlignetError: a field that is not set.
+  """
+  fields = config.to_dict()
+  if not fields.get("clusters"):
+    fields.pop("clusters", None)
+  unset = [key for key, value in fields.items() if value in (None, "")]
+  if unset:
+    raise AlignetError(
+        f"the config leaves {', '.join(unset)} open; set"
+        f" {' '.join(f'--cfg.{key}=...' for key in unset)}"
+    )
+  return fields
+
+
+def run(config: ml_collections.ConfigDict, **options: Any) -> dict[str, Any]:
+  """Responds as a config says; returns the meta of the npz.
+
   Args:
-    config: fields are arguments of `respond.respond`.
-    **options: more of them.
+    config: see `arguments`.
+    **options: more arguments of `respond.respond`.
 
   Raises:
     AlignetError: a field that is not set, and all that `respond` raises.
   """
-  arguments = config.to_dict()
-  if not arguments.get("clusters"):
-    arguments.pop("clusters", None)
-  unset = [key for key, value in arguments.items() if value in (None, "")]
-  if unset:
-    raise AlignetError(
-        f"the config leaves {', '.join(unset)} open; set"
-        f" {' '.join(f'--config.{key}=...' for key in unset)}"
-    )
-  return respond.respond(**arguments, **options)
+  return respond.respond(**arguments(config), **options)
 
 
 def main(argv: Sequence[str], **options: Any) -> int:
@@ -70,14 +95,32 @@ def main(argv: Sequence[str], **options: Any) -> int:
   return 0
 
 
-def find_config(argv: Sequence[str]) -> list[str]:
-  """Arguments in which a config's name has become the path of its file."""
-  flag = "--config="
+def command_line(argv: Sequence[str]) -> list[str]:
+  """The arguments for absl: the config by its path, keys checked.
+
+  Args:
+    argv: NAME or `--cfg=NAME_OR_PATH`, overrides, other flags; what stands
+      behind `--` is left as it is.
+
+  Raises:
+    AlignetError: no config, one of something else, an unknown key.
+  """
+  ours, behind = list(argv), []
+  if "--" in ours:
+    behind = ours[ours.index("--") :]
+    ours = ours[: -len(behind)]
+  for argument in ours:
+    if argument.partition("=")[0].split(".")[0] == "--config":
+      raise AlignetError("--config is now called --cfg")
+  if any(a.lstrip("-").startswith("help") for a in ours):
+    return [*ours, *behind]
+  name, overrides, rest = config_files.split_arguments(ours)
+  load(name, overrides)  # Which names what absl would end on with a traceback.
   return [
-      f"{flag}{config_files.resolve(arg.removeprefix(flag))}"
-      if arg.startswith(flag)
-      else arg
-      for arg in argv
+      f"--cfg={config_files.resolve(name)}",
+      *(f"--cfg.{item}" for item in overrides),
+      *rest,
+      *behind,
   ]
 
 
@@ -88,9 +131,10 @@ def _fail(error: AlignetError) -> int:
 
 def start(entry: Callable[[Sequence[str]], int]) -> None:
   """Runs an entry point on the command line of this process."""
-  flags.mark_flag_as_required("config")
+  flags.mark_flag_as_required("cfg")
   try:
-    sys.argv = find_config(sys.argv)  # config_flags looks for overrides there.
+    # config_flags looks for overrides there.
+    sys.argv = [sys.argv[0], *command_line(sys.argv[1:])]
   except AlignetError as e:
     sys.exit(_fail(e))
   app.run(entry)

@@ -84,6 +84,7 @@ def respond_all(
     clusters: files.Path | None = None,
     device: answers.Device = "cpu",
     part: tuple[int, int] | None = None,
+    merge: bool = False,
     rows: int = ROWS,
     workers: int | None = None,
     overwrite: bool = False,
@@ -108,6 +109,7 @@ def respond_all(
       sums are then taken in another order.
     part: (i, n) computes every n-th shard from the i-th on and writes no npz: n
       processes do that at a time; a last call without `part` joins the shards.
+    merge: join the shards, compute none; a missing one is an error.
     rows: triplets of a shard; the result does not depend on it.
     workers: threads, all available cores if None; nor on these.
     overwrite: replace existing outputs.
@@ -157,7 +159,10 @@ def respond_all(
     for job in todo:
       shared = part is not None
       job.prepare(source, len(indices), rows, shared, workers, made)
-    (compute or jobs_lib.compute)(todo, indices, order_by, part)
+    if merge:
+      jobs_lib.check_complete(todo)
+    else:
+      (compute or jobs_lib.compute)(todo, indices, order_by, part)
     if part is not None:
       return []
     for job in todo:

@@ -35,6 +35,25 @@ def test_data() -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
+def needs_jax_dtype():
+  """needs_jax_dtype(dtype): skips where XLA has no code for it.
+
+  XLA compiles no float16 for processors without F16C, such as a plain SSE4.2.
+  """
+
+  def check(dtype) -> None:
+    import jax  # pylint: disable=g-import-not-at-top
+    import jax.numpy as jnp  # pylint: disable=g-import-not-at-top
+
+    try:
+      jax.jit(lambda x: x.astype(jnp.float32) + 1)(jnp.zeros(8, dtype))
+    except jax.errors.JaxRuntimeError:
+      pytest.skip(f"XLA compiles no {dtype} for this processor")
+
+  return check
+
+
+@pytest.fixture(scope="session")
 def tiny_world(tmp_path_factory) -> dict[str, str]:
   """Paths of a few drawn pictures, triplets with answers, and trials.
 

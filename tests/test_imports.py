@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import importlib
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
+from alignet.cli import flags
 from alignet.cli import main
 import pytest
 
@@ -176,6 +178,9 @@ def test_cold_start(record_property):
 @pytest.mark.parametrize("name", main.COMMANDS)
 def test_command_is_complete(name):
   module = importlib.import_module(f"alignet.cli.{name}")
-  assert isinstance(module.HELP, str) and module.HELP
+  described = flags.described(module.__doc__)
+  # A sentence, and two examples at the end of --help.
+  assert re.fullmatch(r"[A-Z].*[.?]", described["help"], re.DOTALL)
+  assert len(re.findall(r"^  alignet ", described["epilog"], re.M)) == 2
   assert callable(module.add_arguments)
   assert callable(module.run)

@@ -1,10 +1,16 @@
-"""`alignet budget`: held-out agreement over concepts and choices."""
+r"""How many concepts and choices does an experiment need?
+
+Examples:
+  alignet budget --representations=representations --choices=choices.csv \
+      --n_concepts=50,100 --n_choices=1000,10k --out=budget
+  alignet budget --features=F.npy --embedding=V.npy --n_concepts=20 \
+      --n_choices=500 --repeats=1 --out=budget
+"""
 
 import argparse
 
+from alignet.cli import flags
 from alignet.cli import judgments
-
-HELP = "how many concepts and choices does an experiment need?"
 
 _RIDGE = "ridge regression onto an embedding of the choices"
 
@@ -16,14 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   grid.add_argument(
       "--n_concepts",
       required=True,
-      type=_numbers,
+      type=flags.count_list,
       metavar="K,K…",
       help="numbers of concepts to learn from; a fifth of all is held out",
   )
   grid.add_argument(
       "--n_choices",
       required=True,
-      type=_numbers,
+      type=flags.count_list,
       metavar="M,M…",
       help=(
           "numbers of hard choices about random triplets of them, drawn from"
@@ -32,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   )
   grid.add_argument(
       "--steps",
-      type=int,
+      type=flags.count,
       default=0,
       help=(
           f"0: each teacher is a {_RIDGE}, from which `alignet teach` starts"
@@ -40,23 +46,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
           " leave no inner folds on which the steps are chosen"
       ),
   )
-  grid.add_argument("--repeats", type=int, default=3, help="default 3")
+  grid.add_argument(
+      "--repeats", type=flags.count, default=3, help="seeds" + flags.DEFAULT
+  )
   grid.add_argument(
       "--max_triplets",
-      type=int,
+      type=flags.count,
       default=1_000_000,
-      help="drawn from an embedding at most (default 1,000,000)",
+      help="drawn from an embedding at most" + flags.DEFAULT,
   )
-  grid.add_argument("--seed", type=int, default=0, help="default 0")
-  grid.add_argument(
-      "--out",
-      required=True,
-      metavar="DIR",
-      help="folder for budget.json and budget.png",
-  )
-  grid.add_argument(
-      "--overwrite", action="store_true", help="replace an existing folder"
-  )
+  flags.add_seed(grid)
+  flags.add_output(grid, "DIR", "folder for budget.json and budget.png")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -125,12 +125,3 @@ def run(args: argparse.Namespace) -> None:
         f" {p.seed}: {p.reason}"
     )
   print(f"{args.out}: budget.json, budget.png")
-
-
-def _numbers(text: str) -> list[int]:
-  try:
-    return [int(part) for part in text.split(",")]
-  except ValueError:
-    raise argparse.ArgumentTypeError(
-        f"expected numbers with commas between, found {text!r}"
-    ) from None

@@ -1,42 +1,34 @@
-"""`alignet cache`: a source of images, decoded and resized once."""
+"""Decode and resize images once, for training on them.
+
+Examples:
+  alignet cache --source=tfds:imagenet2012:train --out=imagenet/train
+  alignet cache --source=folder:photos --size=64 --out=images
+"""
 
 import argparse
 import sys
 import time
 
-HELP = "decode and resize images once, for training on them"
+from alignet.cli import flags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the flags of `alignet cache`."""
-  parser.add_argument(
-      "--source",
-      required=True,
-      help=(
-          "tfds:NAME:SPLIT such as tfds:imagenet2012:train, or folder:PATH"
-          " (class folders or flat)"
-      ),
-  )
-  parser.add_argument("--data_dir", help="where TFDS keeps its datasets")
+  flags.add_source(parser)
   parser.add_argument(
       "--size",
-      type=int,
+      type=flags.count,
       default=224,
-      help="side of the images in pixels (default 224)",
+      help="side of the images in pixels" + flags.DEFAULT,
   )
-  parser.add_argument(
-      "--out", required=True, metavar="DIR", help="folder to write"
-  )
+  flags.add_output(parser, "DIR")
   parser.add_argument(
       "--check",
       action="store_true",
       help="read all pixels again and compare them with their checksums",
   )
   parser.add_argument(
-      "--overwrite", action="store_true", help="replace an existing output"
-  )
-  parser.add_argument(
-      "--workers", type=int, help="threads (default: all cores)"
+      "--workers", type=flags.count, help="threads (default: all cores)"
   )
 
 

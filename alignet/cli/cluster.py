@@ -1,8 +1,13 @@
-"""`alignet cluster`: k-means clusters of representations."""
+"""Cluster representations by k-means; with several k, compare them.
+
+Examples:
+  alignet cluster --representations=representations --k=500 --out=clusters.npz
+  alignet cluster --representations=representations --k=4,8,16 --out=clusters
+"""
 
 import argparse
 
-HELP = "cluster representations by k-means; with several k, compare them"
+from alignet.cli import flags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,11 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
       "--k",
       required=True,
-      type=_numbers,
+      type=flags.count_list,
       metavar="K[,K…]",
       help="number of clusters, or several to compare",
   )
-  parser.add_argument("--seed", type=int, default=0, help="default 0")
+  flags.add_seed(parser)
   parser.add_argument(
       "--transform",
       help="transform.npz: cluster what it makes of the representations",
@@ -26,28 +31,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       "--spherical", action="store_true", help="cluster by cosine"
   )
   parser.add_argument(
-      "--iterations", type=int, default=25, help="of a run (default 25)"
+      "--iterations",
+      type=flags.count,
+      default=25,
+      help="of a run" + flags.DEFAULT,
   )
   parser.add_argument(
-      "--restarts", type=int, default=1, help="runs, the best is kept"
+      "--restarts",
+      type=flags.count,
+      default=1,
+      help="runs, of which the best is kept" + flags.DEFAULT,
   )
   parser.add_argument(
       "--points_per_centroid",
-      type=int,
+      type=flags.count,
       default=256,
-      help="fit to at most k times as many images (default 256)",
+      help="fit to at most k times as many images" + flags.DEFAULT,
   )
-  parser.add_argument(
-      "--out",
-      required=True,
-      metavar="clusters.npz|DIR",
-      help=(
-          "one k: the file. Several: a folder with clusters_K.npz for each,"
-          " curve.json and curve.png, elbow and silhouette over k"
-      ),
-  )
-  parser.add_argument(
-      "--overwrite", action="store_true", help="replace an existing output"
+  flags.add_output(
+      parser,
+      "clusters.npz|DIR",
+      "one k: the file. Several: a folder with clusters_K.npz for each,"
+      " curve.json and curve.png, elbow and silhouette over k",
   )
 
 
@@ -122,15 +127,3 @@ def _summary(found) -> str:
         " leaves them out)"
     )
   return text
-
-
-def _numbers(text: str) -> list[int]:
-  try:
-    numbers = [int(part) for part in text.split(",")]
-  except ValueError:
-    raise argparse.ArgumentTypeError(
-        f"expected K or K,K,…, found {text!r}"
-    ) from None
-  if len(set(numbers)) < len(numbers):
-    raise argparse.ArgumentTypeError(f"{text!r} has a number twice")
-  return numbers

@@ -1,35 +1,15 @@
-"""`alignet collect`: from two models to people's answers."""
+r"""Ask people: mine pairs or triplets, write the page, join its answers.
+
+Examples:
+  alignet collect page --triplets=triplets.csv --source=folder:photos \
+      --out=experiment
+  alignet collect answers answers.csv --page=experiment --out=choices.csv
+"""
 
 import argparse
 import pathlib
 
-HELP = "ask people: mine pairs or triplets, write the page, join its answers"
-
-_PAIRS = """\
-Pairs of images of one class whose similarities, z-scored within the class,
-differ most between two models, in both directions. Writes DIR/pairs.csv (file
-names, class, both similarities and z-scores), gallery.png with --source, and
-meta.json.
-"""
-
-_TRIPLETS = """\
-Triplets whose odd one two models disagree on, by the Jensen-Shannon divergence
-of their choices, from two AligNet npz of the same triplets. Writes
-DIR/triplets.csv, gallery.png with --source, and meta.json.
-"""
-
-_PAGE = """\
-A web page that shows triplets (which one is the odd one out?) or pairs (how
-similar, 1 to 7?) in any browser, without a network, keeps each answer at once
-and saves them as a csv: DIR/index.html, and images/ with --beside, for
-participants; names.txt, items.csv and meta.json for you. See
-docs/collecting.md.
-"""
-
-_ANSWERS = """\
-Joins the files that participants saved, refuses what the page cannot have
-written, and prints how consistent each person is and how both models fare.
-"""
+from alignet.cli import flags
 
 _TEXTS = ("title", "question", "consent")
 _FILES = ("instructions", "thanks")
@@ -38,14 +18,12 @@ _FILES = ("instructions", "thanks")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the subcommands."""
   kinds = parser.add_subparsers(dest="step", required=True)
-  pairs = kinds.add_parser(
-      "pairs", help="pairs that two models disagree on", description=_PAIRS
+
+  pairs, triplets, page, answers = (
+      kinds.add_parser(name, **flags.described(step.__doc__))
+      for name, step in _STEPS.items()
   )
-  for flag, text in (
-      ("representations", "of the model, as `alignet extract` writes them"),
-      ("baseline", "of another model, of the same images"),
-  ):
-    pairs.add_argument(f"--{flag}", required=True, metavar="DIR", help=text)
+  flags.add_models(pairs)
   for flag in ("transform", "baseline_transform"):
     pairs.add_argument(
         f"--{flag}", metavar="t.npz", help="affine transform to apply first"
@@ -57,31 +35,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   )
   pairs.add_argument(
       "--n",
-      type=int,
+      type=flags.count,
       default=2,
-      help="pairs a class in each direction (default: %(default)s)",
+      help="pairs a class in each direction" + flags.DEFAULT,
   )
   pairs.add_argument(
       "--max_images",
-      type=int,
+      type=flags.count,
       default=2000,
-      help="of a class with more, so many at random (default: %(default)s)",
+      help="of a class with more, so many at random" + flags.DEFAULT,
   )
-  pairs.add_argument("--seed", type=int, default=0, help="of that draw")
-  triplets = kinds.add_parser(
-      "triplets",
-      help="triplets that two models disagree on",
-      description=_TRIPLETS,
-  )
+  flags.add_seed(pairs, "of that draw")
   for flag, text in (
       ("responses", "of the model, as `alignet respond` writes them"),
       ("baseline", "of another model, to the same triplets"),
   ):
     triplets.add_argument(f"--{flag}", required=True, metavar="NPZ", help=text)
   triplets.add_argument(
-      "--n", type=int, default=20, help="how many (default: %(default)s)"
+      "--n", type=flags.count, default=20, help="how many" + flags.DEFAULT
   )
-  page = kinds.add_parser("page", help="the page", description=_PAGE)
   shown = page.add_mutually_exclusive_group(required=True)
   shown.add_argument(
       "--triplets",
@@ -92,16 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       "--pairs", metavar="FILE", help="csv with image1, image2: file names"
   )
   for command in (pairs, triplets, page):
-    command.add_argument(
-        "--source",
-        required=command is page,
-        help="of the images: folder:PATH, images:PATH or tfds:NAME:SPLIT",
-    )
-    command.add_argument("--data_dir", help="where TFDS keeps its datasets")
+    flags.add_source(command, required=command is page)
   _add_settings(page)
-  answers = kinds.add_parser(
-      "answers", help="join what was saved", description=_ANSWERS
-  )
   answers.add_argument("files", nargs="+", metavar="answers.csv")
   answers.add_argument(
       "--page", required=True, metavar="DIR", help="folder of the page"
@@ -110,21 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       "--summary", metavar="FILE.json", help="what is printed, as JSON"
   )
   for command in (pairs, triplets, page, answers):
-    command.add_argument(
-        "--out",
-        required=True,
-        metavar="FILE.csv" if command is answers else "DIR",
-    )
-    command.add_argument(
-        "--overwrite", action="store_true", help="replace what is there"
-    )
-    # As in `evaluate`: said before the step or after it.
-    command.add_argument(
-        "--quiet",
-        action="store_true",
-        default=argparse.SUPPRESS,
-        help="no progress bars, no chatter",
-    )
+    flags.add_output(command, "FILE.csv" if command is answers else "DIR")
+    flags.add_quiet(command)
 
 
 def _add_settings(page: argparse.ArgumentParser) -> None:
@@ -135,7 +86,7 @@ def _add_settings(page: argparse.ArgumentParser) -> None:
   )
   page.add_argument(
       "--size",
-      type=int,
+      type=flags.count,
       metavar="PIXELS",
       help="longest side of the images; larger ones are shrunk",
   )
@@ -154,13 +105,13 @@ def _add_settings(page: argparse.ArgumentParser) -> None:
   )
   page.add_argument(
       "--trials",
-      type=int,
+      type=flags.count,
       metavar="N",
       help="so many of them, at random, for each participant (default: all)",
   )
   page.add_argument(
       "--break_every",
-      type=int,
+      type=flags.count,
       default=50,
       metavar="N",
       help="answers between two breaks; 0: none (default: %(default)s)",
@@ -178,25 +129,33 @@ def run(args: argparse.Namespace) -> None:
   from alignet.io import files
 
   files.check_output(args.out, overwrite=args.overwrite)
-  steps = {
-      "pairs": _pairs,
-      "triplets": _triplets,
-      "page": _page,
-      "answers": _answers,
-  }
-  line = steps[args.step](args)
-  if not args.quiet:
-    print(line)
+  flags.say(args, _STEPS[args.step](args))
 
 
 def _pairs(args: argparse.Namespace) -> str:
+  r"""Pairs of images that two models disagree on.
+
+  Pairs of images of one class whose similarities, z-scored within the class,
+  differ most between two models, in both directions. Writes DIR/pairs.csv (file
+  names, class, both similarities and z-scores), gallery.png with --source, and
+  meta.json.
+
+  Examples:
+    alignet collect pairs --representations=student --baseline=base \
+        --level=basic --out=pairs
+    alignet collect pairs --representations=student --baseline=base \
+        --source=images:test_images --out=pairs_shown
+  """
   # pylint: disable=g-import-not-at-top
   from alignet.collect import mined
+  from alignet.errors import AlignetError
 
+  models = flags.models(args)
+  if len(models) < 2:
+    raise AlignetError("two models are needed; pass --baseline=DIR, too")
   found = mined.write_pairs(
       args.out,
-      args.representations,
-      args.baseline,
+      *(path for _, path in models),
       transform=args.transform,
       baseline_transform=args.baseline_transform,
       level=args.level,
@@ -214,6 +173,18 @@ def _pairs(args: argparse.Namespace) -> str:
 
 
 def _triplets(args: argparse.Namespace) -> str:
+  r"""Triplets that two models disagree on.
+
+  Triplets whose odd one two models disagree on, by the Jensen-Shannon
+  divergence of their choices, from two AligNet npz of the same triplets. Writes
+  DIR/triplets.csv, gallery.png with --source, and meta.json.
+
+  Examples:
+    alignet collect triplets --responses=aligned/train.npz \
+        --baseline=untransformed/train.npz --out=triplets
+    alignet collect triplets --responses=aligned/train.npz \
+        --baseline=untransformed/train.npz --n=5 --out=few
+  """
   # pylint: disable=g-import-not-at-top
   from alignet.collect import mined
 
@@ -230,6 +201,20 @@ def _triplets(args: argparse.Namespace) -> str:
 
 
 def _page(args: argparse.Namespace) -> str:
+  r"""The page that shows them.
+
+  A web page that shows triplets (which one is the odd one out?) or pairs (how
+  similar, 1 to 7?) in any browser, without a network, keeps each answer at once
+  and saves them as a csv: DIR/index.html, and images/ with --beside, for
+  participants; names.txt, items.csv and meta.json for you. See
+  docs/collecting.md.
+
+  Examples:
+    alignet collect page --triplets=triplets/triplets.csv \
+        --source=images:test_images --out=experiment
+    alignet collect page --pairs=pairs/pairs.csv --source=images:test_images \
+        --repeats=.1 --title='How alike?' --out=ratings
+  """
   # pylint: disable=g-import-not-at-top
   from alignet.collect import page
   from alignet.collect import tables
@@ -268,6 +253,16 @@ def _page(args: argparse.Namespace) -> str:
 
 
 def _answers(args: argparse.Namespace) -> str:
+  r"""Join what participants saved.
+
+  Joins the files that participants saved, refuses what the page cannot have
+  written, and prints how consistent each person is and how both models fare.
+
+  Examples:
+    alignet collect answers answers.csv --page=experiment --out=choices.csv
+    alignet collect answers a.csv b.csv --page=experiment \
+        --summary=summary.json --out=choices.csv
+  """
   # pylint: disable=g-import-not-at-top
   from alignet.collect import answers as answers_lib
   from alignet.io import files
@@ -280,3 +275,11 @@ def _answers(args: argparse.Namespace) -> str:
   if args.summary:
     files.write_json(args.summary, found, overwrite=args.overwrite)
   return f"{answers_lib.table(found)}\n{args.out}"
+
+
+_STEPS = {
+    "pairs": _pairs,
+    "triplets": _triplets,
+    "page": _page,
+    "answers": _answers,
+}

@@ -1,13 +1,15 @@
-"""`alignet doctor`: does an installation, or a port, train as it should?"""
+"""Compare the training of this installation, or of a port, with a reference.
+
+Names the likely mistake where a curve differs.
+
+Examples:
+  alignet doctor
+  alignet doctor --check=curve.json
+"""
 
 import argparse
 import pathlib
 import sys
-
-HELP = (
-    "compare the training of this installation, or of a port, with reference"
-    " curves and name the likely mistake"
-)
 
 _FILES = ("weights.safetensors", "data.npz", "reference.json")
 

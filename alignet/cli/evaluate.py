@@ -1,153 +1,311 @@
-"""`alignet evaluate`: did it become more human, and is it still useful?"""
+r"""Score a model or representations: human judgments, classes.
+
+Examples:
+  alignet evaluate representations --representations=student --baseline=base \
+      --levels=levels/levels.npz --out=scores.json
+  alignet evaluate triplets --features=F.npy --triplets=T.npy --out=r.json
+"""
 
 import argparse
+import dataclasses
+import pathlib
 
-from alignet.cli import suite_flags
+from alignet.cli import flags
 
-HELP = "score a model or representations: human judgments, classes"
-
-_SUITE = """\
-Scores with 95 % intervals (but for subjects_tau_a and what --reweighted adds),
-named by their source: synthetic/... (AligNet's responses), simulated/...,
-vice/..., human/... (people). With --baseline each is compared, judgment by
-judgment. Writes JSON: scores (name to mean, n, se, low,
-high, baseline, difference), details (noise ceilings, coverage, what was left
-out), and meta. See docs/evaluation.md.
-"""
-
-_TRIPLETS = """\
-Odd-one-out accuracy and likelihood of human choices. Writes JSON: similarity,
-accuracy (k tied maxima count 1/k), se (standard deviation / sqrt(n)), nll
-(softmax of the similarities at temperature 1, nats), nll_fitted (two-fold
-cross-fitting over the triplets: each random half at the temperature that
-minimises the NLL of the other half, both in "temperature"), n, and meta.
-"""
-
-_RDM = """\
-Representational similarity analysis. The model's RDM is 1 - cosine, or minus
-the dot product. Writes JSON: similarity, mean_rdm (spearman, pearson and tau_a
-with the mean human RDM; ci: 95 % interval of the spearman, bootstrap over
-stimuli, unless --resamples=0), per_subject (spearman: mean and values; means of
-pearson and tau_a), ceiling (lower and upper noise ceiling of the mean over
-subjects, Nili et al. 2014), mean_ceiling (of the mean RDM: split_half,
-reliability and bound), both null for a single RDM, and meta.
-"""
+# Settings of a suite that flags of several commands give.
+_MODELS = ("representations", "baseline", "names")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the subcommands."""
   kinds = parser.add_subparsers(dest="evaluation", required=True)
-  triplets = kinds.add_parser(
-      "triplets", help="odd-one-out choices", description=_TRIPLETS
+  for name, step, add in (
+      ("triplets", triplets, _add_triplets),
+      ("rdm", rdm, _add_rdm),
+      ("representations", representations, _add_representations),
+      ("student", student, _add_model),
+  ):
+    command = kinds.add_parser(name, **flags.described(step.__doc__))
+    add(command)
+    flags.add_output(command, "r.json", "where the result goes")
+    flags.add_quiet(command)
+    command.set_defaults(step=step)
+
+
+def run(args: argparse.Namespace) -> None:
+  """Computes the scores and writes them as JSON."""
+  from alignet.io import files  # pylint: disable=g-import-not-at-top
+
+  files.check_output(args.out, overwrite=args.overwrite)
+  result, text = args.step(args)
+  files.write_json(args.out, result, overwrite=args.overwrite)
+  flags.say(args, text)
+
+
+def triplets(args: argparse.Namespace) -> tuple[dict, str]:
+  r"""Odd-one-out choices, from plain arrays.
+
+  Writes JSON: similarity, accuracy (k tied maxima count 1/k), se (standard
+  deviation / sqrt(n)), nll (softmax of the similarities at temperature 1,
+  nats), nll_fitted (two-fold cross-fitting over the triplets: each random half
+  at the temperature that minimises the NLL of the other half, both in
+  "temperature"), n, and meta.
+
+  Examples:
+    alignet evaluate triplets --features=F.npy --triplets=T.npy --out=r.json
+    alignet evaluate triplets --features=F.npy --triplets=T.npy \
+        --transform=transform.npz --out=aligned.json
+  """
+  # pylint: disable=g-import-not-at-top
+  from alignet.evals.scores import summary
+  from alignet.io import files
+
+  features, kind = _features(args)
+  rows = files.load_npy(
+      args.triplets, what="triplets", shape=(None, 3), kinds="iu"
   )
-  triplets.add_argument(
+  result = summary.of_triplets(features, rows, similarity=kind, seed=args.seed)
+  text = (
+      f"accuracy {result['accuracy']:.4f} (standard error {result['se']:.4f}),"
+      f" NLL {result['nll']:.4f}, {result['nll_fitted']:.4f} at fitted"
+      f" temperature, {kind}, {result['n']} triplets: {args.out}"
+  )
+  return result | {"meta": _meta(args, "triplets")}, text
+
+
+def rdm(args: argparse.Namespace) -> tuple[dict, str]:
+  r"""Human dissimilarity matrices, from plain arrays.
+
+  Representational similarity analysis. The model's RDM is 1 - cosine, or minus
+  the dot product. Writes JSON: similarity, mean_rdm (spearman, pearson and
+  tau_a with the mean human RDM; ci: 95 % interval of the spearman, bootstrap
+  over stimuli, unless --resamples=0), per_subject (spearman: mean and values;
+  means of pearson and tau_a), ceiling (lower and upper noise ceiling of the
+  mean over subjects, Nili et al. 2014), mean_ceiling (of the mean RDM:
+  split_half, reliability and bound), both null for a single RDM, and meta.
+
+  Examples:
+    alignet evaluate rdm --features=F.npy --rdm=R.npy --out=rdm.json
+    alignet evaluate rdm --features=F.npy --rdm=R.npy --similarity=dot \
+        --resamples=0 --out=rdm_dot.json
+  """
+  # pylint: disable=g-import-not-at-top
+  from alignet.evals.scores import summary
+  from alignet.io import files
+
+  features, kind = _features(args)
+  human = files.load_npy(args.rdm, what="human RDM", kinds="fiu")
+  result = summary.of_rdm(
+      features,
+      human,
+      similarity=kind,
+      seed=args.seed,
+      resamples=args.resamples,
+  )
+  mean = result["mean_rdm"]
+  interval = ""
+  if "ci" in mean:
+    interval = " ({:.4f} to {:.4f})".format(*mean["ci"])
+  text = (
+      f"Spearman {mean['spearman']:.4f}{interval} with the mean RDM,"
+      f" {result['per_subject']['mean']:.4f} a subject, {kind}: {args.out}"
+  )
+  return result | {"meta": _meta(args, "rdm")}, text
+
+
+def representations(args: argparse.Namespace) -> tuple[dict, str]:
+  r"""All evaluations of stored representations.
+
+  Scores have 95 % intervals (but for subjects_tau_a and what --reweighted
+  adds), and are named by their source: synthetic/... (AligNet's responses),
+  simulated/..., vice/..., human/... (people). With --baseline each is compared,
+  judgment by judgment. Writes JSON: scores (name to mean, n, se, low, high,
+  baseline, difference), details (noise ceilings, coverage, what was left out),
+  and meta. See docs/evaluation.md.
+
+  Examples:
+    alignet evaluate representations --representations=student \
+        --baseline=base --trials=simulated=trials --out=scores.json
+    alignet evaluate representations --representations=student \
+        --train_representations=student_train --tasks=knn --out=classes.json
+  """
+  from alignet.evals import suite as suite_lib  # pylint: disable=g-import-not-at-top
+
+  suite = _suite(args)
+  suite.check()
+  scores = suite_lib.evaluate(suite)
+  return scores.to_json(), f"{scores}\n{args.out}"
+
+
+def student(args: argparse.Namespace) -> tuple[dict, str]:
+  r"""The same of a model, whose representations are extracted first.
+
+  See `alignet evaluate representations --help`.
+
+  Examples:
+    alignet evaluate student --workdir=out/student \
+        --source=images:test_images --keep=out/kept \
+        --trials=simulated=trials --out=student.json
+    alignet evaluate student --onnx=network.onnx --pixel_range=0,1 \
+        --source=folder:levels_images --keep=out/network \
+        --levels=levels/levels.npz --out=network.json
+  """
+  from alignet.evals import suite as suite_lib  # pylint: disable=g-import-not-at-top
+
+  sources = {"representations": args.source}
+  args.representations = [("", str(pathlib.Path(args.keep, "test")))]
+  if args.train_source:
+    args.train_representations = str(pathlib.Path(args.keep, "train"))
+    sources["train_representations"] = args.train_source
+  suite = _suite(args)
+  suite.check(made=sources)
+  for name, source in sources.items():
+    _extract(args, source, getattr(suite, name))
+  scores = suite_lib.evaluate(suite)
+  return scores.to_json(), f"{scores}\n{args.out}"
+
+
+def _suite(args: argparse.Namespace):
+  """The suite that the flags describe."""
+  from alignet.evals import suite as suite_lib  # pylint: disable=g-import-not-at-top
+
+  models = flags.models(args)
+  names, paths = zip(*models, *[(name, None) for name in suite_lib.NAMES])
+  return suite_lib.Suite(
+      **{
+          f.name: vars(args)[f.name]
+          for f in dataclasses.fields(suite_lib.Suite)
+          if f.name in vars(args) and f.name not in _MODELS
+      },
+      representations=paths[0],
+      baseline=paths[1],
+      names=(*names[: len(models)], *suite_lib.NAMES[len(models) :]),
+  )
+
+
+def _add_triplets(parser: argparse.ArgumentParser) -> None:
+  parser.add_argument(
       "--triplets",
       required=True,
       metavar="T.npy",
       help="(n, 3) row numbers of the features, the odd one last",
   )
-  rdm = kinds.add_parser(
-      "rdm", help="human dissimilarity matrices", description=_RDM
-  )
-  rdm.add_argument(
+  _add_arrays(parser)
+
+
+def _add_rdm(parser: argparse.ArgumentParser) -> None:
+  parser.add_argument(
       "--rdm",
       required=True,
       metavar="R.npy",
       help="(n, n) or (subjects, n, n) dissimilarities, the diagonal ignored",
   )
-  rdm.add_argument(
+  parser.add_argument(
       "--resamples",
-      type=int,
+      type=flags.count,
       default=1000,
-      help="bootstrap resamples, 0 for none (default: %(default)s)",
+      help="bootstrap resamples, 0 for none" + flags.DEFAULT,
   )
-  for command in (triplets, rdm):
-    _add_common(command)
-  stored = kinds.add_parser(
-      "representations",
-      help="all evaluations of stored representations",
-      description=_SUITE,
+  _add_arrays(parser)
+
+
+def _add_representations(parser: argparse.ArgumentParser) -> None:
+  flags.add_models(parser)
+  _add_suite(parser)
+
+
+def _add_suite(parser: argparse.ArgumentParser) -> None:
+  """Adds a flag for each setting of a suite, a group for each evaluation."""
+  from alignet.evals import suite as suite_lib  # pylint: disable=g-import-not-at-top
+
+  places = {
+      field.name: one.name
+      for one in suite_lib.ALL
+      for field in dataclasses.fields(one.Settings)
+  }
+  groups = {
+      one.name: parser.add_argument_group(one.name, f"needs {one.needs}")
+      for one in suite_lib.ALL
+  }
+  for field in dataclasses.fields(suite_lib.Suite):
+    if field.name not in _MODELS and "argument" in field.metadata:
+      place = groups.get(places.get(field.name), parser)
+      place.add_argument(f"--{field.name}", **_argument(field))
+
+
+def _argument(field: dataclasses.Field) -> dict:
+  """Arguments of add_argument for a setting."""
+  argument = dict(field.metadata["argument"])
+  if "type" in argument:
+    argument["type"] = flags.checked(argument["type"])
+  argument["default"] = field.default
+  if field.default is False and "nargs" not in argument:
+    return argument | {"action": "store_true"}
+  if field.default == () and "action" not in argument:
+    return argument | {"action": "append", "default": []}
+  return argument
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+  """Which model, which images, where its representations are kept."""
+  flags.add_baseline(parser)
+  model = parser.add_argument_group("model, one of")
+  one = model.add_mutually_exclusive_group(required=True)
+  one.add_argument("--workdir", help="of a training: its weights.safetensors")
+  one.add_argument("--model", help="weights of ours, .safetensors")
+  one.add_argument("--onnx", help="a network as ONNX file")
+  model.add_argument("--layer", help="pre_logits (default), triplet_logits, …")
+  model.add_argument(
+      "--size", type=flags.count, help="side of the images in pixels"
   )
-  stored.add_argument(
-      "--representations",
+  model.add_argument("--pixel_range", help="see `alignet extract --help`")
+  model.add_argument("--pool", choices=("first", "mean"))
+  images = parser.add_argument_group("images")
+  flags.add_source(images, what="images to evaluate on")
+  images.add_argument(
+      "--train_source", help="the same, training images for classes and BREEDS"
+  )
+  images.add_argument("--concepts", metavar="concepts.tsv", help="of THINGS")
+  images.add_argument(
+      "--keep",
       required=True,
       metavar="DIR",
-      help="as `alignet extract` writes them",
+      help=(
+          "folder of the model's representations, DIR/test and DIR/train; an"
+          " interrupted extraction resumes, a finished one is used again"
+      ),
   )
-  stored.add_argument(
-      "--train_representations",
-      metavar="DIR",
-      help="of training images with labels, for classes and BREEDS",
-  )
-  student = kinds.add_parser(
-      "student", help="the same of a model", description=_SUITE
-  )
-  suite_flags.add_model(student)
-  for command in (stored, student):
-    suite_flags.add_suite(command)
-    _add_output(command)
+  _add_suite(parser)
 
 
-def run(args: argparse.Namespace) -> None:
-  """Computes the scores and writes them as JSON."""
-  if args.evaluation in ("representations", "student"):
-    from alignet.cli import suite
-
-    suite.run(args)
-  else:
-    _run_files(args)
-
-
-def _run_files(args: argparse.Namespace) -> None:
-  """Plain arrays: triplets or RDMs."""
+def _extract(args: argparse.Namespace, source: str, directory) -> None:
+  """Makes a model's representations, or finds them."""
   # pylint: disable=g-import-not-at-top
-  from alignet import transforms
-  from alignet.evals.scores import summary
-  from alignet.io import files
+  from alignet.data import image_sources
+  from alignet.models.encoders import encoders
+  from alignet.representations import extract
 
-  files.check_output(args.out, overwrite=args.overwrite)
-  features = files.load_npy(
-      args.features,
-      what="features",
-      shape=(None, None),
-      kinds="fiu",
-      mmap=True,
-  )
-  files.check_finite(features, f"features in {args.features}")
-  kind = args.similarity or ("dot" if args.transform else "cosine")
-  inputs = {"features": args.features}
-  if args.transform:
-    features = transforms.load(args.transform)(features)
-    inputs["transform"] = args.transform
-  if args.evaluation == "triplets":
-    inputs["triplets"] = args.triplets
-    triplets = files.load_npy(
-        args.triplets, what="triplets", shape=(None, 3), kinds="iu"
-    )
-    result = summary.of_triplets(
-        features, triplets, similarity=kind, seed=args.seed
-    )
+  if args.onnx:
+    model = f"onnx:{args.onnx}"
   else:
-    inputs["rdm"] = args.rdm
-    human = files.load_npy(args.rdm, what="human RDM", kinds="fiu")
-    result = summary.of_rdm(
-        features,
-        human,
-        similarity=kind,
-        seed=args.seed,
-        resamples=args.resamples,
-    )
-  result["meta"] = {
-      "seed": args.seed,
-      "sha256": {name: files.sha256(path) for name, path in inputs.items()},
-      "versions": files.versions(),
-  }
-  files.write_json(args.out, result, overwrite=args.overwrite)
-  if not args.quiet:
-    print(_sentence(args, result))
+    model = args.model or str(pathlib.Path(args.workdir, "weights.safetensors"))
+  encoder = encoders.open(
+      model,
+      layer=args.layer,
+      size=args.size,
+      pixel_range=args.pixel_range,
+      pool=args.pool,
+  )
+  extract.to_directory(
+      image_sources.open(source, data_dir=args.data_dir),
+      encoder,
+      directory,
+      concepts=args.concepts,
+      overwrite=args.overwrite,
+  )
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
+def _add_arrays(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
       "--features",
       required=True,
@@ -164,43 +322,34 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
       choices=("dot", "cosine"),
       help="default: dot with a transform, cosine without",
   )
-  _add_output(parser)
+  flags.add_seed(parser)
 
 
-def _add_output(parser: argparse.ArgumentParser) -> None:
-  parser.add_argument(
-      "--out", required=True, metavar="r.json", help="where the result goes"
+def _features(args: argparse.Namespace):
+  """Features, transformed if so asked, and the similarity to compare by."""
+  # pylint: disable=g-import-not-at-top
+  from alignet import transforms
+  from alignet.io import files
+
+  features = files.load_npy(
+      args.features,
+      what="features",
+      shape=(None, None),
+      kinds="fiu",
+      mmap=True,
   )
-  parser.add_argument(
-      "--seed", type=int, default=0, help="default: %(default)s"
-  )
-  parser.add_argument(
-      "--overwrite", action="store_true", help="replace an existing output"
-  )
-  # The frame adds --quiet to `evaluate` itself; here it may follow the
-  # subcommand too, and must not reset what was said before it.
-  parser.add_argument(
-      "--quiet",
-      action="store_true",
-      default=argparse.SUPPRESS,
-      help="no progress bars, no chatter",
-  )
+  files.check_finite(features, f"features in {args.features}")
+  if args.transform:
+    features = transforms.load(args.transform)(features)
+  return features, args.similarity or ("dot" if args.transform else "cosine")
 
 
-def _sentence(args: argparse.Namespace, result: dict) -> str:
-  if args.evaluation == "triplets":
-    return (
-        f"accuracy {result['accuracy']:.4f} (standard error"
-        f" {result['se']:.4f}), NLL {result['nll']:.4f},"
-        f" {result['nll_fitted']:.4f} at fitted temperature,"
-        f" {result['similarity']}, {result['n']} triplets: {args.out}"
-    )
-  mean = result["mean_rdm"]
-  interval = ""
-  if "ci" in mean:
-    interval = " ({:.4f} to {:.4f})".format(*mean["ci"])
-  return (
-      f"Spearman {mean['spearman']:.4f}{interval} with the mean"
-      f" RDM, {result['per_subject']['mean']:.4f} a subject,"
-      f" {result['similarity']}: {args.out}"
-  )
+def _meta(args: argparse.Namespace, *inputs: str) -> dict:
+  from alignet.io import files  # pylint: disable=g-import-not-at-top
+
+  paths = {x: getattr(args, x) for x in ("features", "transform", *inputs)}
+  return {
+      "seed": args.seed,
+      "sha256": {x: files.sha256(path) for x, path in paths.items() if path},
+      "versions": files.versions(),
+  }

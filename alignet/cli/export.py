@@ -1,10 +1,17 @@
-"""`alignet export`: weights for other programs, with a model card."""
+r"""Export a model's weights, with a model card.
+
+Examples:
+  alignet export --model=out/student/weights.safetensors --to=safetensors \
+      --out=export
+  alignet export --model=siglip-b16 --weights=siglip/model.safetensors \
+      --to=huggingface --out=export_hf
+"""
 
 import argparse
 import functools
 import importlib
 
-HELP = "export a model's weights, with a model card"
+from alignet.cli import flags
 
 # Module of alignet.models.export, and its writer.
 _TARGETS = {
@@ -40,9 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
           " saved_model: TensorFlow, with the released models' signature; onnx"
       ),
   )
-  parser.add_argument(
-      "--out", required=True, metavar="DIR", help="folder to write"
-  )
+  flags.add_output(parser, "DIR")
   card = parser.add_argument_group("model card")
   card.add_argument("--title", help="name of the model")
   card.add_argument(
@@ -59,9 +64,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       "--allow_half",
       action="store_true",
       help="accept weights in half precision; they are converted to float32",
-  )
-  parser.add_argument(
-      "--overwrite", action="store_true", help="replace an existing output"
   )
 
 

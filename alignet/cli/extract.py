@@ -1,12 +1,20 @@
-"""`alignet extract`: images and a network to representations."""
+r"""Extract the representations of images.
+
+Examples:
+  alignet extract --source=folder:photos --model=onnx:network.onnx \
+      --pixel_range=-1,1 --out=representations
+  alignet extract --source=images:test_images \
+      --model=out/student/weights.safetensors --out=student
+"""
 
 import argparse
 import sys
 import time
 
+from alignet.cli import flags
 from alignet.errors import AlignetError
 
-HELP = "extract the representations of images"
+RENAMED = {"--shards": "--part=I/N", "--merge_only": "--merge"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
           " from 0, or attention_K; an output of the ONNX file or SavedModel"
       ),
   )
-  network.add_argument("--size", type=int, help="side of the images in pixels")
+  network.add_argument(
+      "--size", type=flags.count, help="side of the images in pixels"
+  )
   network.add_argument(
       "--pixel_range",
       help=(
@@ -79,31 +89,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
           " patches (default) or the class token"
       ),
   )
-  network.add_argument("--batch_size", type=int, help="images of a call")
+  network.add_argument("--batch_size", type=flags.count, help="images per call")
   output = parser.add_argument_group("output")
-  output.add_argument(
-      "--out", required=True, metavar="DIR", help="folder to write"
-  )
+  flags.add_output(output, "DIR")
   output.add_argument(
       "--dtype", choices=("float32", "float16"), default="float32"
   )
-  output.add_argument(
-      "--overwrite", action="store_true", help="replace an existing output"
-  )
   work = parser.add_argument_group("work")
   work.add_argument(
-      "--shard_size", type=int, default=4096, help="images (default 4096)"
+      "--shard_size",
+      type=flags.count,
+      default=4096,
+      help="images" + flags.DEFAULT,
   )
+  flags.add_parts(work, "shards")
   work.add_argument(
-      "--shards",
-      metavar="A:B",
-      type=_range,
-      help="make these shards only, from A up to B, and do not merge",
+      "--workers", type=flags.count, help="threads (default: all cores)"
   )
-  work.add_argument(
-      "--merge_only", action="store_true", help="merge; a missing shard fails"
-  )
-  work.add_argument("--workers", type=int, help="threads (default: all cores)")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -149,8 +151,8 @@ def run(args: argparse.Namespace) -> None:
       on_corrupt=args.on_corrupt,
       concepts=concepts,
       shard_size=args.shard_size,
-      shards=args.shards,
-      merge_only=args.merge_only,
+      part=args.part,
+      merge=args.merge,
       workers=args.workers,
       overwrite=args.overwrite,
   )
@@ -166,7 +168,7 @@ def run(args: argparse.Namespace) -> None:
   if outcome.skipped is None:
     print(
         f"{args.out}: {outcome.missing} shards are missing; the same command"
-        " without --shards makes them and merges"
+        " with the other --part makes them, and --merge joins all"
     )
     return
   print(f"{args.out}: representations of {outcome.images:,} images")
@@ -176,13 +178,3 @@ def run(args: argparse.Namespace) -> None:
     print(f"left out, and listed in {args.out}/meta.json:")
     for reason in outcome.skipped.values():
       print(f"  {reason}")
-
-
-def _range(text: str) -> tuple[int, int]:
-  first, _, end = text.partition(":")
-  try:
-    return int(first), int(end)
-  except ValueError:
-    raise argparse.ArgumentTypeError(
-        f"expected A:B, two numbers of shards, found {text!r}"
-    ) from None

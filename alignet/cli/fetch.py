@@ -1,9 +1,14 @@
-"""`alignet fetch`: published human data, with their checksums."""
+"""Download published human judgments, or the published AligNet triplets.
+
+Examples:
+  alignet fetch things --out=things
+  alignet fetch levels --out=levels --url=http://127.0.0.1:8000
+"""
 
 import argparse
 import pathlib
 
-HELP = "download published human judgments, or the published AligNet triplets"
+from alignet.cli import flags
 
 _SHA256 = "sha256.json"
 
@@ -32,9 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
           " there"
       ),
   )
-  parser.add_argument(
-      "--out", required=True, metavar="DIR", help="folder of the files"
-  )
+  flags.add_output(parser, "DIR", "folder of the files")
   parser.add_argument(
       "--url",
       metavar="BASE",
@@ -58,11 +61,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       "--unpack",
       action="store_true",
       help="unpack zip and tar files beside themselves",
-  )
-  parser.add_argument(
-      "--overwrite",
-      action="store_true",
-      help="replace files that are not as expected, and unpacked folders",
   )
 
 

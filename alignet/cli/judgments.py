@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-_DEFAULT = " (default: %(default)s)"
+from alignet.cli import flags
+
 _NAMES = "names.txt"
 
 _OBJECTS: Mapping[str, Mapping[str, Any]] = {
@@ -18,7 +19,7 @@ _OBJECTS: Mapping[str, Mapping[str, Any]] = {
     },
     "level": {
         "default": "concept",
-        "help": "labels in DIR; class i is concept i" + _DEFAULT,
+        "help": "labels in DIR; class i is concept i" + flags.DEFAULT,
     },
     "concepts": {
         "metavar": "C.npy",
@@ -45,7 +46,7 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
         "choices": ("things_csv", "odd_last", "odd_first"),
         "help": (
             "the csv of THINGS, or three numbers a row from 0 on (.npy, text)"
-            " with the odd one last or first" + _DEFAULT
+            " with the odd one last or first" + flags.DEFAULT
         ),
     },
     "choices_names": {
@@ -86,31 +87,33 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
         ),
     },
     "samples": {
-        "type": int,
+        "type": flags.count,
         "default": 50,
-        "help": "draws of the posterior" + _DEFAULT,
+        "help": "draws of the posterior" + flags.DEFAULT,
     },
     "on_impossible": {
         "default": "error",
         "choices": ("error", "drop"),
-        "help": "choices that cannot be, such as a repeated concept" + _DEFAULT,
+        "help": "choices that cannot be, such as a repeated concept"
+        + flags.DEFAULT,
     },
     "on_unknown": {
         "default": "error",
         "choices": ("error", "drop"),
-        "help": "choices and rows of what is none of the concepts" + _DEFAULT,
+        "help": "choices and rows of what is none of the concepts"
+        + flags.DEFAULT,
     },
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the flags, in two groups."""
-  for title, flags in (
+  for title, of_group in (
       ("representations", _OBJECTS),
       ("human judgments", _FLAGS),
   ):
     group = parser.add_argument_group(title)
-    for name, options in flags.items():
+    for name, options in of_group.items():
       group.add_argument(f"--{name}", **options)
 
 

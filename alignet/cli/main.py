@@ -5,12 +5,14 @@ something given cannot be used (one sentence on stderr), 130 interrupted.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import importlib
 import sys
 
 from alignet import __version__
+from alignet.cli import flags
 from alignet.errors import AlignetError
+from alignet.io import config_files
 from alignet.io import progress
 
 COMMANDS = (
@@ -36,64 +38,121 @@ COMMANDS = (
     "collect",
     "report",
 )
-"""Each is a module of `alignet.cli` with HELP, add_arguments and run."""
+"""Each is a module of `alignet.cli` with add_arguments and run, whose docstring
+is its help. RENAMED, where there is one, has the new names of old flags."""
 
-_TAKING_OVERRIDES = ("run", "sweep", "release", "train")
+
+class _UsageError(Exception):
+  """A command line that cannot be parsed: the command, and why."""
 
 
-def make_parser() -> argparse.ArgumentParser:
-  """The parser with all subcommands; imports nothing heavy."""
-  parser = argparse.ArgumentParser(
+class _Parser(argparse.ArgumentParser):
+  """Says what is wrong in one sentence; remembers which step was meant."""
+
+  def __init__(self, **kwargs):
+    super().__init__(
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **kwargs,
+    )
+
+  def parse_known_args(self, args=None, namespace=None):
+    namespace, rest = super().parse_known_args(args, namespace)
+    if not hasattr(namespace, "parser"):  # That of a subcommand is innermost.
+      namespace.parser = self
+    return namespace, rest
+
+  def error(self, message: str):
+    raise _UsageError(self.prog, message)
+
+
+def make_parser(chosen: str | None = None) -> argparse.ArgumentParser:
+  """The parser with all commands, and the flags of the one that is chosen."""
+  parser = _Parser(
       prog="alignet",
       description=(
           "Human-aligned vision models from odd-one-out judgments: teach a"
-          " transform, sample triplets, generate responses, post-train,"
+          " transform,\nsample triplets, generate responses, post-train,"
           " evaluate."
       ),
   )
   parser.add_argument(
       "--version", action="version", version=f"alignet {__version__}"
   )
-  commands = parser.add_subparsers(dest="command", required=True)
+  commands = parser.add_subparsers(
+      dest="command", required=True, metavar="COMMAND"
+  )
   for name in COMMANDS:
     module = importlib.import_module(f"alignet.cli.{name}")
-    command = commands.add_parser(
-        name, help=module.HELP, description=module.HELP
-    )
-    module.add_arguments(command)
-    command.add_argument(
-        "--quiet", action="store_true", help="no progress bars, no chatter"
-    )
-    command.set_defaults(run=module.run, overridable=name in _TAKING_OVERRIDES)
+    command = commands.add_parser(name, **flags.described(module.__doc__))
+    if name == chosen:
+      command.set_defaults(run=module.run, overridable=False)
+      module.add_arguments(command)
+      command.add_argument(
+          "--quiet", action="store_true", help="no progress bars, no chatter"
+      )
   return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the command line; returns the exit code."""
-  parser = make_parser()
-  args, rest = parser.parse_known_args(argv)
-  # Overrides of a config's fields, `--cfg.a.b=value`, are no fixed flags.
-  wrong = [a for a in rest if not (args.overridable and a.startswith("--cfg"))]
-  if wrong:
-    parser.error(f"unrecognized arguments: {' '.join(wrong)}")
-  args.overrides = rest
+  argv = list(sys.argv[1:] if argv is None else argv)
+  chosen = next((a for a in argv if not a.startswith("-")), None)
+  if chosen and chosen not in COMMANDS:
+    hint = config_files.near(chosen, COMMANDS)
+    return _fail("alignet", f"{chosen!r} is not a command; {hint}")
+  renamed = _renamed(chosen)
+  for flag in (argument.partition("=")[0] for argument in argv):
+    if flag in renamed:
+      new = f"{flag} is now called {renamed[flag]}"
+      return _fail(f"alignet {chosen}", new)
+  try:
+    args, rest = make_parser(chosen).parse_known_args(argv)
+  except _UsageError as e:
+    return _fail(*e.args)
+  command = f"alignet {args.command}"
   progress.set_quiet(args.quiet)
   try:
+    args.overrides = _overrides(args, rest)
     return args.run(args) or 0
   except AlignetError as e:
-    return _fail(args.command, str(e))
+    return _fail(command, str(e))
   except OSError as e:
     reason = e.strerror or str(e) or type(e).__name__
-    return _fail(
-        args.command, f"{reason}: {e.filename}" if e.filename else reason
-    )
+    return _fail(command, f"{reason}: {e.filename}" if e.filename else reason)
   except KeyboardInterrupt:
-    print(f"alignet {args.command}: interrupted", file=sys.stderr)
+    print(f"{command}: interrupted", file=sys.stderr)
     return 130
 
 
+def _renamed(command: str | None) -> Mapping[str, str]:
+  """New names of a command's old flags."""
+  if command is None:
+    return {}
+  module = importlib.import_module(f"alignet.cli.{command}")
+  return getattr(module, "RENAMED", {})
+
+
+def _overrides(args: argparse.Namespace, rest: Sequence[str]) -> list[str]:
+  """The `--cfg.a.b=value` among what the parser did not know.
+
+  Raises:
+    AlignetError: anything else among it.
+  """
+  if args.overridable:
+    stray, overrides, rest = config_files.split_arguments(rest)
+    rest = [stray, *rest] if stray else rest
+  if not rest:
+    return overrides if args.overridable else []
+  flag = rest[0].partition("=")[0]
+  known = [f for a in args.parser._actions for f in a.option_strings]  # pylint: disable=protected-access
+  raise AlignetError(
+      f"unexpected argument {rest[0]!r}; {config_files.near(flag, known)}"
+  )
+
+
 def _fail(command: str, message: str) -> int:
-  print(f"alignet {command}: error: {message}", file=sys.stderr)
+  print(f"{command}: error: {message}", file=sys.stderr)
   return 2
 
 

@@ -1,8 +1,15 @@
-"""`alignet recover`: a teacher's W and b from its answers."""
+r"""Recover a teacher from an AligNet npz and the representations.
+
+Examples:
+  alignet recover --file=aligned.npz --representations=representations \
+      --out=recovered.npz
+  alignet recover --file=aligned.npz --representations=representations \
+      --width=42 --input_map=none --json --out=recovered.npz
+"""
 
 import argparse
 
-HELP = "recover a teacher from an AligNet npz and the representations"
+from alignet.cli import flags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,12 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       metavar="DIR",
       help="of the images that they were made from; joined by file name",
   )
-  parser.add_argument(
-      "--out", required=True, metavar="transform.npz", help="file to write"
-  )
+  flags.add_output(parser, "transform.npz")
   parser.add_argument(
       "--width",
-      type=int,
+      type=flags.count,
       help="columns of W; default: 64, 128, 256, until one fits",
   )
   parser.add_argument(
@@ -31,16 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   )
   parser.add_argument(
       "--max_rows",
-      type=int,
+      type=flags.count,
       default=200_000,
-      help="triplets used, drawn at random (default: %(default)s)",
+      help="triplets used, drawn at random" + flags.DEFAULT,
   )
-  parser.add_argument("--seed", type=int, default=0, help="default 0")
+  flags.add_seed(parser)
   parser.add_argument(
       "--json", action="store_true", help="print the report as JSON"
-  )
-  parser.add_argument(
-      "--overwrite", action="store_true", help="replace an existing file"
   )
 
 

@@ -1,24 +1,24 @@
-"""`alignet release`: a release folder from a config."""
+r"""Make a release folder from a config.
+
+Examples:
+  alignet release mini_imagenet --out=out/mini --dry_run \
+      --cfg.paths.representations=DIR --cfg.paths.transform=transform.npz
+  alignet release --cfg=imagenet --out=out/release \
+      --cfg.paths.representations=DIR --cfg.paths.transform=transform.npz
+"""
 
 import argparse
 import pathlib
 
-HELP = (
-    "make a release folder from a config: mini_imagenet, imagenet, or a path;"
-    " --cfg.KEY=VALUE changes a field of it"
-)
+from alignet.cli import flags
+
+RENAMED = {"--config": "--cfg, or NAME alone"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the config, the folders and the switches."""
-  parser.add_argument(
-      "--config",
-      required=True,
-      help="name of a release config, or path of a file",
-  )
-  parser.add_argument(
-      "--out", required=True, metavar="DIR", help="folder of the release"
-  )
+  flags.add_config(parser, "a release: mini_imagenet, imagenet")
+  flags.add_output(parser, "DIR", "folder of the release")
   parser.add_argument(
       "--work",
       metavar="DIR",
@@ -26,9 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
           "folder of the release, which a later call goes on from; it shares"
           " disk space with the release (default: OUT.work)"
       ),
-  )
-  parser.add_argument(
-      "--overwrite", action="store_true", help="replace an existing release"
   )
   parser.add_argument(
       "--dry_run",
@@ -49,11 +46,11 @@ def run(args: argparse.Namespace) -> None:
   from alignet.release import folder
   from alignet.release.manifest import MANIFEST
 
-  overrides = [item.removeprefix("--cfg.") for item in args.overrides]
-  config = config_files.load(args.config, overrides)
+  name = flags.config(args)
+  config = config_files.load(name, args.overrides)
   if "card" not in config or "release" not in config.get("stages", {}):
     raise AlignetError(
-        f"{args.config} is no release config: expected a group card and a stage"
+        f"{name} is no release config: expected a group card and a stage"
         " release; see configs/pipeline/imagenet.py"
     )
   plans = runner.plan(config)
@@ -68,11 +65,7 @@ def run(args: argparse.Namespace) -> None:
     raise AlignetError(
         f"{out} exists and is no release (no {MANIFEST}); choose another path"
     )
-
-  def say(line: str) -> None:
-    if not args.quiet:
-      print(line, flush=True)
-
+  say = lambda line: flags.say(args, line)
   work = runner.run(
       config, args.work or out.with_name(out.name + ".work"), say=say
   )

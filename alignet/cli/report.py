@@ -1,10 +1,15 @@
-"""`alignet report`: draws the page of a finished pipeline run again."""
+"""Rebuild the HTML page of a finished pipeline run.
+
+Examples:
+  alignet report out/demo --overwrite
+  alignet report out/demo --out=page.html
+"""
 
 import argparse
 import pathlib
 import sys
 
-HELP = "rebuild the HTML page of a finished pipeline run"
+from alignet.cli import flags
 
 _RESULTS = "results.json"
 _INPUTS = "report_inputs.npz"
@@ -20,9 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
       "--out", help="html file to write (default: RUN_DIR/report.html)"
   )
-  parser.add_argument(
-      "--overwrite", action="store_true", help="replace an existing page"
-  )
+  flags.add_overwrite(parser)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -1,95 +1,111 @@
-"""`alignet respond`: representations and triplets to an AligNet npz."""
+r"""Answer triplets with a teacher: write an AligNet npz.
+
+Examples:
+  alignet respond --representations=representations --triplets=triplets.npz \
+      --transform=transform.npz --out=aligned/train.npz
+  alignet respond --cfg=matched --cfg.representations=representations \
+      --cfg.triplets=triplets.npz --cfg.temperature_from=aligned/train.npz \
+      --cfg.out=untransformed-matched/train.npz
+"""
 
 import argparse
 import typing
 
+from alignet.cli import flags
 from alignet.triplets import similarity
-
-HELP = "answer triplets with a teacher: write an AligNet npz"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Flags of the command."""
-  parser.add_argument(
-      "--representations", required=True, help="directory of representations"
+  """Adds the config, or the flags in its place."""
+  flags.add_config(
+      parser, "responses: aligned, untransformed or matched; or the flags below"
   )
+  parser.add_argument("--representations", metavar="DIR", help="of the images")
   parser.add_argument(
-      "--triplets", required=True, help="triplets.npz, as `sample` writes it"
+      "--triplets", metavar="triplets.npz", help="as `sample` writes it"
   )
   parser.add_argument(
       "--transform",
-      help="transform.npz of the teacher; without it the raw representations"
-      " answer: the untransformed control",
+      metavar="transform.npz",
+      help=(
+          "of the teacher; without it the raw representations answer: the"
+          " untransformed control"
+      ),
   )
   parser.add_argument(
       "--temperature_from",
-      metavar="ALIGNET",
-      help="AligNet npz: divide by the one temperature that gives the responses"
-      " its mean entropy: the entropy-matched control",
+      metavar="ALIGNET.npz",
+      help=(
+          "divide by the one temperature that gives the responses the mean"
+          " entropy of these: the entropy-matched control"
+      ),
   )
   parser.add_argument(
       "--similarity",
       choices=typing.get_args(similarity.Kind),
-      default="dot",
       help="dot (default) or cosine",
   )
   parser.add_argument(
       "--store",
       choices=("float32", "float16", "bfloat16"),
-      default="float32",
-      help="numbers of the transformed representations: 16 bits take half the"
-      " disk and time; their error is measured (default float32)",
+      help=(
+          "numbers of the transformed representations: 16 bits take half the"
+          " disk and time; their error is measured (default: float32)"
+      ),
   )
   parser.add_argument(
       "--clusters",
       metavar="clusters.npz",
-      help="answer in the order of clusters, for representations beyond the"
-      " memory; the same result",
+      help=(
+          "answer in the order of clusters, for representations beyond the"
+          " memory; the same result"
+      ),
   )
   parser.add_argument(
       "--device",
       choices=("cpu", "jax"),
-      default="cpu",
-      help="jax: on JAX's default device, which has to hold all of them",
+      help="jax: JAX's default device, which has to hold all of them",
   )
-  parser.add_argument(
-      "--part",
-      metavar="I/N",
-      type=_part,
-      help="compute shards I, I + N, ... only, for N processes at a time; then"
-      " the same command without it joins them",
-  )
-  parser.add_argument("--out", required=True, help="the AligNet npz to write")
-  parser.add_argument(
-      "--overwrite", action="store_true", help="replace an existing output"
-  )
+  flags.add_parts(parser, "shards")
+  parser.add_argument("--out", metavar="ALIGNET.npz", help="the file to write")
+  flags.add_overwrite(parser)
 
 
-def _part(text: str) -> tuple[int, int]:
-  """Parses "0/3"."""
-  try:
-    i, n = map(int, text.split("/"))
-  except ValueError as e:
-    raise argparse.ArgumentTypeError(f"expected I/N, found {text!r}") from e
-  return i, n
+_FIELDS = (
+    *("representations", "triplets", "transform", "temperature_from"),
+    *("similarity", "store", "clusters", "device", "out"),
+)
 
 
 def run(args: argparse.Namespace) -> None:
   """Runs the command."""
-  from response_generation import respond  # pylint: disable=g-import-not-at-top
+  # pylint: disable=g-import-not-at-top
+  from alignet.errors import AlignetError
+  from response_generation import main as main_lib
+  from response_generation import respond
 
-  meta = respond.respond(
-      representations=args.representations,
-      triplets=args.triplets,
-      out=args.out,
-      transform=args.transform,
-      temperature_from=args.temperature_from,
-      similarity=args.similarity,
-      store=args.store,
-      clusters=args.clusters,
-      device=args.device,
-      part=args.part,
-      overwrite=args.overwrite,
-  )
-  if not args.quiet and args.part is None:
-    print(respond.summary(args.out, meta))
+  given = {name: getattr(args, name) for name in _FIELDS}
+  given = {name: value for name, value in given.items() if value is not None}
+  name = flags.config(args)
+  if name and given:
+    raise AlignetError(
+        f"expected the config {name}, or flags, found both: write"
+        f" --cfg.{next(iter(given))}=… in the place of --{next(iter(given))}"
+    )
+  if name:
+    given = main_lib.arguments(main_lib.load(name, args.overrides))
+  elif args.overrides:
+    raise AlignetError(
+        f"--cfg.{args.overrides[0]} overrides a config; name one, such as"
+        " aligned"
+    )
+  missing = [f"--{n}" for n in _REQUIRED if n not in given]
+  if missing:
+    raise AlignetError(f"expected {', '.join(missing)}, or a config")
+  given["overwrite"] = given.get("overwrite") or args.overwrite
+  meta = respond.respond(**given, part=args.part, merge=args.merge)
+  if args.part is None:
+    flags.say(args, respond.summary(given["out"], meta))
+
+
+_REQUIRED = ("representations", "triplets", "out")

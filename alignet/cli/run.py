@@ -1,19 +1,21 @@
-"""`alignet run`: a pipeline from a config."""
+"""Run a pipeline config end to end.
+
+Examples:
+  alignet run demo --out=out/demo --dry_run
+  alignet run --cfg=image_folder --out=out/mine --cfg.paths.images=photos
+"""
 
 import argparse
 import pathlib
 import sys
 
-HELP = (
-    "run a pipeline config end to end: demo, image_folder, cifar100_things, or"
-    " a path; --cfg.KEY=VALUE changes a field of it"
-)
+from alignet.cli import flags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the config and the output folder."""
-  parser.add_argument(
-      "config", help="name of a pipeline config, or path of a file"
+  flags.add_config(
+      parser, "a pipeline: demo, image_folder, choices, cifar100_things"
   )
   parser.add_argument(
       "--out", required=True, metavar="DIR", help="folder of the run"
@@ -33,13 +35,12 @@ def run(args: argparse.Namespace) -> int:
   from alignet.pipeline import check
   from alignet.pipeline import runner
 
-  overrides = [item.removeprefix("--cfg.") for item in args.overrides]
-  config = config_files.load(args.config, overrides)
+  config = config_files.load(flags.config(args), args.overrides)
   if args.dry_run:
     for plan in runner.plan(config).values():
       print(f"{plan['name']}-{plan['fingerprint']}")
     return 0
-  say = (lambda line: None) if args.quiet else _say
+  say = lambda line: flags.say(args, line)
   runner.run(config, args.out, say=say)
   out = pathlib.Path(args.out)
   for name in runner.published(config).values():
@@ -57,7 +58,3 @@ def run(args: argparse.Namespace) -> int:
   for failure in failures:
     print(f"alignet run: {failure}", file=sys.stderr)
   return 1 if failures else 0
-
-
-def _say(line: str) -> None:
-  print(line, flush=True)

@@ -1,11 +1,17 @@
-"""`alignet sample`: triplets of images by a rule over labels."""
+r"""Sample triplets of images by their labels or clusters.
+
+Examples:
+  alignet sample --clusters=clusters.npz --strategy=cluster_border_500 \
+      --n=10M --out=triplets.npz
+  alignet sample --representations=representations --level=basic \
+      --strategy=between_class --n=1000 --seed=1 --out=basic.npz
+"""
 
 import argparse
 
+from alignet.cli import flags
 from alignet.cli import labels as label_flags
 from alignet.errors import AlignetError
-
-HELP = "sample triplets of images by their labels or clusters"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,8 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
           " number of clusters), random, between, border or within"
       ),
   )
-  parser.add_argument("--n", type=int, required=True, help="how many triplets")
-  parser.add_argument("--seed", type=int, default=0, help="default 0")
+  parser.add_argument(
+      "--n", type=flags.count, required=True, help="how many triplets"
+  )
+  flags.add_seed(parser)
   parser.add_argument(
       "--law",
       default="groups",
@@ -53,12 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       default=(),
       help="triplets to leave out, such as those of another split",
   )
-  parser.add_argument(
-      "--out", required=True, metavar="triplets.npz", help="file to write"
-  )
-  parser.add_argument(
-      "--overwrite", action="store_true", help="replace an existing file"
-  )
+  flags.add_output(parser, "triplets.npz")
 
 
 def run(args: argparse.Namespace) -> None:

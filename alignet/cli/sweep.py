@@ -1,20 +1,25 @@
-"""`alignet sweep`: a table of ablations."""
+"""Run a table of ablations: cells x seeds.
+
+Examples:
+  alignet sweep loss --scale=shapes --dry_run
+  alignet sweep --cfg=loss --scale=shapes --out=out/ablations --part=0/4
+"""
 
 import argparse
-import sys
 
+from alignet.cli import flags
 from alignet.errors import AlignetError
 
-HELP = (
-    "run a table of ablations, cells x seeds: sampling, loss, … (see"
-    " configs/ablations), or a path; --cfg.KEY=VALUE changes a field of the"
-    " scale"
-)
+RENAMED = {"--task": "--part=I/N"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the table, its scale, and how the work is shared."""
-  parser.add_argument("table", help="name of a table, or path of a file")
+  flags.add_config(
+      parser,
+      "a table of configs/ablations: sampling, loss, …; --cfg.KEY=VALUE"
+      " overrides a field of the scale",
+  )
   parser.add_argument(
       "--scale",
       required=True,
@@ -27,21 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   )
   parser.add_argument(
       "--seeds",
-      type=_numbers,
-      default=(0, 1, 2),
-      help="comma-separated (default: 0,1,2)",
+      type=flags.count_list,
+      default=[0, 1, 2],
+      help="with commas between (default: 0,1,2)",
   )
   parser.add_argument(
       "--processes",
-      type=int,
+      type=flags.count,
       default=1,
-      help="cells at work at a time on this machine (default: %(default)s)",
+      help="cells at work at a time on this machine" + flags.DEFAULT,
   )
-  parser.add_argument(
-      "--task",
-      metavar="I/N",
-      help="run only every N-th cell from the I-th on, as in an array job of N",
-  )
+  flags.add_parts(parser, "cells")
   parser.add_argument(
       "--dry_run",
       action="store_true",
@@ -65,10 +66,10 @@ def run(args: argparse.Namespace) -> int:
   from alignet.pipeline.sweep import sweep as sweep_lib
 
   sweep = sweep_lib.Sweep(
-      table=args.table,
+      table=flags.config(args),
       scale=args.scale,
-      overrides=[item.removeprefix("--cfg.") for item in args.overrides],
-      seeds=args.seeds,
+      overrides=args.overrides,
+      seeds=tuple(args.seeds),
   )
   if args.dry_run:
     from alignet.pipeline.sweep import sweep_cost
@@ -77,38 +78,24 @@ def run(args: argparse.Namespace) -> int:
     return 0
   if not args.out:
     raise AlignetError("expected --out=DIR, or --dry_run")
-  cells = sweep.cells()
-  if args.task:
-    first, step = _task(args.task)
-    cells = cells[first::step]
-  say = (lambda line: None) if args.quiet else _say
-  sweep_lib.run_all(sweep, cells, args.out, processes=args.processes, say=say)
+  say = lambda line: flags.say(args, line)
+  if not args.merge:
+    cells = sweep.cells()
+    if args.part:
+      first, step = args.part
+      cells = cells[first::step]
+    sweep_lib.run_all(sweep, cells, args.out, processes=args.processes, say=say)
   if left := sweep_lib.missing(sweep, args.out):
-    say(
+    missing = (
         f"{len(left)} cells are still to be run, the next of them"
-        f" {left[0].name!r} with seed {left[0].seed}; the table is written when"
-        " all are there"
+        f" {left[0].name!r} with seed {left[0].seed}"
     )
+    if args.merge:
+      raise AlignetError(f"{missing}; run them with --part, or without --merge")
+    say(f"{missing}; the table is written when all are there")
     return 0
   from alignet.pipeline.sweep import sweep_results
 
   for path in sweep_results.write(sweep, args.out):
     say(str(path))
   return 0
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-  return tuple(int(part) for part in text.split(","))
-
-
-def _task(text: str) -> tuple[int, int]:
-  first, _, step = text.partition("/")
-  if not (first.isdecimal() and step.isdecimal()) or int(first) >= int(step):
-    raise AlignetError(
-        f"--task: expected I/N with I from 0 to N - 1, found {text!r}"
-    )
-  return int(first), int(step)
-
-
-def _say(line: str) -> None:
-  print(line, flush=True, file=sys.stdout)

@@ -1,4 +1,11 @@
-"""`alignet teach`: human judgments + representations -> transform.npz."""
+r"""Train a teacher transform from human judgments.
+
+Examples:
+  alignet teach --representations=representations --choices=choices.csv \
+      --cross_validate=5 --out=transform.npz
+  alignet teach --features=F.npy --embedding=V.npy \
+      --regulariser_weight=.01,.1 --out=transform.npz
+"""
 
 import argparse
 from collections.abc import Callable
@@ -6,11 +13,10 @@ import dataclasses
 import itertools
 from typing import Any
 
+from alignet.cli import flags
 from alignet.cli import judgments
-
-HELP = "train a teacher transform from human judgments"
-
-_DEFAULT = " (default: %(default)s)"
+from alignet.errors import AlignetError
+from alignet.io import counts
 
 # Defaults are those of the Config and its Optimisation, which are not imported
 # for --help.
@@ -21,7 +27,7 @@ _TUNED = {
         "scalar or per_dimension: by one mean and deviation, or many",
     ),
     "start": (str, "ridge", "ridge, identity or small: where training starts"),
-    "width": (int, None, "dimensions of the result"),
+    "width": (counts.parse, None, "dimensions of the result"),
     "regulariser": (
         *(str, "identity"),
         "identity or l2: pull towards a multiple of the identity, or to zero",
@@ -43,25 +49,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       metavar="L.npy",
       help="(m, d) representations of any images, for glocal; with --alpha",
   )
-  inputs.add_argument(
-      "--out", required=True, metavar="transform.npz", help="file to write"
-  )
-  inputs.add_argument(
-      "--overwrite", action="store_true", help="replace an existing file"
-  )
+  flags.add_output(inputs, "transform.npz")
   check = parser.add_argument_group("cross-validation, before the fit on all")
   check.add_argument(
       "--cross_validate",
-      type=int,
+      type=flags.count,
       default=0,
       metavar="FOLDS",
       help=(
           "object-disjoint folds on which this teacher, ridge regression and"
-          " the raw representations are scored; 0: none" + _DEFAULT
+          " the raw representations are scored; 0: none" + flags.DEFAULT
       ),
   )
   check.add_argument(
-      "--repeats", type=int, default=1, help="times, other folds" + _DEFAULT
+      "--repeats",
+      type=flags.count,
+      default=1,
+      help="times, other folds" + flags.DEFAULT,
   )
   check.add_argument(
       "--blocks",
@@ -75,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       "--compare",
       action="append",
       default=[],
-      type=_named,
+      type=flags.named,
       metavar="NAME=T.npz",
       help=(
           "also a transform that is there, such as gLocal's published ones, as"
@@ -102,24 +106,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="X[,X...]",
         help=f"{text} (default: {shown})",
     )
-  for flag, kind, default, text in (
-      ("--local_batch", int, 1024, "images of the local term a step"),
-      ("--batch", int, 8192, "triplets a step"),
-      ("--steps", int, 400, "most steps; a multiple of 50"),
-      ("--inner_folds", int, 5, "folds on which the steps are chosen; 0: none"),
-      ("--max_triplets", int, 1_000_000, "drawn from an embedding at most"),
-      ("--seed", int, 0, "of everything random"),
+  for flag, default, text in (
+      ("--local_batch", 1024, "images of the local term a step"),
+      ("--batch", 8192, "triplets a step"),
+      ("--steps", 400, "most steps; a multiple of 50"),
+      ("--inner_folds", 5, "folds on which the steps are chosen; 0: none"),
+      ("--max_triplets", 1_000_000, "drawn from an embedding at most"),
   ):
     settings.add_argument(
-        flag, type=kind, default=default, help=text + _DEFAULT
+        flag, type=flags.count, default=default, help=text + flags.DEFAULT
     )
+  flags.add_seed(settings)
 
 
 def run(args: argparse.Namespace) -> None:
   """Trains the transform, writes it, prints one line."""
   # pylint: disable=g-import-not-at-top
   from alignet import transforms
-  from alignet.errors import AlignetError
   from alignet.io import files
   from uncertainty_distillation import fit
 
@@ -165,25 +168,20 @@ def run(args: argparse.Namespace) -> None:
       dataclasses.replace(transform, meta=meta),
       overwrite=args.overwrite,
   )
-  if not args.quiet:
-    print(f"{args.out}: {_summary(transform, report)}")
-
-
-def _named(text: str) -> tuple[str, str]:
-  """A name and a file."""
-  name, _, path = text.partition("=")
-  if not name or not path:
-    raise argparse.ArgumentTypeError(f"expected NAME=T.npz, found {text!r}")
-  return name, path
+  flags.say(args, f"{args.out}: {_summary(transform, report)}")
 
 
 def _several(kind: type) -> Callable[[str], tuple[Any, ...]]:
   """A parser of values separated by commas."""
 
   def parse(text):
-    return tuple(map(kind, text.split(",")))
+    try:
+      return tuple(map(kind, text.split(",")))
+    except (AlignetError, ValueError):
+      raise argparse.ArgumentTypeError(
+          f"expected values with commas between, found {text!r}"
+      ) from None
 
-  parse.__name__ = f"{kind.__name__}s"  # argparse names it in its errors.
   return parse
 
 
@@ -218,7 +216,6 @@ def _cross_validate(args, data, configs, blocks, local):
   """Scores on held-out concepts; written, printed and returned."""
   # pylint: disable=g-import-not-at-top
   from alignet import transforms
-  from alignet.errors import AlignetError
   from alignet.io import files
   from uncertainty_distillation import crossval
   from uncertainty_distillation import crossval_report
@@ -251,9 +248,10 @@ def _cross_validate(args, data, configs, blocks, local):
   report |= {"inputs": sha256, "versions": files.versions()}
   with files.atomic_directory(out, overwrite=args.overwrite) as folder:
     crossval_report.write(folder, report)
-  if not args.quiet:
-    print(crossval_report.table(report))
-    print(f"{out}: report.json, calibration.png, calibration_fitted.png")
+  flags.say(args, crossval_report.table(report))
+  flags.say(
+      args, f"{out}: report.json, calibration.png, calibration_fitted.png"
+  )
   return report
 
 

@@ -1,20 +1,28 @@
-"""`alignet train`: launches a Kauldron training."""
+"""Train a model from a Kauldron config.
+
+Examples:
+  alignet train student/small --cfg.workdir=out/student --dry_run
+  alignet train --cfg=base --cfg.workdir=out/base --cfg.aux.images=images
+"""
 
 import argparse
 
-HELP = "train a model from a Kauldron config (--cfg=NAME --cfg.workdir=DIR)"
+from alignet.cli import flags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the one flag; all else after the command goes to the config."""
+  """Adds the config and the dry run."""
+  flags.add_config(
+      parser, "a training: base, student/small, uncertainty_distillation, …"
+  )
   parser.add_argument(
       "--dry_run",
       nargs="?",
       const="shapes",
-      metavar="EFFORT",
+      choices=("shapes", "compile"),
       help=(
           "train nothing: print shapes, parameters, memory and cost, draw the"
-          " first batch into the workdir; EFFORT=compile compiles a large model"
+          " first batch into the workdir; =compile compiles a large model"
       ),
   )
 
@@ -23,5 +31,4 @@ def run(args: argparse.Namespace) -> int:
   """Hands over to `alignet.training.launch`."""
   from alignet.training import launch  # pylint: disable=g-import-not-at-top
 
-  dry_run = [f"--dry_run={args.dry_run}"] * (args.dry_run is not None)
-  return launch.run([*args.overrides, *dry_run])
+  return launch.run(flags.config(args), args.overrides, dry_run=args.dry_run)

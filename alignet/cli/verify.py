@@ -1,15 +1,17 @@
-"""`alignet verify`: checks of an AligNet npz or a release, a line each."""
+r"""Check an AligNet npz or a release folder, ours or others': its format, its
+order, where it came from.
+
+Examples:
+  alignet verify aligned/train.npz
+  alignet verify aligned/train.npz --representations=representations \
+      --transform=transform.npz --json
+"""
 
 import argparse
 import pathlib
 
 from alignet.cli import labels as label_flags
 from alignet.errors import AlignetError
-
-HELP = (
-    "check an AligNet npz or a release folder, ours or others': its format, its"
-    " order, where it came from"
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,30 +1,49 @@
-"""`alignet vice`: odd-one-out choices to an embedding with its uncertainty."""
+r"""Fit a sparse embedding and its uncertainty to odd-one-out choices.
+
+Examples:
+  alignet vice --triplets=T.npy --n_objects=1854 --out=vice.npz
+  alignet vice --triplets=T.npy --n_objects=20 --width=6 --steps=500 \
+      --out=small.npz
+"""
 
 import argparse
 
-HELP = "fit a sparse embedding and its uncertainty to odd-one-out choices"
-
-_DEFAULT = " (default: %(default)s)"
+from alignet.cli import flags
 
 # Defaults are those of vice.Config, which is not imported for --help.
 _SETTINGS = (
-    ("--width", int, 100, "dimensions at the start, more than are kept"),
+    (
+        "--width",
+        flags.count,
+        100,
+        "dimensions at the start, more than are kept",
+    ),
     ("--spike_weight", float, 0.5, "weight of the prior's spike"),
     ("--spike", float, 0.25, "standard deviation of the spike"),
     ("--slab", float, 1.0, "standard deviation of the slab"),
     ("--learning_rate", float, 0.03, "of Adam, before it falls to zero"),
-    ("--batch", int, 4096, "triplets a step"),
+    ("--batch", flags.count, 4096, "triplets a step"),
     ("--anneal_from", float, 10.0, "weight of the prior at first; 1: as ever"),
-    ("--anneal", int, 3000, "steps until that weight is 1"),
-    ("--steps", int, 20_000, "most steps before the learning rate falls"),
-    ("--check", int, 250, "steps between counts of the dimensions"),
-    ("--window", int, 4, "checks without a change, to be stable"),
-    ("--decay", int, 1000, "steps in which the learning rate falls"),
+    ("--anneal", flags.count, 3000, "steps until that weight is 1"),
+    (
+        "--steps",
+        flags.count,
+        20_000,
+        "most steps before the learning rate falls",
+    ),
+    ("--check", flags.count, 250, "steps between counts of the dimensions"),
+    ("--window", flags.count, 4, "checks without a change, to be stable"),
+    ("--decay", flags.count, 1000, "steps in which the learning rate falls"),
     ("--alpha", float, 0.05, "false discovery rate of weights"),
-    ("--min_objects", int, 5, "a dimension is kept with more than these"),
+    (
+        "--min_objects",
+        flags.count,
+        5,
+        "a dimension is kept with more than these",
+    ),
     ("--validation", float, 0.1, "fraction of rows to score; 0: none"),
-    ("--samples", int, 50, "Monte-Carlo samples of that score"),
-    ("--seed", int, 0, "of everything random"),
+    ("--samples", flags.count, 50, "Monte-Carlo samples of that score"),
+    ("--seed", flags.count, 0, "of everything random"),
 )
 
 
@@ -43,23 +62,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       help="(m, 3) of the pairs s01, s02, s12; without it, choices",
   )
   inputs.add_argument(
-      "--n_objects", type=int, required=True, help="number of objects"
-  )
-  inputs.add_argument(
-      "--out",
+      "--n_objects",
+      type=flags.count,
       required=True,
-      metavar="vice.npz",
-      help="file to write; OUT.partial keeps the state of a killed run",
+      help="number of objects",
   )
-  inputs.add_argument(
-      "--overwrite",
-      action="store_true",
-      help="replace an existing file, discard the state of another run",
+  flags.add_output(
+      inputs,
+      "vice.npz",
+      "file to write; OUT.partial keeps the state of a killed run",
   )
   settings = parser.add_argument_group("settings")
   for flag, kind, default, text in _SETTINGS:
     settings.add_argument(
-        flag, type=kind, default=default, help=text + _DEFAULT
+        flag, type=kind, default=default, help=text + flags.DEFAULT
     )
 
 
@@ -77,8 +93,7 @@ def run(args: argparse.Namespace) -> None:
       config=vice.Config(**{name: getattr(args, name) for name in names}),
       overwrite=args.overwrite,
   )
-  if not args.quiet:
-    print(f"{args.out}: {_summary(embedding)}")
+  flags.say(args, f"{args.out}: {_summary(embedding)}")
 
 
 def _summary(embedding) -> str:

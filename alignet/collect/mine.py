@@ -7,8 +7,8 @@ import itertools
 from alignet.data.labels import UNLABELLED
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
+from alignet.evals.model import Model
 from alignet.evals.scores import ties
-from alignet.evals.stored import Model
 from alignet.triplets import layout
 from alignet.triplets import similarity
 import numpy as np

@@ -10,7 +10,7 @@ from alignet.collect import stimuli
 from alignet.collect import tables
 from alignet.data import image_sources
 from alignet.errors import AlignetError
-from alignet.evals import stored
+from alignet.evals import model as model_lib
 from alignet.io import files
 from alignet.io import folders
 from alignet.report import style
@@ -65,8 +65,8 @@ def write_pairs(
       such level, and what `mine.pairs` and `stimuli.find` raise.
   """
   _check(out, PAIRS, overwrite)
-  model = stored.open_model(representations, transform=transform)
-  other = stored.open_model(baseline, transform=baseline_transform)
+  model = model_lib.open_model(representations, transform=transform)
+  other = model_lib.open_model(baseline, transform=baseline_transform)
   if model.filenames.tolist() != other.filenames.tolist():
     raise AlignetError(
         f"{baseline} and {representations} hold different images, or in another"

@@ -1,14 +1,18 @@
 """How a model arranges classes: relative distances by level, and CKA."""
 
 from collections.abc import Sequence
+import dataclasses
 from typing import Any
 
 from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
+from alignet.evals import evaluation
+from alignet.evals.evaluation import flag
+from alignet.evals.model import Model
 from alignet.evals.scores import bootstrap
 from alignet.evals.scores import cka
 from alignet.evals.scores import hierarchy
-from alignet.evals.stored import Model
+from alignet.report.shown import Shown
 import numpy as np
 
 ACROSS = "across"
@@ -17,6 +21,70 @@ ACROSS = "across"
 MIN_CLASSES = 8
 """With fewer, draws of classes say more of k than of the models: a resample
 holds pairs of one class too often, by 1/k."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+  """Levels of labels, from fine to coarse.
+
+  Attributes:
+    hierarchy: their names.
+  """
+
+  hierarchy: Sequence[str] = flag(
+      (),
+      type=evaluation.split,
+      action="store",
+      metavar="A,B",
+      help=(
+          "relative distances within these levels of labels and across, from"
+          " fine to coarse: subordinate,basic,superordinate; with --baseline"
+          " their change, and centred kernel alignment"
+      ),
+  )
+
+
+class Hierarchy(evaluation.Evaluation):
+  """How classes are arranged: see `on_hierarchy`."""
+
+  Settings = Settings
+  needs = "labels of these levels"
+  shown = {
+      "hierarchy": Shown(
+          title="Distances in the hierarchy of classes",
+          text=(
+              "The mean distance of pairs of images over that of all pairs, by"
+              " the finest level at which both have one class; the last line is"
+              " pairs that share none. The difference is the change of relative"
+              " distance: negative where a model pulls together, positive where"
+              " it pushes apart."
+          ),
+          is_directed=False,
+      ),
+      "cka": Shown(
+          title="Centred kernel alignment",
+          text=(
+              "How alike the two representations are up to rotation and scale:"
+              " 1 for equal ones. The unbiased estimate does not depend on the"
+              " number of images."
+          ),
+          is_directed=False,
+          of_pair=True,
+      ),
+  }
+
+  def check(self, suite):
+    check_levels(suite.hierarchy)
+
+  def compute(self, suite, models):
+    scores, details = on_hierarchy(
+        models.model,
+        suite.hierarchy,
+        baseline=models.baseline,
+        seed=suite.seed,
+        resamples=suite.resamples,
+    )
+    return evaluation.Result(scores=scores, details={"hierarchy": details})
 
 
 def check_levels(levels: Sequence[str]) -> None:

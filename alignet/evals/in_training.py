@@ -1,21 +1,21 @@
 """Kauldron evaluators: people and classes along a training.
 
-Each runs the model over images in memory maps and scores frozen representations
-with the functions that `alignet evaluate` uses, so that both say the same.
-Names of scalars begin with their source, as there.
+Each runs the model over images in memory maps and scores the representations by
+`suite.evaluate`, as `alignet evaluate` does, so that both say the same. Names
+of scalars begin with their source, as there.
 """
 
+from collections.abc import Mapping
 import functools
 from typing import Any
 
-from alignet.data import breeds
 from alignet.data import images as images_lib
-from alignet.evals import levels as levels_scores
-from alignet.evals import rdms
-from alignet.evals import stored
+from alignet.evals import evaluation
+from alignet.evals import suite as suite_lib
 from alignet.evals import usefulness
+from alignet.evals.model import Model
 from alignet.human import levels as levels_lib
-from alignet.human import similarity_sets
+from alignet.human import trials as trials_lib
 from alignet.representations import extract
 from alignet.triplets import similarity
 import jax
@@ -35,13 +35,13 @@ class OnImages(kd.evals.EvaluatorBase):
   batch_size: int = 256
 
   @functools.cached_property
-  def _data(self) -> Any:
-    """What the files hold, opened once."""
+  def _stores(self) -> dict[str, images_lib.ImageStore]:
+    """Role to images, opened once."""
     raise NotImplementedError
 
   def open(self) -> None:
     """Opens the files, so that what is wrong with them is an error now."""
-    _ = self._data
+    _ = self._stores
 
   def _features(self, state: Any, images: np.ndarray) -> np.ndarray:
     with jax.transfer_guard("allow"):
@@ -53,14 +53,78 @@ class OnImages(kd.evals.EvaluatorBase):
           batch_size=self.batch_size,
       )
 
-  def _write(self, step: int, scores: dict[str, dict[str, Any]]) -> None:
-    means = {name: score["mean"] for name, score in scores.items()}
+
+class _Scored(OnImages):
+  """Scores by a suite; roles of stores are fields of `evaluation.Models`."""
+
+  kind: similarity.Kind = "cosine"
+
+  @property
+  def _suite(self) -> suite_lib.Suite:
+    raise NotImplementedError
+
+  def open(self) -> None:
+    self._suite.check(made=("train_representations",))
+    super().open()
+
+  def evaluate(self, state: Any, step: int) -> None:
+    """Writes the scores under their names and returns nothing."""
+    self.open()
+    models = {
+        role: Model(
+            features=self._features(state, store.images),
+            filenames=store.filenames,
+            labels=store.labels,
+            kind=self.kind,
+        )
+        for role, store in self._stores.items()
+    }
+    found = suite_lib.evaluate(self._suite, evaluation.Models(**models))
+    self.writer.write_scalars(step=step, scalars=self._scalars(found.scores))
+
+  def _scalars(self, scores: Mapping[str, Any]) -> dict[str, float]:
     # A correlation is undefined for a model that sees no difference.
-    defined = {name: mean for name, mean in means.items() if mean is not None}
-    self.writer.write_scalars(step=step, scalars=defined)
+    means = {name: score["mean"] for name, score in scores.items()}
+    return {name: mean for name, mean in means.items() if mean is not None}
 
 
-class LevelsEvaluator(OnImages):
+class TrialsEvaluator(_Scored):
+  """Agreement with observers; see `alignet.evals.trials`.
+
+  Each image of the trials goes through the model once. Writes `{source}/{set}`,
+  what the suite calls `{source}/{set}/modal`.
+
+  Attributes:
+    images: folder of the image store the trials refer to.
+    trials: folder with one file a set.
+    source: who the observers are: "simulated", "vice" or "human".
+    kind: "cosine" or "dot".
+  """
+
+  images: str
+  trials: str
+  source: str
+
+  @property
+  def _suite(self):
+    return suite_lib.Suite(trials={self.source: self.trials}, resamples=0)
+
+  @functools.cached_property
+  def _stores(self):
+    store = images_lib.open_store(self.images)
+    sets = trials_lib.read_folder(self.trials, image_names=store.filenames)
+    used = np.unique(np.concatenate([t.indices for t in sets.values()]))
+    return {"model": images_lib.take(store, used)}
+
+  def _scalars(self, scores):
+    return {
+        name.removesuffix("/modal"): score["mean"]
+        for name, score in scores.items()
+        if name.endswith("/modal")
+    }
+
+
+class LevelsEvaluator(_Scored):
   """People at three levels of abstraction; see `alignet.human.levels`.
 
   Attributes:
@@ -71,30 +135,21 @@ class LevelsEvaluator(OnImages):
 
   images: str
   levels: str
-  kind: similarity.Kind = "cosine"
+
+  @property
+  def _suite(self):
+    return suite_lib.Suite(levels=self.levels, resamples=0)
 
   @functools.cached_property
-  def _data(self):
+  def _stores(self):
     store = images_lib.open_store(self.images)
-    levels = levels_lib.read(self.levels)
-    rows, _ = levels_lib.rows_of_images(levels, store.filenames)
-    used = np.sort(rows[rows >= 0])
-    return images_lib.take(store, used), levels
-
-  def evaluate(self, state: Any, step: int) -> None:
-    """Writes `human/levels/{level}/{score}` and returns nothing."""
-    store, levels = self._data
-    found = levels_scores.evaluate(
-        self._features(state, store.images),
-        store.filenames,
-        levels,
-        kind=self.kind,
-        resamples=0,
+    rows, _ = levels_lib.rows_of_images(
+        levels_lib.read(self.levels), store.filenames
     )
-    self._write(step, found["scores"])
+    return {"model": images_lib.take(store, np.sort(rows[rows >= 0]))}
 
 
-class RdmEvaluator(OnImages):
+class RdmEvaluator(_Scored):
   """People's dissimilarities; see `alignet.human.similarity_sets`.
 
   Attributes:
@@ -112,36 +167,23 @@ class RdmEvaluator(OnImages):
   name_of_set: str
   similarities: bool = False
   rdm_images: tuple[str, ...] = ()
-  kind: similarity.Kind = "cosine"
 
-  @functools.cached_property
-  def _data(self):
-    if not self.rdm_images:
-      similarity_sets.check_order(self.name_of_set, self.rdm)
-    return images_lib.open_store(self.images), similarity_sets.load(
-        self.name_of_set, self.rdm, similarities=self.similarities
-    )
-
-  def evaluate(self, state: Any, step: int) -> None:
-    """Writes `human/{name_of_set}/{score}` and returns nothing."""
-    store, people = self._data
-    model = stored.Model(
-        features=self._features(state, store.images),
-        filenames=store.filenames,
-        labels=store.labels,
-        kind=self.kind,
-    )
-    scores, _ = rdms.on_rdm(
-        model,
-        people,
-        name=self.name_of_set,
-        images=np.array(self.rdm_images) if self.rdm_images else None,
+  @property
+  def _suite(self):
+    name = self.name_of_set
+    return suite_lib.Suite(
+        rdm={name: self.rdm},
+        rdm_similarities=(name,) if self.similarities else (),
+        rdm_images={name: tuple(self.rdm_images)} if self.rdm_images else (),
         resamples=0,
     )
-    self._write(step, scores)
+
+  @functools.cached_property
+  def _stores(self):
+    return {"model": images_lib.open_store(self.images)}
 
 
-class ClassesEvaluator(OnImages):
+class ClassesEvaluator(_Scored):
   """What the representations are good for; see `alignet.evals.usefulness`.
 
   Attributes:
@@ -169,39 +211,29 @@ class ClassesEvaluator(OnImages):
   breeds: tuple[str, ...] = ()
   hierarchy: str = ""
 
-  @functools.cached_property
-  def _data(self):
-    train, test = map(images_lib.open_store, (self.train, self.test))
-    for store, where in ((train, self.train), (test, self.test)):
-      usefulness.check_level(store.labels, self.level, where)
-    hierarchy = breeds.Hierarchy(self.hierarchy) if self.breeds else None
-    return train, test, [breeds.make(name, hierarchy) for name in self.breeds]
-
-  def evaluate(self, state: Any, step: int) -> None:
-    """Writes `classes/{score}` and `breeds/{name}/{half}/{score}`."""
-    train, test, benchmarks = self._data
-    labels = [store.labels[self.level] for store in (train, test)]
-    protocol = usefulness.Protocol(
+  @property
+  def _suite(self):
+    return suite_lib.Suite(
         tasks=tuple(self.tasks),
-        k=self.k,
-        shots=tuple(self.shots),
-        penalties=(self.penalty,),
+        level=self.level,
+        mask=self.mask,
+        breeds=tuple(self.breeds),
+        breeds_hierarchy=self.hierarchy or None,
+        protocol=usefulness.Protocol(
+            tasks=tuple(self.tasks),
+            k=self.k,
+            shots=tuple(self.shots),
+            penalties=(self.penalty,),
+        ),
+        resamples=0,
     )
-    train_ids, test_ids, among = usefulness.common_classes(
-        *labels, mask=self.mask
-    )
-    features = [self._features(state, store.images) for store in (train, test)]
-    found = usefulness.scores(
-        features[0],
-        train_ids,
-        {"": (features[1], test_ids)},
-        protocol,
-        among=among,
-    )
-    rows = {f"classes/{name}": values for name, values in found.items()}
-    for name, benchmark in zip(self.breeds, benchmarks):
-      found = usefulness.breeds_scores(
-          *zip(features, labels), benchmark, protocol
-      )
-      rows |= {f"breeds/{name}/{score}": v for score, v in found.items()}
-    self._write(step, usefulness.summarise(rows))
+
+  @functools.cached_property
+  def _stores(self):
+    stores = {
+        role: images_lib.open_store(path)
+        for role, path in (("train", self.train), ("model", self.test))
+    }
+    for role, where in (("train", self.train), ("model", self.test)):
+      usefulness.check_level(stores[role].labels, self.level, where)
+    return stores

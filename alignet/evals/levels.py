@@ -9,9 +9,12 @@ are correlated with is at one temperature, fitted on all answers of the level
 `all`: it is no score, and a rank correlation hardly knows it.
 """
 
+import dataclasses
 from typing import Any
 
 from alignet.errors import AlignetError
+from alignet.evals import evaluation
+from alignet.evals.evaluation import flag
 from alignet.evals.scores import bootstrap
 from alignet.evals.scores.choices import ceilings
 from alignet.evals.scores.choices import choice_scores
@@ -21,11 +24,73 @@ from alignet.evals.scores.choices import response_times
 from alignet.evals.scores.choices import triplet_rsa
 from alignet.evals.scores.rdms import rank_correlation
 from alignet.human import levels as levels_lib
+from alignet.io import files
 from alignet.triplets import similarity
 from alignet.triplets.layout import PAIRS
 import numpy as np
 
 SOURCE = "human/levels"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+  """Levels, and which of its answers are left out.
+
+  Attributes:
+    levels: levels.npz, as `alignet fetch levels` makes it.
+    shortest: answers quicker than this are left out, in the file's unit.
+    longest: answers slower than this are left out.
+    no_repeats: a person's first answer to a triplet is kept only.
+  """
+
+  levels: files.Path | None = flag(is_path=True, metavar="levels.npz")
+  shortest: float | None = flag(
+      type=float, help="leave out quicker answers of Levels"
+  )
+  longest: float | None = flag(
+      type=float, help="leave out slower answers of Levels"
+  )
+  no_repeats: bool = flag(
+      False, help="keep a person's first answer to a triplet only"
+  )
+
+
+class Levels(evaluation.Evaluation):
+  """People at three levels of abstraction; see `evaluate`."""
+
+  Settings = Settings
+  needs = "levels.npz of `alignet fetch levels`, its images joined by file name"
+  shown = {"human": evaluation.PEOPLE}
+
+  def sets(self, suite):
+    del suite
+    return (SOURCE,)
+
+  def inputs(self, suite):
+    return {"levels": suite.levels}
+
+  def compute(self, suite, models):
+    levels, left_out = levels_lib.exclude(
+        levels_lib.read(suite.levels),
+        levels_lib.Exclusions(
+            shortest=suite.shortest,
+            longest=suite.longest,
+            repeats=suite.no_repeats,
+        ),
+    )
+    baseline = models.baseline
+    found = evaluate(
+        models.model.features,
+        models.model.filenames,
+        levels,
+        kind=models.model.kind,
+        baseline=(baseline.features, baseline.kind) if baseline else None,
+        seed=suite.seed,
+        resamples=suite.resamples,
+    )
+    scores = found.pop("scores")
+    details = {SOURCE: {**found, "left_out": left_out}}
+    return evaluation.Result(scores=scores, details=details)
 
 
 def evaluate(

@@ -1,16 +1,135 @@
 """Stored representations against people's dissimilarities of images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+import dataclasses
 from typing import Any
 
 from alignet.errors import AlignetError
+from alignet.evals import evaluation
+from alignet.evals.evaluation import flag
+from alignet.evals.model import Model
 from alignet.evals.scores import bootstrap
 from alignet.evals.scores import summary
 from alignet.evals.scores.rdms import rsa
 from alignet.evals.scores.rdms import rsa_bootstrap
 from alignet.evals.scores.rdms import rsa_partial
-from alignet.evals.stored import Model
+from alignet.human import readers
+from alignet.human import similarity_sets
 import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+  """Similarity sets.
+
+  Attributes:
+    rdm: name of a set to its file.
+    rdm_similarities: names of sets of your own that hold similarities.
+    rdm_images: name of a set to a file with file names in the order of its
+      matrix, or to the names themselves.
+    categories: levels of labels whose category models are held constant.
+    reweighted: feature-reweighted RSA, too.
+  """
+
+  rdm: evaluation.Pairs = flag(
+      (),
+      is_path=True,
+      type=evaluation.pair,
+      metavar="NAME=FILE",
+      help=(
+          "king2019, cichy2019, peterson, hebart2020 or mur2013 in their"
+          " published form, or any name and .npy, .csv or .mat; a part of a set"
+          " as king2019/set2, peterson/animals; repeatable"
+      ),
+  )
+  rdm_similarities: Sequence[str] = flag(
+      (),
+      metavar="NAME",
+      help=(
+          "the --rdm of that name, one of your own, holds similarities;"
+          " repeatable"
+      ),
+  )
+  rdm_images: evaluation.Pairs = flag(
+      (),
+      is_path=True,
+      type=evaluation.pair,
+      metavar="NAME=FILE",
+      help=(
+          "file names in the order of the RDM of that name, one a line"
+          " (default: sorted by name, where the set is; hebart2020 and mur2013"
+          " are not); repeatable"
+      ),
+  )
+  categories: Sequence[str] = flag(
+      (),
+      metavar="LEVEL",
+      help="hold a category model constant: superordinate, …; repeatable",
+  )
+  reweighted: bool = flag(
+      False, help="feature-reweighted RSA, too (takes long)"
+  )
+
+
+class Rdms(evaluation.Evaluation):
+  """People's dissimilarities of images: see `on_rdm`."""
+
+  Settings = Settings
+  needs = "a published set, or your own matrix and its images' names in order"
+  shown = {"human": evaluation.PEOPLE}
+
+  def sets(self, suite):
+    return [f"human/{name}" for name, _ in suite.rdm]
+
+  def inputs(self, suite):
+    return {f"rdm/{name}": path for name, path in suite.rdm} | {
+        f"rdm_images/{name}": path
+        for name, path in suite.rdm_images
+        if not isinstance(path, tuple)
+    }
+
+  def check(self, suite):
+    names = {name for name, _ in suite.rdm}
+    ordered = {name for name, _ in suite.rdm_images}
+    for flag_, given in (
+        ("--rdm_images: expected NAME=FILE with", ordered),
+        ("--rdm_similarities: expected", suite.rdm_similarities),
+    ):
+      for name in given:
+        if name not in names:
+          raise AlignetError(f"{flag_} the name of an --rdm, found {name}")
+    for name, path in suite.rdm:
+      similarity_sets.check_name(
+          name, similarities=name in suite.rdm_similarities
+      )
+      if name not in ordered:
+        similarity_sets.check_order(name, path)
+
+  def compute(self, suite, models):
+    images = dict(suite.rdm_images)
+    scores, details = {}, {}
+    for name, path in suite.rdm:
+      found, details[f"human/{name}"] = on_rdm(
+          models.model,
+          similarity_sets.load(
+              name, path, similarities=name in suite.rdm_similarities
+          ),
+          name=name,
+          images=_names(images.get(name)),
+          category_levels=tuple(suite.categories),
+          reweighted=suite.reweighted,
+          baseline=models.baseline,
+          seed=suite.seed,
+          resamples=suite.resamples,
+      )
+      scores |= found
+    return evaluation.Result(scores=scores, details=details)
+
+
+def _names(given) -> np.ndarray | None:
+  if given is None or isinstance(given, tuple):
+    return given and np.array(given)
+  return readers.read_names(given)
 
 
 def on_rdm(

@@ -1,86 +1,128 @@
-"""How far representations agree with observers on sets of trials."""
+"""Choice probabilities in AligNet's format, whoever gave them.
 
-from collections.abc import Mapping
+Names of scores begin with their source: `synthetic/…` AligNet's responses,
+`simulated/…` simulated observers, `vice/…` an embedding of people's choices,
+`human/…` people themselves. The first three say how well a target is met; only
+the last say anything about people.
+"""
+
 import dataclasses
-import functools
-from typing import Any
 
-from alignet.data import images as images_lib
-from alignet.evals import in_training
-from alignet.evals.scores.choices import odd_one_out
+from alignet.errors import AlignetError
+from alignet.evals import evaluation
+from alignet.evals.evaluation import flag
+from alignet.evals.model import objects_of
+from alignet.evals.scores.choices import choice_scores
 from alignet.human import trials as trials_lib
+from alignet.io import files
+from alignet.report.shown import Shown
 from alignet.triplets import similarity
 import numpy as np
 
-
-def agreement(
-    features: np.ndarray,
-    trials: trials_lib.Trials,
-    kind: similarity.Kind = "cosine",
-) -> dict[str, np.ndarray]:
-  """Per-trial scores of representations.
-
-  Args:
-    features: (images, d), one row an image of the store the trials refer to.
-    trials: the trials.
-    kind: "cosine" or "dot".
-
-  Returns:
-    float64 arrays: "modal" (n,): 1 where the most similar pair is the
-    observers' likeliest, ties shared; "expected" (n,): observers' probability
-    of the pair chosen.
-
-  Raises:
-    AlignetError: a NaN or infinite similarity.
-  """
-  s = similarity.of_triplets(features, trials.indices, kind)
-  return {
-      "modal": odd_one_out.modal(s, trials.probabilities),
-      "expected": odd_one_out.expected(s, trials.probabilities),
-  }
+SOURCES = ("human", "simulated", "synthetic", "vice")
 
 
-class TrialsEvaluator(in_training.OnImages):
-  """Agreement with observers along a training, one scalar a set of trials.
-
-  Each image of the trials goes through the model once, then all sets are scored
-  on pre_logits by cosine, or on what `tap` and `kind` say.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+  """Sets of trials.
 
   Attributes:
-    images: folder of the image store the trials refer to.
-    trials: folder with one file a set.
-    source: who the observers are, first part of the scalar's name:
-      "simulated", "vice" or "human".
-    kind: "cosine" or "dot".
+    trials: SOURCE or SOURCE/SET to an AligNet npz, or a folder of them.
   """
 
-  images: str
-  trials: str
-  source: str
-  kind: similarity.Kind = "cosine"
+  trials: evaluation.Pairs = flag(
+      (),
+      is_path=True,
+      type=evaluation.pair,
+      metavar="SOURCE[/SET]=PATH",
+      help=(
+          "AligNet npz or folder of them, answered by SOURCE: synthetic,"
+          " simulated, vice or human; SET names the set, by default the file"
+          " does; repeatable"
+      ),
+  )
 
-  @functools.cached_property
-  def _data(self) -> tuple[np.ndarray, Mapping[str, trials_lib.Trials]]:
-    """The images in use, and the sets renumbered to them."""
-    store = images_lib.open_store(self.images)
-    sets = trials_lib.read_folder(self.trials, image_names=store.filenames)
-    used = np.unique(np.concatenate([t.indices for t in sets.values()]))
-    renumbered = {
-        name: dataclasses.replace(t, indices=np.searchsorted(used, t.indices))
-        for name, t in sets.items()
-    }
-    return store[used], renumbered
 
-  def evaluate(self, state: Any, step: int) -> None:
-    """Writes `{source}/{set}` and returns nothing."""
-    images, sets = self._data
-    features = self._features(state, images)
-    self.writer.write_scalars(
-        step=step,
-        scalars={
-            f"{self.source}/{name}": float(
-                agreement(features, trials, self.kind)["modal"].mean()
-            )
-            for name, trials in sets.items()
-        },
-    )
+class Trials(evaluation.Evaluation):
+  """Agreement with choice probabilities: modal, expected, likelihoods.
+
+  `{source}/{set}/{modal, expected, cross_entropy, kl, brier, …_fitted,
+  calibration_error, calibration_error_fitted}`. The bootstrap draws concepts,
+  where all images of the set's trials have one, and else images.
+  """
+
+  Settings = Settings
+  needs = "an AligNet npz, or a folder of them, about the images by name"
+  shown = {
+      "human": evaluation.PEOPLE,
+      "vice": Shown(
+          title="Agreement with an embedding of people's choices",
+          text=(
+              "An embedding that was fitted to people's choices stands for"
+              " them: a model of people, whose mistakes count as agreement too."
+          ),
+      ),
+      "simulated": Shown(
+          title="Agreement with simulated observers",
+          text=(
+              "Observers that are a formula: a test of the pipeline, which says"
+              " nothing about people."
+          ),
+      ),
+      "synthetic": Shown(
+          title="Agreement with AligNet's own responses",
+          text=(
+              "The responses that students are trained on: how well training"
+              " worked, not whether anything became more human."
+          ),
+      ),
+  }
+
+  def sets(self, suite):
+    return [name for name, _ in _sets(suite)]
+
+  def inputs(self, suite):
+    return dict(_sets(suite))
+
+  def check(self, suite):
+    for name, _ in suite.trials:
+      source = name.partition("/")[0]
+      if source not in SOURCES:
+        raise AlignetError(
+            f"source: expected one of {', '.join(SOURCES)}, found {source!r}"
+        )
+
+  def compute(self, suite, models):
+    scores, details, rows = {}, {}, {}
+    for name, path in _sets(suite):
+      trials = trials_lib.read(path, image_names=models.model.filenames)
+      ours, *theirs = (
+          choice_scores.of_probabilities(
+              similarity.of_triplets(m.features, trials.indices, m.kind),
+              trials.probabilities,
+              rng=np.random.default_rng(suite.seed),
+          )
+          for m in models.tested
+      )
+      objects, drawn = objects_of(models.model.labels, trials.indices)
+      found = choice_scores.summarise(
+          ours,
+          objects,
+          baseline=theirs[0] if theirs else None,
+          seed=suite.seed,
+          resamples=suite.resamples,
+      )
+      scores |= {f"{name}/{key}": value for key, value in found.items()}
+      rows |= {f"{name}/{key}": value for key, value in ours.items()}
+      details[name] = {"drawn": [drawn]}
+    return evaluation.Result(scores=scores, details=details, rows=rows)
+
+
+def _sets(suite) -> list[tuple[str, files.Path]]:
+  """SOURCE/SET and file of each set."""
+  found = []
+  for name, path in suite.trials:
+    source, _, of_set = name.partition("/")
+    for set_name, file in trials_lib.find(path, of_set).items():
+      found.append((f"{source}/{set_name}", file))
+  return found

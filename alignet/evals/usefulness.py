@@ -14,11 +14,16 @@ from alignet.data import breeds as breeds_lib
 from alignet.data.labels import UNLABELLED
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
+from alignet.evals import evaluation
+from alignet.evals.evaluation import flag
 from alignet.evals.scores import bootstrap
 from alignet.evals.scores.classes import few_shot
 from alignet.evals.scores.classes import knn
 from alignet.evals.scores.classes import linear_probe
 from alignet.evals.scores.classes import retrieval
+from alignet.human import readers
+from alignet.io import files
+from alignet.report.shown import Shown
 import numpy as np
 
 TASKS = ("knn", "probe", "few_shot", "retrieval")
@@ -267,3 +272,167 @@ def _labelled(
   if len(rows) == len(ids):
     return features, np.asarray(ids)
   return np.asarray(features[rows]), np.asarray(ids)[rows]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+  """Classes of test images, learned from training images.
+
+  Attributes:
+    tasks: some of `TASKS`.
+    level: of the labels.
+    mask: names of the classes to choose from, or their file, or a switch; see
+      `common_classes`.
+    protocol: how; None for the default one with the suite's seed.
+  """
+
+  tasks: Sequence[str] = flag(
+      (),
+      type=evaluation.split,
+      action="store",
+      metavar="A,B",
+      help="some of knn, probe, few_shot and retrieval",
+  )
+  level: str = flag("subordinate", help="of labels")
+  mask: files.Path | bool | Sequence[str] = flag(
+      False,
+      is_path=True,
+      nargs="?",
+      const=True,
+      metavar="FILE",
+      help=(
+          "learn all classes and choose among those whose names FILE has, one a"
+          " line: ImageNet-A's 200 WordNet ids; without FILE learn the test"
+          " images' classes only"
+      ),
+  )
+
+  protocol: Protocol | None = dataclasses.field(default=None)
+
+
+class Classes(evaluation.Evaluation):
+  """Classification and retrieval: `classes/{knn, probe, few_shot1, …}`."""
+
+  Settings = Settings
+  needs = "labels, and representations of training images with labels"
+  needs_train = True
+  shown = {
+      "classes": Shown(
+          title="Classes",
+          text=(
+              "What the representations are good for: none of this is about"
+              " people."
+          ),
+          intervals="over test images, of few-shot over draws and images",
+      )
+  }
+
+  def inputs(self, suite):
+    in_memory = isinstance(suite.mask, bool | tuple)
+    return {} if in_memory else {"mask": suite.mask}
+
+  def check(self, suite):
+    _protocol(suite)
+
+  def compute(self, suite, models):
+    mask = suite.mask
+    if not isinstance(mask, bool | tuple):
+      mask = readers.read_names(mask).tolist()
+    ids = None
+    rows = []
+    for train, test, labels in _pairs(suite, models):
+      # A baseline is asked the same: its labels are the model's.
+      ids = ids or common_classes(*labels, mask=mask)
+      train_ids, test_ids, among = ids
+      found = scores(
+          train.features,
+          train_ids,
+          {"": (test.features, test_ids)},
+          _protocol(suite),
+          among=among,
+      )
+      rows.append({f"classes/{key}": value for key, value in found.items()})
+    return evaluation.Result(scores=summarise(*rows), rows=rows[0])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BreedsSettings:
+  """Benchmarks of subclasses that were not seen.
+
+  Attributes:
+    breeds: their names.
+    breeds_hierarchy: folder that `alignet fetch breeds` wrote.
+  """
+
+  breeds: Sequence[str] = flag(
+      (),
+      metavar="NAME",
+      help="living17, nonliving26, entity13 or entity30; repeatable",
+  )
+  breeds_hierarchy: files.Path | None = flag(
+      is_path=True, metavar="DIR", help="as `alignet fetch breeds` writes it"
+  )
+
+
+class Breeds(evaluation.Evaluation):
+  """Superclasses: `breeds/{name}/{source, target}/{knn, …}`."""
+
+  Settings = BreedsSettings
+  needs = "the hierarchy of `alignet fetch breeds`, labels that are WordNet ids"
+  needs_train = True
+  shown = {
+      "breeds": Shown(
+          title="BREEDS",
+          text=(
+              "Superclasses, tested on the subclasses trained on (source) and"
+              " on others (target)."
+          ),
+          intervals="over test images, of few-shot over draws and images",
+      )
+  }
+
+  def sets(self, suite):
+    return [f"breeds/{name}" for name in suite.breeds]
+
+  def check(self, suite):
+    if not suite.breeds_hierarchy:
+      raise AlignetError(
+          "--breeds needs --breeds_hierarchy=DIR; get it with `alignet fetch"
+          " breeds --out=DIR`"
+      )
+    hierarchy = breeds_lib.Hierarchy(suite.breeds_hierarchy)
+    for name in suite.breeds:
+      breeds_lib.make(name, hierarchy)
+
+  def compute(self, suite, models):
+    hierarchy = breeds_lib.Hierarchy(suite.breeds_hierarchy)
+    protocol = _protocol(suite)
+    rows = []
+    for train, test, labels in _pairs(suite, models):
+      rows.append({})
+      for name in suite.breeds:
+        found = breeds_scores(
+            (train.features, labels[0]),
+            (test.features, labels[1]),
+            breeds_lib.make(name, hierarchy),
+            protocol,
+        )
+        rows[-1] |= {f"breeds/{name}/{key}": x for key, x in found.items()}
+    return evaluation.Result(scores=summarise(*rows), rows=rows[0])
+
+
+def _protocol(suite) -> Protocol:
+  """The suite's; of BREEDS alone k-NN."""
+  if suite.protocol is not None:
+    return suite.protocol
+  return Protocol(tasks=tuple(suite.tasks) or ("knn",), seed=suite.seed)
+
+
+def _pairs(suite, models):
+  """Training and test images of each model, and the model's labels of both."""
+  for one, what in ((models.train, "training"), (models.model, "test")):
+    check_level(one.labels, suite.level, f"the set of {what} images")
+  labels = [m.labels[suite.level] for m in (models.train, models.model)]
+  yield models.train, models.model, labels
+  if models.baseline is not None:
+    yield models.baseline_train, models.baseline, labels

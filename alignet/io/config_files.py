@@ -6,7 +6,7 @@ working directory: `demo`, `pipeline/demo`, `configs/pipeline/demo.py`.
 """
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 import difflib
 import os
 import pathlib
@@ -15,8 +15,17 @@ import types
 from typing import Any
 
 from alignet.errors import AlignetError
+from alignet.io import config_fields
+from alignet.io import counts
 
 _PACKAGE = pathlib.Path(__file__).resolve().parents[1]
+
+# Places of a training's config that are made for new entries.
+_OPEN = {
+    *("evals", "losses", "metrics", "schedules", "summaries"),
+    *("train_losses", "train_metrics", "train_summaries"),
+}
+_HIDDEN = {"__qualname__", "__const__", "__id__", "__args__"}
 
 
 def folder() -> pathlib.Path:
@@ -48,7 +57,49 @@ def names() -> tuple[str, ...]:
   )
 
 
-def resolve(name_or_path: str | os.PathLike[str]) -> pathlib.Path:
+def split_arguments(
+    argv: Sequence[str],
+) -> tuple[str | None, list[str], list[str]]:
+  """Sorts a command line that names a config.
+
+  Args:
+    argv: the config as NAME or `--cfg=NAME_OR_PATH`, overrides as
+      `--cfg.a.b=value`, and anything else; a value may also follow its flag.
+
+  Returns:
+    The name, None where none is given; the overrides as "a.b=value"; all other
+    arguments.
+
+  Raises:
+    AlignetError: two configs, a flag without a value.
+  """
+  names, overrides, rest = [], [], []
+  left = list(argv)
+  while left:
+    argument = left.pop(0)
+    flag, equals, value = argument.partition("=")
+    if flag == "--cfg" or flag.startswith("--cfg."):
+      if not equals:
+        if not left or left[0].startswith("--"):
+          raise AlignetError(f"expected {flag}=VALUE, found no value")
+        value = left.pop(0)
+      if flag == "--cfg":
+        names.append(value)
+      else:
+        overrides.append(f"{flag.removeprefix('--cfg.')}={value}")
+    elif argument.startswith("-"):
+      rest.append(argument)
+    else:
+      names.append(argument)
+  if len(names) > 1:
+    raise AlignetError(
+        f"expected one config, found {' and '.join(names)}; an override begins"
+        " with --cfg."
+    )
+  return (names[0] if names else None), overrides, rest
+
+
+def resolve(name_or_path: str | os.PathLike[str] | None) -> pathlib.Path:
   """Finds a config file.
 
   An existing file wins. Otherwise the name is looked up among `names()`, first
@@ -64,6 +115,11 @@ def resolve(name_or_path: str | os.PathLike[str]) -> pathlib.Path:
   Raises:
     AlignetError: nothing, or more than one config, goes by that name.
   """
+  if not name_or_path:
+    raise AlignetError(
+        "expected a config, as --cfg=NAME or a path; the names are"
+        f" {', '.join(names())}"
+    )
   path = pathlib.Path(name_or_path)
   if path.is_file():
     return path
@@ -152,7 +208,15 @@ def sources(name_or_path: str | os.PathLike[str]) -> list[pathlib.Path]:
 
 
 def override(config: Any, item: str) -> None:
-  """Applies one `"a.b=value"` to a nested config, in place; see `load`."""
+  """Applies one `"a.b=value"` to a nested config, in place; see `load`.
+
+  A key is known if the config has it, or if the class that stands in its place
+  has such a field. Only the places meant for new entries take any other.
+
+  Raises:
+    AlignetError: an unknown key, with the nearest known one; a value of another
+      type.
+  """
   key, equals, text = item.partition("=")
   key = key.strip()
   if not equals or not all(key.split(".")):
@@ -162,30 +226,48 @@ def override(config: Any, item: str) -> None:
   *parents, last = key.split(".")
   node = config
   for depth, part in enumerate([*parents, last]):
-    if not isinstance(node, Mapping) and not hasattr(node, "keys"):
+    place = key.split(".")[:depth]
+    if not hasattr(node, "keys"):
       raise AlignetError(
-          f"override {item!r}: {'.'.join(key.split('.')[:depth])} is a value"
-          f" ({node!r}) and has no key {part!r}"
+          f"override {item!r}: {'.'.join(place)} is a value ({node!r}) and has"
+          f" no key {part!r}"
       )
-    if part not in node:
+    if part in node:
+      node, above = node[part], node
+      continue
+    fields = _fields(node, place)
+    if fields is not None and part not in fields:
       raise AlignetError(
           f"override {item!r}: the config has no key {key!r};"
-          f" {_near(key, config)}"
+          f" {_near(key, place, node, fields, config)}"
       )
     if depth < len(parents):
-      node = node[part]
-  if hasattr(node[last], "keys"):
+      raise AlignetError(
+          f"override {item!r}: the config leaves {'.'.join([*place, part])}"
+          " open, so it has nothing to override; set it in a config of your own"
+      )
+    node, above = None, node
+  is_group = hasattr(node, "keys")
+  # An object, or the entries of a place for them, may be left out.
+  if is_group and (text != "None" or _fields(node, [last]) == frozenset()):
     raise AlignetError(
         f"override {item!r}: {key} is a group of keys"
-        f" ({', '.join(map(str, node[last].keys()))}); override one of them"
+        f" ({', '.join(map(str, node.keys()))}); override one of them"
     )
   try:
-    node[last] = _parse(text, node[last])
+    above[last] = _parse(text, None if is_group else node)
   except (TypeError, ValueError) as e:
     raise AlignetError(
         f"override {item!r}: expected a value of type"
-        f" {type(node[last]).__name__}, as {node[last]!r}, found {text!r}"
+        f" {type(node).__name__}, as {node!r}, found {text!r}"
     ) from e
+
+
+def _fields(node: Any, place: Sequence[str]) -> frozenset[str] | None:
+  """Keys that a place takes beside those it has; None for any."""
+  if "__qualname__" in node:
+    return config_fields.accepted(node["__qualname__"])
+  return None if place and place[-1] in _OPEN else frozenset()
 
 
 def _run(path: pathlib.Path, arguments: Mapping[str, Any]) -> Any:
@@ -215,11 +297,18 @@ def _parse(text: str, current: Any) -> Any:
   """Reads an override's value; `current` is what it replaces."""
   if isinstance(current, bool) and text.lower() in ("true", "false"):
     return text.lower() == "true"
+  if type(current) is int and text not in ("True", "False", "None"):  # pylint: disable=unidiomatic-typecheck
+    try:
+      return counts.parse(text)
+    except AlignetError as e:
+      raise ValueError(text) from e
   try:
     value = ast.literal_eval(text)
   except (ValueError, SyntaxError, MemoryError, RecursionError):
     value = text
-  if isinstance(current, str) and value is not None:
+  if isinstance(current, str):
+    if value is None:
+      raise TypeError("text cannot be None; it may be empty")
     return value if isinstance(value, str) else text
   if isinstance(current, bool) != isinstance(value, bool) and not (
       current is None or value is None
@@ -230,20 +319,28 @@ def _parse(text: str, current: Any) -> Any:
   return value
 
 
-def _near(key: str, config: Any) -> str:
-  """Keys of the config that look like `key`, or all of its top level."""
-  known = dict(_leaves(config))
-  last = key.rpartition(".")[2]
-  close = [
-      k
-      for k in known
-      if difflib.get_close_matches(last, [k.rpartition(".")[2]], cutoff=0.75)
-  ]
-  ranked = difflib.get_close_matches(key, known, n=3, cutoff=0.75)
-  ranked += [k for k in close if k not in ranked]
-  if ranked:
-    return f"did you mean {', '.join(ranked[:5])}"
-  return f"its keys are {', '.join(map(str, config.keys()))}"
+def near(name: str, known: Iterable[str], prefix: str = "") -> str:
+  """`did you mean …`, or all that is known where nothing is like it."""
+  known = sorted(known)
+  close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+  listed = ", ".join(prefix + k for k in close or known) or "none"
+  return f"{'did you mean' if close else 'expected one of'} {listed}"
+
+
+def _near(key, place, node, fields, config) -> str:
+  """Known keys like the part behind `place`, or like the last part anywhere."""
+  part, last = key.split(".")[len(place)], key.rpartition(".")[2]
+  known = {*map(str, node.keys()), *fields} - _HIDDEN
+  like = lambda name, names, cutoff: difflib.get_close_matches(
+      name, names, cutoff=cutoff
+  )
+  if not like(part, known, 0.6):
+    # Such as `peak` for `aux.peak`.
+    leaves = [leaf for leaf, _ in _leaves(config)]
+    leaves = [x for x in leaves if like(last, [x.rpartition(".")[2]], 0.75)]
+    if leaves:
+      return f"did you mean {', '.join(leaves[:5])}"
+  return near(part, known, "".join(f"{p}." for p in place))
 
 
 def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

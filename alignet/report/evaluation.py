@@ -12,53 +12,7 @@ from alignet.report import ceilings
 from alignet.report import page
 from alignet.report import score_dots
 from alignet.report import score_table
-
-SOURCES = {
-    "human": (
-        "Agreement with people",
-        "People's own judgments: only these scores say whether a model became"
-        " more human.",
-    ),
-    "vice": (
-        "Agreement with an embedding of people's choices",
-        "An embedding that was fitted to people's choices stands for them: a"
-        " model of people, whose mistakes count as agreement too.",
-    ),
-    "simulated": (
-        "Agreement with simulated observers",
-        "Observers that are a formula: a test of the pipeline, which says"
-        " nothing about people.",
-    ),
-    "synthetic": (
-        "Agreement with AligNet's own responses",
-        "The responses that students are trained on: how well training worked,"
-        " not whether anything became more human.",
-    ),
-    "hierarchy": (
-        "Distances in the hierarchy of classes",
-        "The mean distance of pairs of images over that of all pairs, by the"
-        " finest level at which both have one class; the last line is pairs"
-        " that share none. The difference is the change of relative distance:"
-        " negative where a model pulls together, positive where it pushes"
-        " apart.",
-    ),
-    "cka": (
-        "Centred kernel alignment",
-        "How alike the two representations are up to rotation and scale: 1 for"
-        " equal ones. The unbiased estimate does not depend on the number of"
-        " images.",
-    ),
-    "classes": (
-        "Classes",
-        "What the representations are good for: none of this is about people.",
-    ),
-    "breeds": (
-        "BREEDS",
-        "Superclasses, tested on the subclasses trained on (source) and on"
-        " others (target).",
-    ),
-}
-"""First part of a score's name -> title and what it says; in this order."""
+from alignet.report.shown import Shown
 
 _FIRST = (
     *score_dots.HEADLINES[:2],
@@ -82,13 +36,16 @@ _CEILINGS = {
 
 
 def sections(
-    result: Mapping[str, Any], names: tuple[str, str]
+    result: Mapping[str, Any],
+    names: tuple[str, str],
+    shown: Mapping[str, Shown],
 ) -> dict[str, page.Section]:
-  """A section a source: what it says, a table a set, a dot plot.
+  """Returns a section per source: text, a table per set, a dot plot.
 
   Args:
     result: what `alignet evaluate` writes: scores, and details with ceilings.
     names: of the model and the baseline.
+    shown: first part of a score's name to how it is shown; in this order.
 
   Returns:
     First part of the scores' names -> section, in the order shown.
@@ -97,22 +54,22 @@ def sections(
     AlignetError: no scores.
   """
   sets = _sets(result)
-  sources = [s for s in SOURCES if any(name[0] == s for name in sets)]
-  sources += sorted({name[0] for name in sets} - set(SOURCES))
+  found = {name[0] for name in sets}
+  sources = [*(s for s in shown if s in found), *sorted(found - set(shown))]
   out = {}
   for source in sources:
-    title, text = SOURCES.get(source, (source, ""))
+    how = shown.get(source) or Shown(title=source, text="")
     inside = {name: s for name, s in sets.items() if name[0] == source}
     details = result.get("details") or {}
     if source == "hierarchy":
       figure = score_dots.changes_of_distance(inside, names)
     else:
-      figure = score_dots.main_scores(title, inside, details, names)
+      figure = score_dots.main_scores(how.title, inside, details, names)
     out[source] = page.Section(
-        title=title,
-        text=text,
+        title=how.title,
+        text=how.text,
         tables=[
-            _table(name, scores, details, names)
+            _table(name, scores, details, names, how)
             for name, scores in inside.items()
         ],
         figures=[figure] if figure else [],
@@ -120,7 +77,11 @@ def sections(
   return out
 
 
-def summary(result: Mapping[str, Any], names: tuple[str, str]) -> str:
+def summary(
+    result: Mapping[str, Any],
+    names: tuple[str, str],
+    shown: Mapping[str, Shown],
+) -> str:
   """How many scores of each source differ beyond their intervals."""
   lines = []
   counts = {}
@@ -128,17 +89,18 @@ def summary(result: Mapping[str, Any], names: tuple[str, str]) -> str:
     for key, score in scores.items():
       change = score.get("difference") or {}
       ends = score_dots.ends(change)
-      if name[0] in ("hierarchy", "cka") or ends is None:
+      how = shown.get(name[0])
+      if (how and not how.is_directed) or ends is None:
         continue
       sign = -1 if _is_lower(key) else 1
       better = min(sign * e for e in ends) > 0
       worse = max(sign * e for e in ends) < 0
       count = counts.setdefault(name[0], [0, 0, 0])
       count[0 if better else 1 if worse else 2] += 1
-  for source in (*SOURCES, *sorted(set(counts) - set(SOURCES))):
+  for source in (*shown, *sorted(set(counts) - set(shown))):
     if source in counts:
       better, worse, open_ = counts[source]
-      title = SOURCES.get(source, (source,))[0]
+      title = shown[source].title if source in shown else source
       lines.append(
           f"{title}: {better} better, {worse} worse, {open_} undecided."
       )
@@ -204,22 +166,21 @@ def _place(name: str, order) -> tuple[int, str]:
   return (order.index(name) if name in order else len(order), name)
 
 
-def _table(name, scores, details, names) -> page.Table:
+def _table(name, scores, details, names, how) -> page.Table:
   compared = any("baseline" in score for score in scores.values())
   beside = {key: ceilings.text(name, key, details) for key in scores}
   pair = f"{names[0]} and {names[1]}"
-  header = ["score", pair if name[0] == "cka" else names[0]]
+  header = ["score", pair if how.of_pair else names[0]]
   if compared:
     header += [names[1], "difference"]
   if any(beside.values()):
     header.append("ceiling")
   header.append("n")
-  directed = name[0] not in ("hierarchy", "cka")
   rows = []
   for key, score in scores.items():
     unit = next((u for k, u in _UNITS.items() if key.startswith(k)), "")
     label = key + (f" ({unit})" if unit else "")
-    if directed and _is_lower(key):
+    if how.is_directed and _is_lower(key):
       label += ", lower is better"
     row = [label, _cell(score)]
     if compared:
@@ -233,8 +194,8 @@ def _table(name, scores, details, names) -> page.Table:
   caption = "/".join(name) + "."
   if any(score_dots.ends(score) for score in scores.values()):
     caption += " In brackets: 95 % intervals"
-    if name[0] in ("classes", "breeds"):
-      caption += " over test images, of few-shot over draws and images"
+    if how.intervals:
+      caption += f" {how.intervals}"
     caption += "."
   said = [
       what + (ceilings.rows(name, details) if key == "accuracy" else "")

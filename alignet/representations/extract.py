@@ -105,8 +105,8 @@ def to_directory(
     on_corrupt: OnCorrupt = "error",
     concepts: files.Path | None = None,
     shard_size: int = 4096,
-    shards: tuple[int, int] | None = None,
-    merge_only: bool = False,
+    part: tuple[int, int] | None = None,
+    merge: bool = False,
     workers: int | None = None,
     overwrite: bool = False,
 ) -> Outcome:
@@ -127,9 +127,9 @@ def to_directory(
       images go by file name and refuse what does not fit.
     concepts: THINGS' `concepts.tsv`: adds the label level "concept".
     shard_size: images of a shard.
-    shards: (first, end) numbers of shards to make, without merging; None for
-      all, and the merge.
-    merge_only: make no shard; a missing one is an error.
+    part: (i, n) makes every n-th shard from the i-th on and does not merge;
+      None for all, and the merge.
+    merge: make no shard, merge; a missing one is an error.
     workers: threads, all available cores if None.
     overwrite: replace another directory of representations, and discard the
       shards of another extraction to `out`.
@@ -176,25 +176,25 @@ def to_directory(
     )
   _prepare(partial, plan, overwrite)
   total = -(-n // shard_size)
-  first, end = shards or (0, total)
-  if not 0 <= first < end <= total:
+  first, step = part or (0, 1)
+  if not 0 <= first < step:
     raise AlignetError(
-        f"shards: expected a part of 0:{total}, found {first}:{end}"
+        f"part: expected i of n with 0 <= i < n, found {first} of {step}"
     )
   extracted = 0
-  if not merge_only:
-    wanted = [i for i in range(first, end) if not _shard(partial, i).exists()]
+  if not merge:
+    numbers = range(first, total, step)
+    wanted = [i for i in numbers if not _shard(partial, i).exists()]
     extracted = _make(
         source, encoder, partial, wanted, shard_size, dtype, on_corrupt, workers
     )
   missing = [i for i in range(total) if not _shard(partial, i).exists()]
-  if missing and merge_only:
+  if missing and merge:
     raise AlignetError(
         f"{len(missing)} of {total} shards in {partial} are missing, the first"
-        f" is {missing[0]}; make them with --shards={missing[0]}:{end} or"
-        " without --merge_only"
+        f" is {missing[0]}; make them with --part, or all without --merge"
     )
-  if missing or (shards and not merge_only):
+  if missing or (part and not merge):
     return Outcome(extracted, len(missing))
   _merge(source, partial, out, total, plan, concepts)
   return _finished(out, plan)._replace(extracted=extracted)

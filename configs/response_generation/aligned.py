@@ -1,9 +1,9 @@
 """Aligned responses: dot products of the teacher's transform, AligNet itself.
 
   python -m response_generation.main \
-      --config=configs/response_generation/aligned.py \
-      --config.representations=DIR --config.triplets=triplets.npz \
-      --config.transform=transform.npz --config.out=aligned/train_SAMPLING.npz
+      --cfg=configs/response_generation/aligned.py \
+      --cfg.representations=DIR --cfg.triplets=triplets.npz \
+      --cfg.transform=transform.npz --cfg.out=aligned/train_SAMPLING.npz
 
 The paper answers 10 M train and 10 k val triplets sampled between 500 clusters
 of ImageNet images. Cost: one pass over the representations and three dot

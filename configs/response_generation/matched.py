@@ -1,10 +1,10 @@
 """Entropy-matched responses: raw dot products divided by one temperature.
 
   python -m response_generation.main \
-      --config=configs/response_generation/matched.py \
-      --config.representations=DIR --config.triplets=triplets.npz \
-      --config.temperature_from=aligned/train_SAMPLING.npz \
-      --config.out=untransformed-matched/train_SAMPLING.npz
+      --cfg=configs/response_generation/matched.py \
+      --cfg.representations=DIR --cfg.triplets=triplets.npz \
+      --cfg.temperature_from=aligned/train_SAMPLING.npz \
+      --cfg.out=untransformed-matched/train_SAMPLING.npz
 
 The control that differs from the aligned responses in what the targets say
 alone: the mean entropy of softmax(similarities / T) is that of the aligned

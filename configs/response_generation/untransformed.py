@@ -1,9 +1,9 @@
 """Untransformed responses: dot products of raw representations, the control.
 
   python -m response_generation.main \
-      --config=configs/response_generation/untransformed.py \
-      --config.representations=DIR --config.triplets=triplets.npz \
-      --config.out=untransformed/train_SAMPLING.npz
+      --cfg=configs/response_generation/untransformed.py \
+      --cfg.representations=DIR --cfg.triplets=triplets.npz \
+      --cfg.out=untransformed/train_SAMPLING.npz
 
 The released control ("UnAligNet"): the same images and triplets as the aligned
 responses. Raw dot products are so large that their softmax is nearly one-hot;

@@ -68,8 +68,7 @@ def test_transformed(setting):
 
 @pytest.mark.parametrize("k", ["", "a", "3,3", "3,"])
 def test_no_number(setting, k, capsys):
-  with pytest.raises(SystemExit):
-    _cluster(f"--k={k}", "--out=c.npz")
+  assert _cluster(f"--k={k}", "--out=c.npz") == 2
   assert "--k" in capsys.readouterr().err
 
 

@@ -60,7 +60,7 @@ def _run(*args):
   assert cli.main([*args, "--quiet"]) == 0
 
 
-_MODELS = ("--representations=good", "--baseline=bad", "--names=new,old")
+_MODELS = ("--representations=new=good", "--baseline=old=bad")
 
 
 def _page(folder="out"):
@@ -149,10 +149,16 @@ def test_without_classes_or_scores_of_people(world, which):
     "args, message",
     [
         (("--representations=bad",), "computed on other representations than"),
-        (("--baseline=bad",), "needs the model's representations"),
+        (("--baseline=bad",), "expected --representations of one model"),
         (("--representations=no",), "--representations: no does not exist"),
-        (("--names=a",), "two different names"),
-        (("--names=a,a",), "two different names"),
+        (
+            ("--representations=a=good", "--baseline=a=bad"),
+            "two different names of models, found 'a' twice",
+        ),
+        (
+            ("--representations=good", "--representations=bad", "--baseline=x"),
+            "expected --representations of one model",
+        ),
         (
             ("--representations=good", "--hierarchy=basic"),
             "no labels of the level 'basic'",

@@ -77,12 +77,13 @@ def test_the_images_that_people_saw(setting, capsys):
 
 
 def test_shards_by_several_calls(setting, capsys):
-  assert _extract("shard_size=4", "shards=2:3") == 0
+  assert _extract("shard_size=4", "part=2/3") == 0
   assert "2 shards are missing" in capsys.readouterr().out
-  assert _extract("shard_size=4", "merge_only") == 2
+  assert _extract("shard_size=4", "merge") == 2
   assert "2 of 3 shards" in capsys.readouterr().err
-  assert _extract("shard_size=4", "shards=0:2") == 0
-  assert _extract("shard_size=4", "merge_only", "quiet") == 0
+  for i in (0, 1):
+    assert _extract("shard_size=4", f"part={i}/3") == 0
+  assert _extract("shard_size=4", "merge", "quiet") == 0
   assert len(store.open("r")) == 10
 
 

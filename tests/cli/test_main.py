@@ -1,6 +1,7 @@
 """What the console script says and returns when something goes wrong."""
 
 import errno
+import importlib
 import types
 
 from alignet.cli import main
@@ -21,7 +22,7 @@ def command(monkeypatch):
         main.importlib,
         "import_module",
         lambda name: types.SimpleNamespace(
-            HELP="help", add_arguments=lambda parser: None, run=run
+            __doc__="Help.", add_arguments=lambda parser: None, run=run
         ),
     )
 
@@ -71,15 +72,30 @@ def test_mistakes_of_ours_keep_their_traceback(command):
 
 
 @pytest.mark.parametrize(
-    "argv",
-    [[], ["nonsense"], ["verify", "--nonsense"], ["verify", "--cfg.a=1"]],
+    "argv, message",
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["extrct"], "'extrct' is not a command; did you mean extract"),
+        (["qqq"], "'qqq' is not a command; expected one of budget, cache"),
+        (["verify", "--quite"], "unexpected argument '--quite'; did you mean"),
+        (["verify", "--cfg.a=1"], "unexpected argument '--cfg.a=1'"),
+        (["verify", "stray"], "unexpected argument 'stray'"),
+        (["verify", "--qui"], "unexpected argument '--qui'"),  # No short forms.
+    ],
 )
-def test_unknown_arguments(command, capsys, argv):
+def test_unknown_arguments(command, capsys, argv, message):
   command(lambda: None)
-  with pytest.raises(SystemExit) as error:
-    main.main(argv)
-  assert error.value.code == 2
-  assert capsys.readouterr().err.startswith("usage: alignet")
+  assert main.main(argv) == 2
+  error = capsys.readouterr().err
+  assert message in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", main.COMMANDS)
+def test_renamed_flags_are_named(name, capsys):
+  module = importlib.import_module(f"alignet.cli.{name}")
+  for old, new in getattr(module, "RENAMED", {}).items():
+    assert main.main([name, f"{old}=x"]) == 2
+    assert f"{old} is now called {new}" in capsys.readouterr().err
 
 
 def test_quiet_reaches_the_bars(command, monkeypatch):

@@ -202,7 +202,10 @@ def test_breeds_and_masks(world):
     "args, message",
     [
         ((), "nothing to evaluate: pass --trials"),
-        (("--tasks=knn",), "need training images: pass --train_represent"),
+        (
+            ("--tasks=knn",),
+            "--tasks needs training images: pass --train_represent",
+        ),
         (
             ("--breeds=living17", "--train_representations=good_train"),
             "alignet fetch breeds",
@@ -298,7 +301,7 @@ def test_sets_of_one_file_name(world):
 @pytest.mark.parametrize(
     "args, message",
     [
-        (("--tasks=knn",), "need training images: pass --train_source"),
+        (("--tasks=knn",), "needs training images: pass --train_represent"),
         (
             ("--tasks=knn", "--train_source=images:i", "--baseline=bad"),
             "--baseline_train with --baseline",

@@ -26,7 +26,7 @@ def test_unknown_config(capsys):
 
 
 def test_no_config(capsys):
-  assert "expected --cfg=NAME" in _error(capsys)
+  assert "expected a config, as --cfg=NAME or a path" in _error(capsys)
 
 
 def test_missing_workdir(capsys):

@@ -6,7 +6,7 @@ import time
 from alignet.collect import mine
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
-from alignet.evals.stored import Model
+from alignet.evals.model import Model
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np

@@ -11,7 +11,7 @@ from alignet.models.formats import weights
 from alignet.models.vit import zoo
 from alignet.pipeline import recipe
 from alignet.training import dry_run
-from alignet.training import launch
+from alignet.training import training_run
 from alignet.training import writer
 from alignet.triplets import npz
 import jax
@@ -130,7 +130,7 @@ def test_launches_from_the_command_line(
   assert main.main([*command, "--dry_run"]) == 0
   assert "float32 [4, 3, 6]" in capsys.readouterr().out
   assert main.main(command) == 0
-  _, params = models.load(tmp_path / "run" / launch.WEIGHTS)
+  _, params = models.load(tmp_path / "run" / training_run.WEIGHTS)
   scalars = tmp_path / "run" / "scalars"
   curves = writer.read_scalars(scalars / "train.jsonl")
   losses = [key for key in curves if key.startswith("losses/")]
@@ -187,10 +187,10 @@ def test_accumulation_and_a_moving_average_by_override(
   )
   cfg.evals = {}
   trainer = konfig.resolve(cfg)
-  path = launch.train(trainer)
+  path = training_run.train(trainer)
   last, average = (
       weights.read(p, weights.shapes(trainer.model))
-      for p in (path, path.with_name(launch.AVERAGED))
+      for p in (path, path.with_name(training_run.AVERAGED))
   )
   name = "triplet_head/kernel"
   assert last[name].shape == average[name].shape
@@ -253,7 +253,7 @@ def test_bfloat16_remat_and_scan_by_override(tiny_world, root, tmp_path):
   predictions = trainer.context_specs.preds
   assert predictions.pre_logits.dtype == "bfloat16"
   assert predictions.triplet_logits.dtype == "float32"
-  model, params = models.load(launch.train(trainer))
+  model, params = models.load(training_run.train(trainer))
   assert model.backbone.remat and model.backbone.dtype == "bfloat16"
   assert model.backbone.scan and model.size == (8, 8)
   assert all(x.dtype == np.float32 for x in jax.tree.leaves(params))

@@ -3,7 +3,7 @@
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
 from alignet.evals import hierarchy
-from alignet.evals import stored
+from alignet.evals.model import Model
 import numpy as np
 import pytest
 
@@ -11,7 +11,7 @@ import pytest
 def _model(x, kind="cosine", levels=("subordinate", "superordinate")):
   fine = np.repeat(np.arange(8), 10)
   ids = {"subordinate": fine, "basic": fine // 2, "superordinate": fine // 4}
-  return stored.Model(
+  return Model(
       features=x,
       filenames=np.arange(80).astype(str),
       labels={

@@ -125,7 +125,7 @@ def test_last_override_wins_and_the_next_load_is_fresh(root):
         ("=1", "expected KEY=VALUE"),
         ("sed=1", "no key 'sed'; did you mean seed"),
         ("teacher.rat=1", "did you mean teacher.rate"),
-        ("qqqq=1", "its keys are missing, name, seed, teacher"),
+        ("qqqq=1", "expected one of missing, name, seed, teacher"),
         ("seed.x=1", "seed is a value"),
         ("teacher=1", "a group of keys .rate, soft, steps."),
         ("seed=a", "expected a value of type int"),

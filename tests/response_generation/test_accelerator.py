@@ -5,7 +5,8 @@ from response_generation import respond
 
 
 @pytest.mark.parametrize("store", ["float32", "float16", "bfloat16"])
-def test_jax_gives_the_same(world, tmp_path, store):
+def test_jax_gives_the_same(world, tmp_path, store, needs_jax_dtype):
+  needs_jax_dtype(store)
   a, b = tmp_path / "a.npz", tmp_path / "b.npz"
   arguments = {**world.inputs, "transform": world.transform, "store": store}
   respond.respond(**arguments, out=a)

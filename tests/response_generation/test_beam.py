@@ -152,11 +152,11 @@ def test_command(world, tmp_path):
   respond.respond(**world.inputs, transform=world.transform, out=one)
   command = [
       *(sys.executable, "-m", "response_generation.beam"),
-      "--config=response_generation/aligned",
-      f"--config.representations={world.representations}",
-      f"--config.triplets={world.triplets}",
-      f"--config.transform={world.transform}",
-      f"--config.out={out}",
+      "--cfg=response_generation/aligned",
+      f"--cfg.representations={world.representations}",
+      f"--cfg.triplets={world.triplets}",
+      f"--cfg.transform={world.transform}",
+      f"--cfg.out={out}",
       *("--", "--runner=FnApiRunner"),
   ]
   done = subprocess.run(

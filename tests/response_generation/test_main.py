@@ -84,11 +84,12 @@ def command(monkeypatch):
 
   def run(*argv):
     # config_flags looks for overrides in sys.argv.
-    monkeypatch.setattr(sys, "argv", main.find_config(["main", *argv]))
+    argv = ["main", *main.command_line(argv)]
+    monkeypatch.setattr(sys, "argv", argv)
     try:
       return main.main(flags.FLAGS(sys.argv))
     finally:  # config_flags has added a flag for each override.
-      for name in [f for f in flags.FLAGS if f.startswith("config.")]:
+      for name in [f for f in flags.FLAGS if f.startswith("cfg.")]:
         delattr(flags.FLAGS, name)
 
   with flagsaver.flagsaver():
@@ -97,21 +98,29 @@ def command(monkeypatch):
 
 # ml_collections 1.1 loads config files by a deprecated function.
 @pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
-@pytest.mark.parametrize("config", [_PATH, "response_generation/aligned"])
+@pytest.mark.parametrize("config", [str(_PATH), "aligned"])
 def test_command_line(command, world, tmp_path, capsys, config):
   out = tmp_path / "x.npz"
   argv = [
-      f"--config={config}",
-      f"--config.representations={world.representations}",
-      f"--config.triplets={world.triplets}",
-      f"--config.transform={world.transform}",
-      f"--config.out={out}",
+      config,
+      f"--cfg.representations={world.representations}",
+      f"--cfg.triplets={world.triplets}",
+      f"--cfg.transform={world.transform}",
+      f"--cfg.out={out}",
   ]
   assert command(*argv) == 0
   assert "211 triplets, aligned dot similarities" in capsys.readouterr().out
   assert len(npz.open(out)) == 211
   assert command(*argv) == 2
   assert "already exists" in capsys.readouterr().err
-  assert command(*argv, "--config.overwrite=True") == 0
-  assert command(*argv, "stray") == 2
-  assert "unexpected argument 'stray'" in capsys.readouterr().err
+  assert command(*argv, "--cfg.overwrite=True") == 0
+  for wrong, message in (
+      ("stray", "expected one config"),
+      ("--cfg.transfrom=t.npz", "did you mean transform"),
+      ("--config=aligned", "--config is now called --cfg"),
+      ("--cfg=demo", "expected one config"),
+  ):
+    with pytest.raises(AlignetError, match=message):
+      command(*argv, wrong)
+  with pytest.raises(AlignetError, match="the config of responses, found demo"):
+    command("demo")

@@ -6,7 +6,7 @@ from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.models.formats import checkpoints
 from alignet.training import dry_run
-from alignet.training import launch
+from alignet.training import training_run
 import jax
 from kauldron import konfig
 from matplotlib import image as image_lib
@@ -177,4 +177,4 @@ def test_command(_parsed_flags, shrunk, tiny_world, tmp_path, capsys):
   assert main.main(["train", "--dry_run", "--cfg=base", *overrides]) == 0
   assert "steps   1,500" in capsys.readouterr().out
   assert (tmp_path / "dry_run" / "batch.png").is_file()
-  assert not (tmp_path / launch.WEIGHTS).exists()
+  assert not (tmp_path / training_run.WEIGHTS).exists()

@@ -169,7 +169,8 @@ def test_no_loss_and_no_gradient_at_the_target(name):
 
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 @pytest.mark.parametrize("name", _LOSSES)
-def test_half_precision_is_summed_in_float32(name, dtype):
+def test_half_precision_is_summed_in_float32(name, dtype, needs_jax_dtype):
+  needs_jax_dtype(dtype)
   # 4096 products of about 1: float16 sums would be off by whole units, and
   # those of 400 x 400 beyond its range.
   rng = np.random.default_rng(1)

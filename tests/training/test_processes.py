@@ -104,7 +104,7 @@ def _processes(*command):
 
 def test_teacher(tmp_path):
   command = lambda name: (
-      "alignet.training.launch",
+      "alignet.train",
       *_TEACHER,
       f"--cfg.workdir={tmp_path / name}",
   )

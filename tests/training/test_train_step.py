@@ -5,8 +5,8 @@ import dataclasses
 from alignet import models
 from alignet.errors import AlignetError
 from alignet.io import files
-from alignet.training import launch
 from alignet.training import train_step
+from alignet.training import training_run
 from alignet.training import writer
 import jax
 import jax.numpy as jnp
@@ -33,7 +33,7 @@ def test_student(compiled, shrunk, tiny_world, tmp_path):
   assert compiled[trainings.STEP] == 1
   compiled.clear()
   cfg.stop_after_steps = None
-  weights = launch.train(konfig.resolve(cfg))
+  weights = training_run.train(konfig.resolve(cfg))
   assert compiled[trainings.STEP] <= 1
   curves = writer.read_scalars(tmp_path / "scalars" / "train.jsonl")
   assert list(curves["losses/total"]) == [0, 4, 8]
@@ -81,7 +81,7 @@ def test_nothing_that_is_not_finite_is_kept(bad, shrunk, tmp_path):
   cfg.evals = {}
   trainer = _poisoned(konfig.resolve(cfg), bad)
   with pytest.raises(AlignetError, match=f"at step {bad} the loss is NaN"):
-    launch.train(trainer)
+    training_run.train(trainer)
   report = files.read_json(tmp_path / "nan" / "step.json")
   assert report["step"] == bad and report["first"] == "the loss"
   assert "the gradient of triplet_head/kernel" in report["not_finite"]
@@ -91,7 +91,7 @@ def test_nothing_that_is_not_finite_is_kept(bad, shrunk, tmp_path):
   assert np.isinf(batch["similarities"]).all()
   assert batch["images"].shape == (16, 3, 8, 8, 3)
   # With the batch mended, training goes on from weights that are finite.
-  weights = launch.train(konfig.resolve(cfg))
+  weights = training_run.train(konfig.resolve(cfg))
   _, params = models.load(weights)
   assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
   curves = writer.read_scalars(tmp_path / "scalars" / "train.jsonl")

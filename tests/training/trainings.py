@@ -55,7 +55,7 @@ def run(
 ) -> dict[str, Any]:
   """Trains; what is counted, see above."""
   from alignet.io import config_files
-  from alignet.training import launch
+  from alignet.training import training_run
   from kauldron import konfig
 
   config = config_files.load(cfg, changes)
@@ -66,7 +66,7 @@ def run(
   trainer = konfig.resolve(config)
   with compilations() as counts:
     if stop is None:
-      launch.train(trainer)
+      training_run.train(trainer)
       return {"name": name, "compiled": counts[STEP]}
     state, _ = trainer.train()
   return {
@@ -86,7 +86,7 @@ def _in_parts(state: Any) -> list[int]:
 
 
 if __name__ == "__main__":
-  from alignet.training import launch as train_lib
+  from alignet.training import training_run
 
-  train_lib.join_processes()
+  training_run.join_processes()
   print(json.dumps([run(**job) for job in json.loads(sys.argv[1])]))

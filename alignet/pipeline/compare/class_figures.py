@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from alignet.evals import stored
+from alignet.evals.model import Model
 from alignet.evals.scores import hierarchy
 from alignet.report import page
 from alignet.report import projection
@@ -11,9 +11,7 @@ from alignet.report import tree as tree_figures
 import numpy as np
 
 
-def section(
-    models: Mapping[str, stored.Model], levels: Sequence[str]
-) -> page.Section:
+def section(models: Mapping[str, Model], levels: Sequence[str]) -> page.Section:
   """Distances between the means of classes, drawn in three ways.
 
   Args:

@@ -10,7 +10,8 @@ from alignet.collect import mined
 from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
 from alignet.evals import hierarchy as hierarchy_evals
-from alignet.evals import stored
+from alignet.evals import model as model_lib
+from alignet.evals import suite
 from alignet.human import trials as trials_lib
 from alignet.io import files
 from alignet.io import folders
@@ -44,7 +45,8 @@ class Inputs:
     trials: AligNet npz with choice probabilities of the images: galleries show
       its triplets, and what was answered; else triplets drawn at random.
     observers: who answered these.
-    names: of model and baseline.
+    names: of model and baseline; of those that are not given, the names that
+      the scores have, which are not to be the same.
     title: of the page.
     seed: of the draws.
   """
@@ -59,7 +61,7 @@ class Inputs:
   data_dir: str | None = None
   trials: files.Path | None = None
   observers: str = "observers"
-  names: tuple[str, str] = ("model", "baseline")
+  names: Sequence[str] = ()
   title: str = "Comparison of two models"
   seed: int = 0
 
@@ -88,7 +90,10 @@ def write(
   result = files.read_json(inputs.scores)
   if not isinstance(result, Mapping):
     raise AlignetError(f"{inputs.scores}: expected a JSON object")
-  sections = evaluation.sections(result, inputs.names)
+  scored = (result.get("meta") or {}).get("names") or suite.NAMES
+  names = (*inputs.names, *scored[len(inputs.names) :])
+  inputs = dataclasses.replace(inputs, names=names)
+  sections = evaluation.sections(result, inputs.names, suite.shown())
   tables = [t for s in sections.values() for t in s.tables]
   model, baseline = _models(inputs, result)
   parts = [_summary(result, inputs), *sections.values()]
@@ -170,7 +175,7 @@ def _models(inputs: Inputs, result):
       out.append(None)
       continue
     _check_scored(inputs.scores, meta, key, pathlib.Path(path), transform)
-    out.append(stored.open_model(path, transform=transform, kind=kind))
+    out.append(model_lib.open_model(path, transform=transform, kind=kind))
   model, baseline = out
   if baseline and not model:
     raise AlignetError("a baseline needs the model's representations, too")
@@ -212,7 +217,7 @@ def _is_paired(result) -> bool:
 
 
 def _summary(result, inputs) -> page.Section | None:
-  text = evaluation.summary(result, inputs.names)
+  text = evaluation.summary(result, inputs.names, suite.shown())
   return page.Section(title="Summary", text=text) if text else None
 
 

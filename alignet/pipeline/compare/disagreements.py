@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from alignet.collect import figures
 from alignet.collect import mine
 from alignet.errors import AlignetError
+from alignet.evals.model import Model
 from alignet.evals.scores import ties
-from alignet.evals.stored import Model
 from alignet.human.trials import Trials
 from alignet.report import gallery
 from alignet.report import page

@@ -121,45 +121,61 @@ def evaluate(
   trials' images are of other classes, `class_test` has images to classify.
   """
   # pylint: disable=g-import-not-at-top
-  from alignet.evals import trials as evals
-  from alignet.evals.scores.classes import knn
+  from alignet.evals import evaluation
+  from alignet.evals import suite as suite_lib
+  from alignet.evals.model import Model
   from alignet.models.formats import checkpoints
   from alignet.representations import extract
 
   model, params = checkpoints.load(weights)
-  train_store, test_store = map(images_lib.open_store, (train, test))
-  features = extract.extract(model, params, test_store.images)
-  classified, of_classified = test_store, features
-  if class_test is not None:
-    classified = images_lib.open_store(class_test)
-    of_classified = extract.extract(model, params, classified.images)
-  learned = _labels(train_store, class_level, train)
-  asked = _labels(classified, class_level, class_test or test)
+
+  def represent(store, tap="pre_logits", kind="cosine"):
+    return Model(
+        features=extract.extract(model, params, store.images, tap=tap),
+        filenames=store.filenames,
+        labels=store.labels,
+        kind=kind,
+    )
+
+  stores = [images_lib.open_store(p) for p in (train, test, class_test or test)]
+  learned, asked = (
+      _labels(stores[i], class_level, path)
+      for i, path in ((0, train), (2, class_test or test))
+  )
   if learned.names.tolist() != asked.names.tolist():
     raise AlignetError(
         f"{train} and {class_test or test} have other classes at the level"
         f" {class_level}, so that one cannot be classified by the other"
     )
-  sets = trials_lib.read_folder(trials, image_names=test_store.filenames)
-  scores = {}
-  for name, set_ in sets.items():
-    for key, rows in evals.agreement(features, set_, "cosine").items():
-      scores[f"{name}/{key}"] = rows
+  tested = represent(stores[1])
+  classified = tested if class_test is None else represent(stores[2])
+  scores = _on_trials(tested, trials, ("modal", "expected"))
   if model.triplet_dim:
-    head = extract.extract(
-        model, params, test_store.images, tap="triplet_logits"
-    )
-    for name, set_ in sets.items():
-      scores[f"{name}/head_dot"] = evals.agreement(head, set_, "dot")["modal"]
-  scores["knn"] = knn.accuracy(
-      extract.extract(model, params, train_store.images),
-      learned.ids,
-      of_classified,
-      asked.ids,
-      k=10,
-  )
+    head = represent(stores[1], "triplet_logits", "dot")
+    for name, rows in _on_trials(head, trials, ("modal",)).items():
+      scores[name.replace("/modal", "/head_dot")] = rows
+  classes = suite_lib.Suite(tasks=("knn",), level=class_level, resamples=0)
+  scores["knn"] = suite_lib.evaluate(
+      classes,
+      evaluation.Models(model=classified, train=represent(stores[0])),
+  ).rows["classes/knn"]
   files.save_npz(out / "scores.npz", scores)
-  files.save_npy(out / "features.npy", features)
+  files.save_npy(out / "features.npy", tested.features)
+
+
+def _on_trials(model, trials, wanted) -> dict[str, np.ndarray]:
+  """`{set}/{score}` of each trial; who answered does not matter here."""
+  # pylint: disable=g-import-not-at-top
+  from alignet.evals import evaluation
+  from alignet.evals import suite as suite_lib
+
+  suite = suite_lib.Suite(trials={"simulated": trials}, resamples=0)
+  found = suite_lib.evaluate(suite, evaluation.Models(model=model)).rows
+  return {
+      name.removeprefix("simulated/"): rows
+      for name, rows in found.items()
+      if name.endswith(tuple(f"/{score}" for score in wanted))
+  }
 
 
 def _labels(store, level, where):
@@ -187,10 +203,11 @@ def evaluate_teacher(
   the transform `ridge` of a baseline also `{set}/ridge` (dot).
   """
   # pylint: disable=g-import-not-at-top
-  from alignet.evals import trials as evals
+  from alignet.evals.model import Model
   from alignet.representations import store as store_lib
 
-  raw = np.asarray(store_lib.open(representations).features, np.float32)
+  opened = store_lib.open(representations)
+  raw = np.asarray(opened.features, np.float32)
   aligned = transforms.load(transform)(raw)
   compared = [
       ("dot", aligned, "dot"),
@@ -200,11 +217,15 @@ def evaluate_teacher(
   if ridge is not None:
     compared.append(("ridge", transforms.load(ridge)(raw), "dot"))
   scores = {}
-  for name, set_ in trials_lib.read_folder(trials).items():
-    for key, features, kind in compared:
-      rows = evals.agreement(features, set_, kind)
-      scores[f"{name}/{key}"] = rows["modal"]
-      scores[f"{name}/{key}_expected"] = rows["expected"]
+  for key, features, kind in compared:
+    model = Model(
+        features=features, filenames=opened.filenames, labels={}, kind=kind
+    )
+    found = _on_trials(model, trials, ("modal", "expected"))
+    for name, rows in found.items():
+      of_set, _, score = name.rpartition("/")
+      end = "" if score == "modal" else "_expected"
+      scores[f"{of_set}/{key}{end}"] = rows
   files.save_npz(out / "scores.npz", scores)
 
 

@@ -27,13 +27,13 @@ def train(out: Path, *, config: str, **fields: Any) -> None:
   Writes the trainer's workdir: checkpoints, scalars, weights.safetensors.
   """
   # pylint: disable=g-import-not-at-top
-  from alignet.training import launch as train_lib
+  from alignet.training import training_run
   from kauldron import kd
 
   cfg = config_files.load(config)
   cfg.workdir = str(out)
   override(cfg, fields, config)
-  train_lib.train(kd.konfig.resolve(cfg))
+  training_run.train(kd.konfig.resolve(cfg))
 
 
 def override(cfg: Any, fields: Mapping[str, Any], where: str) -> None:

@@ -6,7 +6,7 @@ import pathlib
 from typing import Any
 
 from alignet.data import images as images_lib
-from alignet.evals import stored
+from alignet.evals import model as model_lib
 from alignet.evals.scores import bootstrap
 from alignet.human import trials as trials_lib
 from alignet.io import files
@@ -117,7 +117,7 @@ def _scores(sweep: Sweep, cell: Cell, out: files.Path) -> dict[str, _Rows]:
       _find(config, config.roles.trials, folders), image_names=store.filenames
   )
   for name, trials in sets.items():
-    of_trials, _ = stored.objects_of(
+    of_trials, _ = model_lib.objects_of(
         store.labels, trials.indices, config.levels.concept
     )
     for score, key in ((name, "modal"), (name + _HEAD, "head_dot")):
@@ -130,7 +130,7 @@ def _scores(sweep: Sweep, cell: Cell, out: files.Path) -> dict[str, _Rows]:
     store = images_lib.open_store(
         _find(config, config.roles.class_test, folders)
     )
-  classes, _ = stored.objects_of(
+  classes, _ = model_lib.objects_of(
       store.labels, np.arange(len(store)), config.levels.classes
   )
   rows["class_accuracy"] = _Rows(

@@ -120,13 +120,13 @@ def test_nothing_is_missing_and_nothing_runs_again(swept):
 
 _KILLED = """
 import os, pathlib, signal, sys
-from alignet.training import launch
+from alignet.training import training_run
 
 def half(trainer):
   pathlib.Path(trainer.workdir, "half").write_text("of a training")
   os.kill(os.getpid(), signal.SIGKILL)
 
-launch.train = half
+training_run.train = half
 from alignet.cli import main
 sys.exit(main.main(sys.argv[1:]))
 """

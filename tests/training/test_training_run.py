@@ -10,8 +10,8 @@ from alignet.errors import AlignetError
 from alignet.io import config_files
 from alignet.io import files
 from alignet.models.formats import checkpoints
-from alignet.training import launch
 from alignet.training import provenance
+from alignet.training import training_run
 from alignet.training import writer
 import flax
 import jax
@@ -30,13 +30,13 @@ def _flat(params):
 @pytest.fixture(scope="module")
 def base(shrunk, tmp_path_factory):
   folder = tmp_path_factory.mktemp("base")
-  return launch.train(konfig.resolve(shrunk("base", folder)))
+  return training_run.train(konfig.resolve(shrunk("base", folder)))
 
 
 @pytest.fixture(scope="module")
 def student(shrunk, base, tmp_path_factory):
   folder = tmp_path_factory.mktemp("student")
-  return launch.train(
+  return training_run.train(
       konfig.resolve(shrunk("student/small", folder, weights=base))
   )
 
@@ -110,7 +110,7 @@ def test_a_complete_run_is_not_repeated(base, shrunk):
   cfg = shrunk("base", base.parent, overrides=["train_ds.num_workers=3"])
   cfg.workdir = f"{base.parent}/../{base.parent.name}"
   cfg.checkpointer.max_to_keep = 7
-  again = launch.train(konfig.resolve(cfg))
+  again = training_run.train(konfig.resolve(cfg))
   assert again.samefile(base) and base.stat().st_mtime_ns == before
 
 
@@ -132,7 +132,7 @@ def test_a_complete_run_is_not_that_of_another_config(
   else:
     config_files.override(cfg, override)
   with pytest.raises(AlignetError, match=message) as error:
-    launch.train(konfig.resolve(cfg))
+    training_run.train(konfig.resolve(cfg))
   assert str(base.parent) in str(error.value) and "\n" not in str(error.value)
 
 
@@ -141,10 +141,10 @@ def test_what_a_resumed_run_was_is_what_it_ended_with(base, shrunk, tmp_path):
   cfg.stop_after_steps = 6
   konfig.resolve(cfg).train()
   lower = lambda: shrunk("base", tmp_path, overrides=["aux.peak=1e-3"])
-  weights = launch.train(konfig.resolve(lower()))
-  assert launch.train(konfig.resolve(lower())) == weights
+  weights = training_run.train(konfig.resolve(lower()))
+  assert training_run.train(konfig.resolve(lower())) == weights
   with pytest.raises(AlignetError, match="aux.peak was 0.001 and is now 0.002"):
-    launch.train(konfig.resolve(shrunk("base", tmp_path)))
+    training_run.train(konfig.resolve(shrunk("base", tmp_path)))
 
 
 @pytest.mark.parametrize("name", ["base", "student/small"])
@@ -163,13 +163,13 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
   trainer = konfig.resolve(cfg)
   provenance.note(trainer)  # As `train` does, which is killed here.
   trainer.train()
-  assert not (tmp_path / "run" / launch.WEIGHTS).exists()
+  assert not (tmp_path / "run" / training_run.WEIGHTS).exists()
   # The base's weights are not needed any more: the pull's anchor, too, is in
   # the checkpoint, and what they were is noted.
   if weights:
     weights.unlink()
   cfg = shrunk(name, tmp_path / "run", weights=weights)
-  resumed = launch.train(konfig.resolve(cfg))
+  resumed = training_run.train(konfig.resolve(cfg))
   assert files.sha256(resumed) == files.sha256(undisturbed)
   curves = writer.read_scalars(tmp_path / "run" / "scalars" / "train.jsonl")
   assert list(next(iter(curves.values()))) == [0, 4, 8]
@@ -180,9 +180,9 @@ def test_a_run_that_diverges_stops_and_says_where(name, base, shrunk, tmp_path):
   weights = "" if name == "base" else base
   cfg = shrunk(name, tmp_path, weights=weights, overrides=["aux.peak=1e30"])
   with pytest.raises(AlignetError, match="diverged.*learning rate") as error:
-    launch.train(konfig.resolve(cfg))
+    training_run.train(konfig.resolve(cfg))
   assert "\n" not in str(error.value) and str(tmp_path) in str(error.value)
-  assert not (tmp_path / launch.WEIGHTS).exists()
+  assert not (tmp_path / training_run.WEIGHTS).exists()
   report = files.read_json(tmp_path / "nan" / "step.json")
   step = report["step"]
   # The rate of step 0 is 0; steps of 1e30 are far from what a float can hold.
@@ -196,7 +196,7 @@ def test_a_run_that_diverges_stops_and_says_where(name, base, shrunk, tmp_path):
       np.testing.assert_array_equal(batch[key], wanted[key])
   # The same command again does not take the broken state for a result.
   with pytest.raises(AlignetError, match="diverged"):
-    launch.train(konfig.resolve(cfg))
+    training_run.train(konfig.resolve(cfg))
 
 
 def test_weights_of_another_shape(base, shrunk, tmp_path):
@@ -210,8 +210,8 @@ def test_weights_of_another_shape(base, shrunk, tmp_path):
       "backbone/MAPHead_0/LayerNorm_0/bias: model (4,), file (8,)"
   )
   with pytest.raises(AlignetError, match=message):
-    launch.train(konfig.resolve(cfg))
-  assert not pathlib.Path(tmp_path / launch.WEIGHTS).exists()
+    training_run.train(konfig.resolve(cfg))
+  assert not pathlib.Path(tmp_path / training_run.WEIGHTS).exists()
 
 
 @pytest.mark.parametrize(
@@ -234,4 +234,4 @@ def test_a_process_that_does_not_know_its_number(
   for key, value in variables.items():
     monkeypatch.setenv(key, value)
   with pytest.raises(AlignetError, match=message):
-    launch.join_processes()
+    training_run.join_processes()

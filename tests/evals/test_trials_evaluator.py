@@ -1,7 +1,6 @@
 import json
 import pathlib
 
-from alignet import evals
 from alignet.data import images as images_lib
 from alignet.errors import AlignetError
 from alignet.evals.scores.choices import odd_one_out
@@ -9,35 +8,7 @@ from alignet.human import trials as trials_lib
 from alignet.representations import extract
 from alignet.triplets import similarity
 from kauldron import kd
-import numpy as np
 import pytest
-
-
-def test_agreement_against_a_loop():
-  rng = np.random.default_rng(0)
-  features = rng.normal(size=(12, 4)).astype(np.float32)
-  trials = trials_lib.Trials(
-      indices=np.stack([rng.permutation(12)[:3] for _ in range(30)]),
-      probabilities=rng.dirichlet(np.ones(3), 30),
-  )
-  for kind in ("cosine", "dot"):
-    found = evals.agreement(features, trials, kind)
-    for row, p in enumerate(trials.probabilities):
-      a, b, c = features[trials.indices[row]].astype(np.float64)
-      if kind == "cosine":
-        a, b, c = (x / np.linalg.norm(x) for x in (a, b, c))
-      pick = int(np.argmax([a @ b, a @ c, b @ c]))
-      assert found["modal"][row] == (pick == p.argmax())
-      assert found["expected"][row] == pytest.approx(p[pick])
-
-
-def test_a_nan_is_an_error_and_no_zero():
-  features = np.full((3, 2), np.nan, np.float32)
-  trials = trials_lib.Trials(
-      indices=np.array([[0, 1, 2]]), probabilities=np.array([[0.5, 0.3, 0.2]])
-  )
-  with pytest.raises(AlignetError, match="NaN"):
-    evals.agreement(features, trials)
 
 
 @pytest.fixture

@@ -5,8 +5,11 @@ import dataclasses
 from alignet import transforms
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
+from alignet.evals import choices
+from alignet.evals import evaluation
+from alignet.evals import model as model_lib
 from alignet.evals import rdms
-from alignet.evals import stored
+from alignet.evals import suite
 from alignet.evals.scores import summary
 from alignet.evals.scores.choices import odd_one_out
 from alignet.representations import store
@@ -45,11 +48,24 @@ def _world(tmp_path):
   return tmp_path, x, names
 
 
+def _on_trials(model, path, *, source, baseline=None, resamples=1000):
+  found = suite.evaluate(
+      suite.Suite(trials={source: path}, resamples=resamples),
+      evaluation.Models(model=model, baseline=baseline),
+  )
+  return found.scores, found.details
+
+
+def _on_choices(model, triplets, **options):
+  found = choices.score(evaluation.Models(model=model), triplets, **options)
+  return found.scores, found.details["human/things"]
+
+
 def test_trials_of_a_folder_and_of_a_file(world):
   folder, x, _ = world
-  good = stored.open_model(folder / "good")
-  bad = stored.open_model(folder / "bad")
-  found, details = stored.on_trials(
+  good = model_lib.open_model(folder / "good")
+  bad = model_lib.open_model(folder / "bad")
+  found, details = _on_trials(
       good, folder / "sets", source="simulated", baseline=bad, resamples=20
   )
   assert details["simulated/a"] == {"drawn": ["concepts"]}
@@ -77,7 +93,7 @@ def test_trials_of_a_folder_and_of_a_file(world):
     assert 0 <= score["low"] < score["high"] < 0.7
     assert score["difference"]["low"] < score["difference"]["high"]
   assert at("calibration_error_fitted")["mean"] < 0.3
-  one, _ = stored.on_trials(
+  one, _ = _on_trials(
       good, folder / "sets" / "a.npz", source="synthetic", resamples=0
   )
   assert one["synthetic/a/modal"]["mean"] == at("modal")["mean"]
@@ -86,7 +102,7 @@ def test_trials_of_a_folder_and_of_a_file(world):
 
 def test_an_image_that_nobody_judged_does_not_change_what_is_drawn(world):
   folder, _, names = world
-  good = stored.open_model(folder / "good")
+  good = model_lib.open_model(folder / "good")
   ids = good.labels["concept"].ids.copy()
   triplets = np.stack([np.random.default_rng(0).permutation(29)[:3]] * 9)
   npz.write(folder / "few.npz", names, triplets, np.ones((9, 3)))
@@ -96,38 +112,36 @@ def test_an_image_that_nobody_judged_does_not_change_what_is_drawn(world):
         good.labels["concept"], ids=np.where(np.arange(30) == row, -1, ids)
     )
     model = dataclasses.replace(good, labels={"concept": gap})
-    scored[drawn], details = stored.on_trials(
+    scored[drawn], details = _on_trials(
         model, folder / "few.npz", source="vice", resamples=50
     )
     assert details == {"vice/few": {"drawn": [drawn]}}
-  whole, _ = stored.on_trials(
-      good, folder / "few.npz", source="vice", resamples=50
-  )
+  whole, _ = _on_trials(good, folder / "few.npz", source="vice", resamples=50)
   assert scored["concepts"] == whole
 
 
 def test_ceilings_are_of_the_choices_that_are_scored(world):
   """Concepts 10 and 11 have no image: what was said of them is left out."""
-  good = stored.open_model(world[0] / "good")
+  good = model_lib.open_model(world[0] / "good")
   seen = np.array([[0, 1, 2], [1, 0, 2], [0, 2, 1]])
   unseen = np.array([[10, 1, 2], [1, 10, 2], [2, 10, 1], [1, 2, 10]])
   people = np.arange(7)
-  _, details = stored.on_choices(
+  _, details = _on_choices(
       good, np.concatenate([seen, unseen]), participants=people, resamples=9
   )
   assert details["without_images"] == 4
   assert details["drawn"] == ["concepts", "participants"]
-  assert details["ceilings"] == stored.ceilings_of_choices(seen, people[:3])
+  assert details["ceilings"] == choices.ceilings_of_choices(seen, people[:3])
   assert details["ceilings"]["stimuli"] == 1
 
 
 def test_choices_among_concepts(world):
   folder, _, _ = world
-  good = stored.open_model(folder / "good")
+  good = model_lib.open_model(folder / "good")
   means = good.features.reshape(10, 3, 6).mean(axis=1)
   rng = np.random.default_rng(0)
   triplets = np.stack([rng.permutation(12)[:3] for _ in range(80)])
-  found, details = stored.on_choices(
+  found, details = _on_choices(
       good, triplets, participants=np.arange(80) % 4, resamples=20
   )
   left_out = details["without_images"]
@@ -138,14 +152,14 @@ def test_choices_among_concepts(world):
   assert score["n"] == used.sum() and left_out == (~used).sum() > 0
   assert "human/things/nll_participant" in found
   with pytest.raises(AlignetError, match="from 0 to 11, found 12"):
-    stored.on_choices(good, np.array([[0, 1, 12]]))
+    _on_choices(good, np.array([[0, 1, 12]]))
   with pytest.raises(AlignetError, match="of 2 choices 0 are among the 10"):
-    stored.on_choices(good, np.array([[0, 1, 11], [10, 2, 3]]))
+    _on_choices(good, np.array([[0, 1, 11], [10, 2, 3]]))
 
 
 def test_rdms_by_name(world):
   folder, x, names = world
-  good = stored.open_model(folder / "good")
+  good = model_lib.open_model(folder / "good")
   rng = np.random.default_rng(1)
   human = 1 - np.corrcoef(x) + rng.random((4, 30, 30))
   human = human + human.transpose(0, 2, 1)
@@ -181,7 +195,7 @@ def test_rdms_by_name(world):
   assert same["human/mine/tau_a"]["mean"] == pytest.approx(
       scores["human/mine/tau_a"]["mean"], abs=1e-12
   )
-  bad = stored.open_model(folder / "bad")
+  bad = model_lib.open_model(folder / "bad")
   paired, same_details = rdms.on_rdm(
       good, human, name="mine", images=names, baseline=bad, resamples=20
   )
@@ -219,7 +233,7 @@ def test_rdms_by_name(world):
 def test_people_are_looked_at_once(world, monkeypatch):
   """Ceilings and their split halves do not depend on a model."""
   folder, x, names = world
-  good, bad = (stored.open_model(folder / name) for name in ("good", "bad"))
+  good, bad = (model_lib.open_model(folder / name) for name in ("good", "bad"))
   human = 1 - np.corrcoef(x) + np.random.default_rng(1).random((4, 30, 30))
   human = human + human.transpose(0, 2, 1)
   calls = []
@@ -237,7 +251,7 @@ def test_people_are_looked_at_once(world, monkeypatch):
 
 def test_reweighting_is_reported(world):
   folder, x, names = world
-  model = stored.open_model(folder / "good")
+  model = model_lib.open_model(folder / "good")
   weights = np.array([4, 2, 1, 0, 0, 0])
   human = -((x * weights) @ x.T).astype(np.float64)[None]
   scores, details = rdms.on_rdm(
@@ -257,28 +271,60 @@ def test_a_transform_comes_first(world):
       weights=rng.normal(size=(6, 3)), bias=np.zeros(3), mean=0.0, std=1.0
   )
   transforms.save(folder / "t.npz", t)
-  model = stored.open_model(folder / "good", transform=folder / "t.npz")
+  model = model_lib.open_model(folder / "good", transform=folder / "t.npz")
   assert model.kind == "dot" and model.features.shape == (30, 3)
 
 
 def test_sources_are_known(world):
   folder, _, _ = world
-  model = stored.open_model(folder / "good")
+  asked = suite.Suite(
+      representations=folder / "good", trials={"people": folder / "sets"}
+  )
   with pytest.raises(AlignetError, match="expected one of human, simulated"):
-    stored.on_trials(model, folder / "sets", source="people")
+    suite.evaluate(asked)
 
 
 def test_ceilings_need_repeated_triplets():
   triplets = np.array([[4, 7, 2], [7, 4, 2], [2, 7, 4], [0, 1, 2], [7, 2, 4]])
-  found = stored.ceilings_of_choices(triplets)
+  found = choices.ceilings_of_choices(triplets)
   # Of {2, 4, 7} the odd one was 2, 2, 4 and 4; {0, 1, 2} has one answer.
   assert found["stimuli"] == 1 and found["answers_per_stimulus"] == 4
   assert found["bayes_bound"] == 0.5
   # The others of each answer are 1 to 2 against it.
   assert found["leave_one_out"] == 0
-  assert stored.ceilings_of_choices(triplets[2:4]) is None
+  assert choices.ceilings_of_choices(triplets[2:4]) is None
   # Somebody's second answer says nothing of others.
   people = np.array([0, 0, 1, 1, 1])
-  found = stored.ceilings_of_choices(triplets, people)
+  found = choices.ceilings_of_choices(triplets, people)
   assert found["leave_one_out"] == 0 and found["split_half"] == 0
-  assert stored.ceilings_of_choices(triplets, people * 0) is None
+  assert choices.ceilings_of_choices(triplets, people * 0) is None
+
+
+def test_rows_are_what_scores_are_means_of(world):
+  folder, _, _ = world
+  found = suite.evaluate(
+      suite.Suite(
+          representations=folder / "good",
+          train_representations=folder / "bad",
+          trials=[("simulated", folder / "sets"), ("human", folder / "sets")],
+          tasks=["knn"],
+          level="concept",
+          resamples=0,
+      )
+  )
+  assert "simulated/b/modal" in found.rows and "classes/knn" in found.rows
+  for name, rows in found.rows.items():
+    assert rows.mean() == pytest.approx(found.scores[name]["mean"]), name
+  assert found.meta["names"] == ["model", "baseline"]
+  assert str(found).splitlines()[0].startswith("simulated/a/modal ")
+  assert found._repr_html_().count("<tr>") == len(found.scores) + 1
+
+
+def test_settings_in_python():
+  mapping = suite.Suite(trials={"vice": "a"}, rdm={"mine": "r.npy"})
+  pairs = suite.Suite(trials=[("vice", "a")], rdm=(("mine", "r.npy"),))
+  assert mapping == pairs and [e.name for e in pairs.asked] == ["trials", "rdm"]
+  with pytest.raises(AlignetError, match="tasks: expected several values"):
+    suite.Suite(tasks="knn")
+  with pytest.raises(AlignetError, match="nothing to evaluate: pass --trials"):
+    suite.evaluate(suite.Suite(representations="."))

@@ -260,6 +260,7 @@ def override(config: Any, item: str) -> None:
     raise AlignetError(
         f"override {item!r}: expected a value of type"
         f" {type(node).__name__}, as {node!r}, found {text!r}"
+        f"{f' ({e})' if isinstance(node, str) else ''}"
     ) from e
 
 
@@ -308,7 +309,7 @@ def _parse(text: str, current: Any) -> Any:
     value = text
   if isinstance(current, str):
     if value is None:
-      raise TypeError("text cannot be None; it may be empty")
+      raise TypeError("which may be empty, but not None")
     return value if isinstance(value, str) else text
   if isinstance(current, bool) != isinstance(value, bool) and not (
       current is None or value is None

@@ -164,7 +164,7 @@ def digest(path: Path) -> str:
   if path.is_file():
     return sha256(path)
   if not path.is_dir():
-    raise AlignetError(f"{path} does not exist")
+    raise _missing(path)
   listing = sorted(
       (
           p.relative_to(path).as_posix(),
@@ -178,9 +178,19 @@ def digest(path: Path) -> str:
 
 
 def cache_dir() -> pathlib.Path:
-  """Where downloads and copies lie: $ALIGNET_CACHE, or ~/.cache/alignet."""
+  """Where downloads and copies lie: $ALIGNET_CACHE, or ~/.cache/alignet.
+
+  Raises:
+    AlignetError: neither, as for a user that the system does not know.
+  """
   home = os.environ.get("ALIGNET_CACHE") or "~/.cache/alignet"
-  return pathlib.Path(home).expanduser()
+  try:
+    return pathlib.Path(home).expanduser()
+  except RuntimeError as e:
+    raise AlignetError(
+        f"the user {os.getuid()} has no home directory; set ALIGNET_CACHE to a"
+        " folder for what is kept between runs"
+    ) from e
 
 
 def versions() -> dict[str, str]:
@@ -474,4 +484,9 @@ def _disk_full(path: Path) -> DiskFullError:
 
 
 def _missing(path: Path) -> AlignetError:
+  if not os.fspath(path):
+    return AlignetError(
+        "expected a path, found an empty one: a field of the config, or a flag,"
+        " is left open"
+    )
   return AlignetError(f"{path} does not exist")

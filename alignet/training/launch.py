@@ -86,8 +86,9 @@ def run(
   training_run.join_processes()
   trainer = training_run.resolve(cfg)
   if dry_run is not None:
+    from alignet.training import dry_run as dry_run_lib
 
-    print(dry_training_run.dry_run(trainer, dry_run))
+    print(dry_run_lib.dry_run(trainer, dry_run))
     return 0
   weights = training_run.train(trainer)
   if weights is not None:

@@ -432,3 +432,22 @@ def test_a_damaged_archive_is_closed(tmp_path, load):
       if os.path.exists(f"/proc/self/fd/{fd}")
   ]
   assert str(path) not in held, error
+
+
+def test_no_home(monkeypatch):
+  monkeypatch.delenv("HOME", raising=False)
+  monkeypatch.delenv("ALIGNET_CACHE", raising=False)
+
+  def unknown(uid):
+    raise KeyError(uid)
+
+  monkeypatch.setattr("pwd.getpwuid", unknown)
+  with pytest.raises(
+      AlignetError, match="no home directory; set ALIGNET_CACHE"
+  ):
+    files.cache_dir()
+
+
+def test_an_empty_path_is_called_so():
+  with pytest.raises(AlignetError, match="a field of the config, or a flag"):
+    files.load_npy("", what="images")

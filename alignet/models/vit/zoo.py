@@ -13,8 +13,6 @@ from typing import Any, Literal
 from alignet.errors import AlignetError
 from alignet.models.formats import big_vision
 from alignet.models.vit import pixels
-from alignet.models.vit.vision_model import VisionModel
-from alignet.models.vit.vit import ViT
 
 Format = Literal["huggingface", "big_vision"]
 
@@ -87,12 +85,19 @@ class Variant:
     own = {"patch_size": self.patch_size, "grid": (side, side)}
     return own | dict(self.fields)
 
-  def vit(self, **fields: Any) -> ViT:
-    """The architecture; `fields` override, such as dtype, remat, scan."""
+  # Configs read architectures, and load before jax and Flax do.
+  # pylint: disable=g-import-not-at-top
+
+  def vit(self, **fields: Any):
+    """The `ViT`; `fields` override, such as dtype, remat, scan."""
+    from alignet.models.vit.vit import ViT
+
     return ViT(**(self.architecture | fields))
 
-  def model(self, *, triplet_dim: int = 0, **fields: Any) -> VisionModel:
-    """The architecture with its pixel range; `fields` are of the ViT."""
+  def model(self, *, triplet_dim: int = 0, **fields: Any):
+    """The `VisionModel` with its pixel range; `fields` are of the ViT."""
+    from alignet.models.vit.vision_model import VisionModel
+
     return VisionModel(
         backbone=self.vit(**fields),
         pixel_range=self.pixel_range,

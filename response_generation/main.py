@@ -114,7 +114,8 @@ def command_line(argv: Sequence[str]) -> list[str]:
       raise AlignetError("--config is now called --cfg")
   if any(a.lstrip("-").startswith("help") for a in ours):
     return [*ours, *behind]
-  name, overrides, rest = config_files.split_arguments(ours)
+  overrides, rest = config_files.split_overrides(ours)
+  name, rest = config_files.split_name(rest)
   load(name, overrides)  # Which names what absl would end on with a traceback.
   return [
       f"--cfg={config_files.resolve(name)}",

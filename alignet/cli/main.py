@@ -107,13 +107,18 @@ def main(argv: Sequence[str] | None = None) -> int:
       new = f"{flag} is now called {renamed[flag]}"
       return _fail(f"alignet {chosen}", new)
   try:
+    # Before argparse, which takes one with a space for no flag.
+    overrides, argv = config_files.split_overrides(argv)
     args, rest = make_parser(chosen).parse_known_args(argv)
   except _UsageError as e:
     return _fail(*e.args)
+  except AlignetError as e:
+    return _fail(f"alignet {chosen}", str(e))
   command = f"alignet {args.command}"
   progress.set_quiet(args.quiet)
   try:
-    args.overrides = _overrides(args, rest)
+    _check_known(args, rest, overrides)
+    args.overrides = overrides
     return args.run(args) or 0
   except AlignetError as e:
     return _fail(command, str(e))
@@ -133,22 +138,16 @@ def _renamed(command: str | None) -> Mapping[str, str]:
   return getattr(module, "RENAMED", {})
 
 
-def _overrides(args: argparse.Namespace, rest: Sequence[str]) -> list[str]:
-  """The `--cfg.a.b=value` among what the parser did not know.
-
-  Raises:
-    AlignetError: anything else among it.
-  """
-  if args.overridable:
-    stray, overrides, rest = config_files.split_arguments(rest)
-    rest = [stray, *rest] if stray else rest
-  if not rest:
-    return overrides if args.overridable else []
-  flag = rest[0].partition("=")[0]
-  known = [f for a in args.parser._actions for f in a.option_strings]  # pylint: disable=protected-access
-  raise AlignetError(
-      f"unexpected argument {rest[0]!r}; {config_files.near(flag, known)}"
-  )
+def _check_known(
+    args: argparse.Namespace, rest: Sequence[str], overrides: Sequence[str]
+) -> None:
+  """Fails on what the parser did not know."""
+  if overrides and not args.overridable:
+    rest = [f"--cfg.{overrides[0]}", *rest]
+  if rest:
+    known = [f for a in args.parser._actions for f in a.option_strings]  # pylint: disable=protected-access
+    hint = config_files.near(rest[0].partition("=")[0], known)
+    raise AlignetError(f"unexpected argument {rest[0]!r}; {hint}")
 
 
 def _fail(command: str, message: str) -> int:

@@ -63,22 +63,32 @@ class _Scored(OnImages):
   def _suite(self) -> suite_lib.Suite:
     raise NotImplementedError
 
+  @property
+  def _used(self) -> np.ndarray | None:
+    """Rows of the model's images that are looked at; None for all."""
+    return None
+
   def open(self) -> None:
-    self._suite.check(made=("train_representations",))
     super().open()
+    self._suite.check(made=("train_representations",))
 
   def evaluate(self, state: Any, step: int) -> None:
     """Writes the scores under their names and returns nothing."""
     self.open()
-    models = {
-        role: Model(
-            features=self._features(state, store.images),
-            filenames=store.filenames,
-            labels=store.labels,
-            kind=self.kind,
-        )
-        for role, store in self._stores.items()
-    }
+    models = {}
+    for role, store in self._stores.items():
+      if role != "model" or (used := self._used) is None:
+        features = self._features(state, store.images)
+      else:
+        of_used = self._features(state, store.images[used])
+        features = np.zeros((len(store), of_used.shape[1]), of_used.dtype)
+        features[used] = of_used
+      models[role] = Model(
+          features=features,
+          filenames=store.filenames,
+          labels=store.labels,
+          kind=self.kind,
+      )
     found = suite_lib.evaluate(self._suite, evaluation.Models(**models))
     self.writer.write_scalars(step=step, scalars=self._scalars(found.scores))
 
@@ -111,10 +121,14 @@ class TrialsEvaluator(_Scored):
 
   @functools.cached_property
   def _stores(self):
-    store = images_lib.open_store(self.images)
-    sets = trials_lib.read_folder(self.trials, image_names=store.filenames)
-    used = np.unique(np.concatenate([t.indices for t in sets.values()]))
-    return {"model": images_lib.take(store, used)}
+    return {"model": images_lib.open_store(self.images)}
+
+  @functools.cached_property
+  def _used(self):
+    sets = trials_lib.read_folder(
+        self.trials, image_names=self._stores["model"].filenames
+    )
+    return np.unique(np.concatenate([t.indices for t in sets.values()]))
 
   def _scalars(self, scores):
     return {
@@ -142,11 +156,14 @@ class LevelsEvaluator(_Scored):
 
   @functools.cached_property
   def _stores(self):
-    store = images_lib.open_store(self.images)
+    return {"model": images_lib.open_store(self.images)}
+
+  @functools.cached_property
+  def _used(self):
     rows, _ = levels_lib.rows_of_images(
-        levels_lib.read(self.levels), store.filenames
+        levels_lib.read(self.levels), self._stores["model"].filenames
     )
-    return {"model": images_lib.take(store, np.sort(rows[rows >= 0]))}
+    return np.sort(rows[rows >= 0])
 
 
 class RdmEvaluator(_Scored):

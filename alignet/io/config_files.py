@@ -57,46 +57,63 @@ def names() -> tuple[str, ...]:
   )
 
 
-def split_arguments(
-    argv: Sequence[str],
-) -> tuple[str | None, list[str], list[str]]:
-  """Sorts a command line that names a config.
+def split_overrides(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+  """Takes the overrides out of a command line.
 
   Args:
-    argv: the config as NAME or `--cfg=NAME_OR_PATH`, overrides as
-      `--cfg.a.b=value`, and anything else; a value may also follow its flag.
+    argv: `--cfg.a.b=value`, or the value behind it, among anything else.
 
   Returns:
-    The name, None where none is given; the overrides as "a.b=value"; all other
-    arguments.
+    The overrides as "a.b=value", and all other arguments.
 
   Raises:
-    AlignetError: two configs, a flag without a value.
+    AlignetError: one without a value.
   """
-  names, overrides, rest = [], [], []
+  overrides, rest = [], []
   left = list(argv)
   while left:
     argument = left.pop(0)
-    flag, equals, value = argument.partition("=")
-    if flag == "--cfg" or flag.startswith("--cfg."):
-      if not equals:
+    if argument.startswith("--cfg."):
+      if "=" not in argument:
         if not left or left[0].startswith("--"):
-          raise AlignetError(f"expected {flag}=VALUE, found no value")
-        value = left.pop(0)
-      if flag == "--cfg":
-        names.append(value)
-      else:
-        overrides.append(f"{flag.removeprefix('--cfg.')}={value}")
-    elif argument.startswith("-"):
-      rest.append(argument)
+          raise AlignetError(f"expected {argument}=VALUE, found no value")
+        argument = f"{argument}={left.pop(0)}"
+      overrides.append(argument.removeprefix("--cfg."))
     else:
-      names.append(argument)
+      rest.append(argument)
+  return overrides, rest
+
+
+def split_name(argv: Sequence[str]) -> tuple[str | None, list[str]]:
+  """Takes the config out of a command line without overrides.
+
+  Args:
+    argv: the config as NAME or `--cfg=NAME_OR_PATH`, among other flags.
+
+  Returns:
+    The name, None where none is given, and all other arguments.
+
+  Raises:
+    AlignetError: two configs, or `--cfg` without a value.
+  """
+  names, rest = [], []
+  left = list(argv)
+  while left:
+    flag, equals, value = left.pop(0).partition("=")
+    if flag == "--cfg":
+      if not equals and not left:
+        raise AlignetError("expected --cfg=NAME_OR_PATH, found no value")
+      names.append(value if equals else left.pop(0))
+    elif flag.startswith("-"):
+      rest.append(flag + equals + value)
+    else:
+      names.append(flag + equals + value)
   if len(names) > 1:
     raise AlignetError(
         f"expected one config, found {' and '.join(names)}; an override begins"
         " with --cfg."
     )
-  return (names[0] if names else None), overrides, rest
+  return (names[0] if names else None), rest
 
 
 def resolve(name_or_path: str | os.PathLike[str] | None) -> pathlib.Path:

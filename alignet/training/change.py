@@ -62,18 +62,18 @@ class ChangeEvaluator(in_training.OnImages):
   levels: tuple[str, ...] = ("superordinate",)
 
   @functools.cached_property
-  def _data(self):
+  def _stores(self):
     store = images_lib.open_store(self.images)
     if missing := [x for x in self.levels if x not in store.labels]:
       raise AlignetError(
           f"{self.images} has no labels of level {', '.join(missing)}; found"
           f" {', '.join(store.labels) or 'none'}"
       )
-    return store
+    return {"model": store}
 
   def evaluate(self, state: Any, step: int) -> None:
     """Writes `synthetic/change/{all, level/class}` and returns nothing."""
-    store = self._data
+    store = self._stores["model"]
     initial = optim.initial(state.opt_state)
     if initial is None:
       raise AlignetError(

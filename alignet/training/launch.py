@@ -39,7 +39,8 @@ def main(argv: Sequence[str]) -> int:
     The exit code: 0 done, 2 something given cannot be used.
   """
   try:
-    name, overrides, rest = config_files.split_arguments(argv)
+    overrides, rest = config_files.split_overrides(argv)
+    name, rest = config_files.split_name(rest)
     dry_run = None
     for argument in rest:
       flag, _, effort = argument.partition("=")

@@ -287,18 +287,20 @@ def test_evaluating_alignment(executed):
     assert score["mean"] < v["ceilings"][f"simulated/{name}"]
     value, low, high = v["expected"]["after"][f"simulated/{name}"]
     assert low < value == score["mean"] < high
-  accuracy = v["choices"]["simulated/choices/accuracy"]
+  accuracy = v["answers"].scores["simulated/choices/accuracy"]
   assert accuracy["baseline"] + 0.1 < accuracy["mean"]
   assert accuracy["mean"] < v["bounds"]["bayes_bound"]
   before, after = v["rsa"]["before"], v["rsa"]["after"]
   assert before["mean_rdm"]["spearman"] + 0.2 < after["mean_rdm"]["spearman"]
   assert after["per_subject"]["mean"] < after["ceiling"]["upper"]
-  assert set(v["useful"]) == {"knn", "few_shot1", "few_shot5"}
+  assert set(v["useful"]) == {
+      *("classes/knn", "classes/few_shot1", "classes/few_shot5"),
+  }
   assert figures == ["ceiling-0", "map-0", "structure-0"]
   own = ("MODEL", "BASELINE", "TRAIN", "BASELINE_TRAIN", "TRANSFORM", "TRIALS")
   own = {key: v[key] for key in own} | {"SOURCE": "vice", "RESAMPLES": 10}
   again, figures_again = executed("evaluating_alignment", own)
-  assert figures_again == ["ceiling-0"] and again["choices"] is None
+  assert figures_again == ["ceiling-0"] and again["answers"] is None
   assert all(name.startswith("vice/") for name in again["scores"])
 
 

@@ -60,7 +60,7 @@ def arguments(inputs):
   """Flags of `alignet release` but --out."""
   return [
       "release",
-      f"--config={inputs / 'config.py'}",
+      f"--cfg={inputs / 'config.py'}",
       f"--cfg.paths.representations={inputs / 'representations'}",
       f"--cfg.paths.transform={inputs / 'transform.npz'}",
       *(f"--cfg.card.{key}={value}" for key, value in CARD.items()),

@@ -360,8 +360,8 @@ def test_transforms_law_store_exclusions_and_a_gallery(
   )
   out = tmp_path / "r"
   flags = [
-      *(a for a in arguments if "--config=" not in a),
-      f"--config={tmp_path / 'several.py'}",
+      *(a for a in arguments if "--cfg=" not in a),
+      f"--cfg={tmp_path / 'several.py'}",
       f"--cfg.paths.transforms.other={tmp_path / 'other.npz'}",
       *("--cfg.law=images", "--cfg.store=bfloat16"),
       f"--cfg.exclude.images={tmp_path / 'held.npy'}",
@@ -445,7 +445,7 @@ def test_the_card_is_checked_before_work(arguments, tmp_path, capsys):
 
 
 def test_another_config_is_refused(tmp_path, capsys):
-  flags = ["release", "--config=pipeline/demo", f"--out={tmp_path / 'r'}"]
+  flags = ["release", "--cfg=pipeline/demo", f"--out={tmp_path / 'r'}"]
   assert main.main(flags) == 2
   assert "no release config" in capsys.readouterr().err
 

@@ -48,7 +48,7 @@ def test_mini_imagenet(test_data, tmp_path):
   out = tmp_path / "release"
   code = main.main(
       [
-          *("release", "--config=mini_imagenet", f"--out={out}", "--quiet"),
+          *("release", "--cfg=mini_imagenet", f"--out={out}", "--quiet"),
           f"--cfg.paths.representations={tmp_path / 'r'}",
           f"--cfg.paths.transform={tmp_path / 't.npz'}",
           "--cfg.gallery.images=tfds:imagenet2012:train",

@@ -1,6 +1,7 @@
 """Tables and figures of an evaluation's scores, as JSON holds them."""
 
 from alignet.errors import AlignetError
+from alignet.evals import suite
 from alignet.report import ceilings
 from alignet.report import evaluation
 from alignet.report import latex
@@ -82,7 +83,7 @@ def _tables(sections):
 
 
 def test_sources_apart_and_people_first():
-  sections = evaluation.sections(_result(), ("new", "old"))
+  sections = evaluation.sections(_result(), ("new", "old"), suite.shown())
   assert list(sections) == [
       *("human", "vice", "simulated", "synthetic", "hierarchy", "cka"),
       *("classes", "breeds", "mine"),
@@ -99,7 +100,9 @@ def test_sources_apart_and_people_first():
 
 
 def test_cells_and_ceilings():
-  tables = _tables(evaluation.sections(_result(), ("new", "old")))
+  tables = _tables(
+      evaluation.sections(_result(), ("new", "old"), suite.shown())
+  )
   coarse = tables["human/levels/coarse"]
   assert coarse.header == ["score", "new", "old", "difference", "ceiling", "n"]
   rows = {row[0]: row[1:] for row in coarse.rows}
@@ -137,7 +140,7 @@ def test_cells_and_ceilings():
 
 
 def test_the_summary_counts_by_intervals():
-  text = evaluation.summary(_result(), ("new", "old"))
+  text = evaluation.summary(_result(), ("new", "old"), suite.shown())
   # A lower nll is better; distances are neither.
   assert "Agreement with people: 4 better, 0 worse, 1 undecided." in text
   assert "own responses: 0 better, 1 worse, 0 undecided." in text
@@ -147,15 +150,17 @@ def test_the_summary_counts_by_intervals():
 
 def test_without_a_baseline():
   result = {"scores": {"vice/a/modal": {"mean": 0.5, "n": 4}}}
-  (section,) = evaluation.sections(result, ("new", "old")).values()
+  (section,) = evaluation.sections(
+      result, ("new", "old"), suite.shown()
+  ).values()
   assert section.tables[0].rows == [["modal", "0.500", "4"]]
-  assert evaluation.summary(result, ("new", "old")) == ""
+  assert evaluation.summary(result, ("new", "old"), suite.shown()) == ""
   assert "compares a model with people" in evaluation.note(result)
   assert evaluation.note(_result()) == ""
 
 
 def test_all_of_it_renders():
-  sections = evaluation.sections(_result(), ("a_model", "b&w"))
+  sections = evaluation.sections(_result(), ("a_model", "b&w"), suite.shown())
   pictures = [s for s, section in sections.items() if section.figures]
   assert pictures == [
       *("human", "simulated", "synthetic", "hierarchy", "classes", "breeds")
@@ -178,4 +183,4 @@ def test_all_of_it_renders():
 )
 def test_refuses(result, message):
   with pytest.raises(AlignetError, match=message):
-    evaluation.sections(result, ("a", "b"))
+    evaluation.sections(result, ("a", "b"), suite.shown())

@@ -173,7 +173,10 @@ def test_command(_parsed_flags, shrunk, tiny_world, tmp_path, capsys):
       "--cfg.model.backbone.patch_size=4",
   ]
   assert main.main(["train", "--cfg=base", "--dry_run=compiled"]) == 2
-  assert "found --dry_run=compiled" in capsys.readouterr().err
+  assert (
+      "argument --dry_run: invalid choice: 'compiled'"
+      in capsys.readouterr().err
+  )
   assert main.main(["train", "--dry_run", "--cfg=base", *overrides]) == 0
   assert "steps   1,500" in capsys.readouterr().out
   assert (tmp_path / "dry_run" / "batch.png").is_file()

@@ -117,7 +117,7 @@ class _Everything:
         ([], "expected a config, as --cfg=NAME or a path"),
         (["base"], "give the run a folder"),
         (["base", "student/small"], "expected one config, found base and"),
-        (["--cfg"], "expected --cfg=VALUE, found no value"),
+        (["--cfg"], "expected --cfg=NAME_OR_PATH, found no value"),
         (["base", "--cfg.workdir"], "expected --cfg.workdir=VALUE"),
         (["base", "--dry_run=fast", "--cfg.workdir=x"], "found --dry_run=fast"),
         (["base", "--dryrun", "--cfg.workdir=x"], "unexpected argument"),
@@ -132,10 +132,10 @@ def test_command_lines_that_are_wrong(argv, message, capsys):
 
 
 def test_a_value_may_follow_its_flag():
-  name, overrides, rest = config_files.split_arguments(
+  overrides, rest = config_files.split_overrides(
       ["--cfg", "base", "--cfg.aux.peak", "-1", "--cfg.a=b=c", "--dry_run"]
   )
-  assert (name, rest) == ("base", ["--dry_run"])
+  assert config_files.split_name(rest) == ("base", ["--dry_run"])
   assert overrides == ["aux.peak=-1", "a=b=c"]
 
 

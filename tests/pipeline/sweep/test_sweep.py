@@ -57,9 +57,9 @@ def swept(tmp_path_factory):
       *("sweep", str(root / "two.py"), f"--scale={root / 'tiny.py'}"),
       *("--seeds=0,1", f"--out={root / 'out'}", "--quiet"),
   ]
-  assert cli.main([*command, "--task=0/2"]) == 0
+  assert cli.main([*command, "--part=0/2"]) == 0
   assert not (root / "out" / "tables").exists()
-  assert cli.main([*command, "--task=1/2"]) == 0
+  assert cli.main([*command, "--part=1/2"]) == 0
   return root
 
 
@@ -213,8 +213,10 @@ def test_line():
 @pytest.mark.parametrize(
     "flags, message",
     [
-        (["--task=2/2"], "--task: expected I/N"),
-        (["--task=x"], "--task: expected I/N"),
+        (["--task=0/2"], "--task is now called --part=I/N"),
+        (["--part=2/2"], "argument --part: expected I/N"),
+        (["--part=x"], "argument --part: expected I/N"),
+        (["--merge"], "cells are still to be run"),
         (["--processes=0"], "processes: expected 1 or more"),
         (["--dry_run", "--tflops=0"], "tflops: expected more than 0"),
     ],

@@ -13,7 +13,7 @@ from a known embedding. Every method minimises the same objective with Adam:
   one-hot   the same step alone: one-hot rows cut from a unit matrix
   gather    PyTorch, all objects transformed once, triplets gathered
   loop      ours, the jitted loop that `alignet teach` runs
-  kauldron  ours, `configs/uncertainty_distillation.py` in its trainer
+  kauldron  ours, `configs/uncertainty_distillation_paper.py` in its trainer
 
 Each measurement has a process of its own, imports and compilation apart. A
 round is one of each, of all parts and dimensions; the smallest CPU time of the
@@ -228,8 +228,8 @@ def kauldron(x, embedding, batch, steps) -> float:
   """CPU seconds a step of the trainer, between two lines of its log."""
   from absl import flags
   from alignet.io import config_files
-  from alignet.training import metrics
   from alignet.training import training_run
+  from alignet.training import writer
   from kauldron import konfig
 
   if not flags.FLAGS.is_parsed():
@@ -237,7 +237,7 @@ def kauldron(x, embedding, batch, steps) -> float:
   training_run.quiet_logs()
   marks = {}
 
-  class Writer(metrics.JsonlWriter):
+  class Writer(writer.JsonlWriter):
 
     def write_scalars(self, step, scalars):
       super().write_scalars(step, scalars)
@@ -248,14 +248,15 @@ def kauldron(x, embedding, batch, steps) -> float:
     np.save(folder / "F.npy", x)
     np.save(folder / "V.npy", embedding)
     cfg = config_files.load(
-        "uncertainty_distillation",
+        "uncertainty_distillation_paper",
         [
             f"workdir={folder}/run",
             f"aux.features={folder}/F.npy",
             f"aux.embedding={folder}/V.npy",
             "aux.embedding_order=things",
-            f"aux.batch_size={batch}",
-            f"aux.eval_every={10**6}",
+            f"aux.batch={batch}",
+            "aux.inner_folds=0",
+            f"aux.steps={50 * -(-3 * steps // 50)}",
             f"num_train_steps={3 * steps}",
             f"log_metrics_every={steps}",
         ],

@@ -1,60 +1,79 @@
 r"""A teacher by uncertainty distillation, launched through Kauldron.
 
-The objective and setting of the paper where they are known; needs no file:
-without features it trains on a small simulated problem in seconds.
+The recipe of `alignet teach`: the same inputs and seed give the same transform,
+on CPUs, GPUs and TPUs, on one machine or many. Without inputs it learns from a
+small simulated problem in seconds.
 
-  python -m alignet.train --cfg=configs/uncertainty_distillation.py \
-    --cfg.workdir=out/teacher
+  python -m alignet.train uncertainty_distillation --cfg.workdir=out/teacher
   python -m kauldron.main --cfg=configs/uncertainty_distillation.py \
     --cfg.workdir=$PWD/out/teacher
 
 With your own representations (row i of F shows concept C[i] of the posterior,
 that of `alignet vice` or `configs/vice.py`):
 
-  python -m alignet.train --cfg=configs/uncertainty_distillation.py \
-    --cfg.workdir=out/teacher --cfg.aux.features=F.npy \
-    --cfg.aux.posterior=vice.npz --cfg.aux.concepts=C.npy
+  python -m alignet.train uncertainty_distillation --cfg.workdir=out/teacher \
+    --cfg.aux.features=F.npy --cfg.aux.posterior=vice.npz \
+    --cfg.aux.concepts=C.npy
 
-or, where only a point embedding is known, with `--cfg.aux.embedding=V.npy`
-(`soft_point`: no posterior uncertainty), or, for judgments, with
-`--cfg.aux.triplets=T.npy` (odd one last) and perhaps
-`--cfg.aux.probabilities=P.npy`. An embedding or posterior whose row i is not
-concept i needs `aux.concept_list` and `aux.embedding_names`; one of the 1,854
-concepts of THINGS those, or `aux.embedding_order=things`. The result is
-`out/teacher/transform.npz`: the transform with the smallest cross-entropy on
-the held-out fold of the concepts. That fold chose the step, so its scores,
-under `selection`, flatter; `alignet teach --cross_validate` scores a teacher.
-
-Known (Muttenthaler et al. 2023, their code): scalar standardisation, W and b
-start at 1e-3 I and 1e-3, Adam, gradient clipping 1.0, 256 triplets a batch,
-identity shrinking with lambda .1, 4 object-disjoint folds. Not public for the
-AligNet teacher: its learning rate (gLocal's is here), lambda, number of steps
-(100 epochs with early stopping in gLocal) and the Monte-Carlo samples M of its
-targets (`aux.samples`).
-
-For few concepts this setting overfits, whatever lambda: `alignet teach` starts
-from a cross-fitted ridge regression, see `uncertainty_distillation.fit`. To go
-on from that, or from any transform, on any device:
-
-  alignet teach --steps=0 --inner_folds=0 --input_map=none --out=ridge.npz …
-  python -m alignet.train … --cfg.aux.start=ridge.npz --cfg.aux.folds=0 \
-    --cfg.train_losses.regulariser.kind=l2
-
-The start has seen all concepts, so no fold can choose the step; and identity
-shrinking has no meaning for a map to the embedding's few dimensions.
+`cfg.aux` has the fields that `alignet teach --help` describes, by the same
+names; the seed is `cfg.seed`. Above an alpha of 0 glocal's local term needs
+`cfg.aux.local`. The result is `out/teacher/transform.npz`. The papers' own
+settings are in `uncertainty_distillation_paper.py` and `glocal.py`.
 """
 
 from kauldron import konfig
 
 # pylint: disable=g-import-not-at-top
 with konfig.imports():
+  from alignet.training import train_step
   from alignet.training import writer
   from kauldron import kd
-  import optax
+  from uncertainty_distillation import config
   from uncertainty_distillation import data
   from uncertainty_distillation import export
   from uncertainty_distillation import model
+  from uncertainty_distillation import training_loop
 # pylint: enable=g-import-not-at-top
+
+_INPUTS = {
+    "features": "",
+    "representations": "",
+    "level": "concept",
+    "concepts": "",
+    "concept_list": "",
+    "choices": "",
+    "choices_format": "things_csv",
+    "choices_names": "",
+    "triplets": "",
+    "probabilities": "",
+    "embedding": "",
+    "posterior": "",
+    "embedding_names": "",
+    "embedding_order": "",
+    "local": "",
+    "blocks": "",
+    "on_impossible": "error",
+    "on_unknown": "error",
+    "samples": 50,
+    "max_triplets": 1_000_000,
+}
+_FIT = {
+    "input_map": "auto",
+    "standardise": "scalar",
+    "start": "ridge",
+    "width": None,
+    "steps": 400,
+    "inner_folds": 5,
+}
+_OPTIMISATION = {
+    "regulariser": "identity",
+    "regulariser_weight": 0.03,
+    "alpha": 0.0,
+    "tau": 1.0,
+    "local_batch": 1024,
+    "learning_rate": 3e-3,
+    "batch": 8192,
+}
 
 
 def get_config():
@@ -62,52 +81,22 @@ def get_config():
   cfg = kd.train.Trainer()
   cfg.seed = 0
   cfg.workdir = ""
-  cfg.aux = {
-      "features": "",
-      "embedding": "",
-      "posterior": "",
-      "samples": 50,
-      "concept_list": "",
-      "embedding_names": "",
-      "embedding_order": "",
-      "concepts": "",
-      "triplets": "",
-      "probabilities": "",
-      "start": "",
-      "input_map": "none",
-      "standardise": "scalar",
-      "folds": 4,
-      "fold": 0,
-      "batch_size": 256,
-      "learning_rate": 1e-3,
-      "eval_every": 500,
-  }
+  cfg.aux = _INPUTS | _FIT | _OPTIMISATION
+  aux = lambda names: {name: cfg.ref.aux[name] for name in names}
 
   # Data
-  judged = data.TeacherData(
-      features=cfg.ref.aux.features,
-      embedding=cfg.ref.aux.embedding,
-      posterior=cfg.ref.aux.posterior,
-      samples=cfg.ref.aux.samples,
-      concept_list=cfg.ref.aux.concept_list,
-      embedding_names=cfg.ref.aux.embedding_names,
-      embedding_order=cfg.ref.aux.embedding_order,
-      concepts=cfg.ref.aux.concepts,
-      triplets=cfg.ref.aux.triplets,
-      probabilities=cfg.ref.aux.probabilities,
-      start=cfg.ref.aux.start,
-      input_map=cfg.ref.aux.input_map,
-      standardise=cfg.ref.aux.standardise,
-      folds=cfg.ref.aux.folds,
-      fold=cfg.ref.aux.fold,
-      seed=cfg.ref.seed,
+  recipe = data.TeacherData(
+      config=config.Config(
+          seed=cfg.ref.seed,
+          optimisation=training_loop.Optimisation(**aux(_OPTIMISATION)),
+          **aux(_FIT),
+      ),
+      **aux(_INPUTS),
   )
   cfg.train_ds = kd.data.py.DataSource(
       data_source=data.TeacherBatches(
-          data=judged,
-          batch_size=cfg.ref.aux.batch_size,
+          data=recipe,
           num_batches=cfg.ref.num_train_steps + 1,
-          seed=cfg.ref.seed,
       ),
       shuffle=False,
       batch_size=None,
@@ -116,38 +105,31 @@ def get_config():
   )
 
   # Model
-  cfg.model = model.AffineTransform(
-      data=judged, width=None, scale=1e-3, bias=1e-3
-  )
+  cfg.model = model.AffineTransform(data=recipe)
 
   # Training
-  cfg.num_train_steps = 3000
+  cfg.num_train_steps = cfg.ref.aux.steps
   cfg.train_losses = {
-      "kl": model.TripletKL(),
-      "regulariser": model.Regulariser(kind="identity", weight=0.1),
+      "kl": model.TripletKL(weight=1 - cfg.ref.aux.alpha),
+      "local": model.Locality(tau=cfg.ref.aux.tau, weight=cfg.ref.aux.alpha),
+      "regulariser": model.Regulariser(
+          kind=cfg.ref.aux.regulariser, weight=cfg.ref.aux.regulariser_weight
+      ),
   }
   cfg.log_metrics_every = 100
   cfg.log_summaries_every = 1_000_000
   cfg.writer = writer.JsonlWriter()
   cfg.profiler = None
-  cfg.optimizer = kd.optim.named_chain(
-      **{
-          "clip": optax.clip_by_global_norm(max_norm=1.0),
-          "adam": optax.scale_by_adam(),
-          "rate": optax.scale_by_learning_rate(
-              learning_rate=cfg.ref.aux.learning_rate
-          ),
-      }
-  )
+  cfg.trainstep = train_step.TrainStep(recipe=recipe)
+  cfg.optimizer = model.optimizer(data=recipe)
   cfg.checkpointer = kd.ckpts.Checkpointer(
       save_interval_steps=1000, max_to_keep=1
   )
 
-  # Evaluation and export
+  # Result
   cfg.evals = {
-      "transform": export.TransformEvaluator(
-          run=kd.evals.EveryNSteps(cfg.ref.aux.eval_every),
-          data=judged,
+      "transform": export.TransformResult(
+          run=kd.evals.EveryNSteps(n=50), data=recipe
       ),
   }
   return cfg

@@ -1,29 +1,48 @@
 r"""VICE through Kauldron: odd-one-out choices to an embedding, on any device.
 
-  python -m alignet.train --cfg=vice --cfg.workdir=out/vice \
+  python -m alignet.train vice --cfg.workdir=out/vice \
     --cfg.aux.triplets=T.npy --cfg.aux.n_objects=1854
 
 Rows of T are three object numbers, the odd one last (Muttenthaler et al. 2022).
-Without it, simulated choices stand in. The result is `out/vice/vice.npz`, the
-posterior of the dimensions in use, for `alignet teach --posterior`.
-
-The prior is the paper's default (spike-and-slab, .5, .25, 1), the number of
-steps ours. `alignet vice` finds that by itself, when the number of dimensions
-is stable, and anneals the prior's weight: prefer it on one machine.
+Without it, simulated choices stand in. The recipe is that of `alignet vice`:
+the same choices and seed give the same embedding. `cfg.aux` has the fields that
+`alignet vice --help` describes, by the same names; the seed is `cfg.seed`. The
+result is `out/vice/vice.npz`, the posterior of the dimensions in use, for
+`alignet teach --posterior`; it is written when their number is stable and the
+learning rate has fallen to zero.
 """
 
 from kauldron import konfig
 
 # pylint: disable=g-import-not-at-top
 with konfig.imports():
+  from alignet.training import train_step
   from alignet.training import writer
   from kauldron import kd
-  import optax
   from uncertainty_distillation import data
-  from uncertainty_distillation import model
   from uncertainty_distillation import vice
-  from uncertainty_distillation.vice import model as vice_model
+  from uncertainty_distillation.vice import model
+  from uncertainty_distillation.vice import train
 # pylint: enable=g-import-not-at-top
+
+_FIT = {
+    "width": 100,
+    "spike_weight": 0.5,
+    "spike": 0.25,
+    "slab": 1.0,
+    "learning_rate": 0.03,
+    "batch": 4096,
+    "anneal_from": 10.0,
+    "anneal": 3000,
+    "steps": 20_000,
+    "check": 250,
+    "window": 4,
+    "decay": 1000,
+    "alpha": 0.05,
+    "min_objects": 5,
+    "validation": 0.1,
+    "samples": 50,
+}
 
 
 def get_config():
@@ -31,29 +50,22 @@ def get_config():
   cfg = kd.train.Trainer()
   cfg.seed = 0
   cfg.workdir = ""
-  cfg.aux = {
-      "triplets": "",
-      "probabilities": "",
-      "n_objects": 0,
-      "batch_size": 4096,
-      "learning_rate": 0.03,
-      "eval_every": 1000,
-  }
-  prior = vice.Config(width=100, spike_weight=0.5, spike=0.25, slab=1.0)
+  cfg.aux = {"triplets": "", "probabilities": "", "n_objects": 0, **_FIT}
+  how = vice.Config(
+      seed=cfg.ref.seed, **{name: cfg.ref.aux[name] for name in _FIT}
+  )
 
   # Data
-  choices = vice_model.Choices(
+  choices = model.Choices(
+      config=how,
       triplets=cfg.ref.aux.triplets,
       probabilities=cfg.ref.aux.probabilities,
       n_objects=cfg.ref.aux.n_objects,
-      seed=cfg.ref.seed,
   )
   cfg.train_ds = kd.data.py.DataSource(
       data_source=data.TeacherBatches(
           data=choices,
-          batch_size=cfg.ref.aux.batch_size,
           num_batches=cfg.ref.num_train_steps + 1,
-          seed=cfg.ref.seed,
       ),
       shuffle=False,
       batch_size=None,
@@ -62,42 +74,28 @@ def get_config():
   )
 
   # Model
-  cfg.model = vice_model.Posterior(choices=choices, config=prior)
+  cfg.model = model.Posterior(choices=choices)
 
-  # Training
-  cfg.num_train_steps = 10_000
+  # Training: at most so many steps.
+  cfg.num_train_steps = cfg.ref.aux.steps + cfg.ref.aux.decay
   cfg.train_losses = {
-      "kl": model.TripletKL(),
-      "divergence": vice_model.Divergence(),
+      "cross_entropy": model.Term(values="preds.cross_entropy"),
+      "divergence": model.Term(values="preds.divergence"),
   }
   cfg.log_metrics_every = 100
   cfg.log_summaries_every = 1_000_000
   cfg.writer = writer.JsonlWriter()
   cfg.profiler = None
-  cfg.schedules = {
-      "learning_rate": optax.linear_schedule(
-          init_value=cfg.ref.aux.learning_rate,
-          end_value=0.0,
-          transition_begin=cfg.ref.num_train_steps * 9 // 10,
-          transition_steps=cfg.ref.num_train_steps // 10,
-      )
-  }
-  cfg.optimizer = kd.optim.named_chain(
-      **{
-          "adam": optax.scale_by_adam(),
-          "rate": optax.scale_by_learning_rate(
-              cfg.ref.schedules["learning_rate"]
-          ),
-      }
-  )
+  cfg.trainstep = train_step.TrainStep(recipe=choices)
+  cfg.optimizer = train.optimizer(config=how)
   cfg.checkpointer = kd.ckpts.Checkpointer(
       save_interval_steps=1000, max_to_keep=1
   )
 
-  # Evaluation and export
+  # Result
   cfg.evals = {
-      "posterior": vice_model.PosteriorEvaluator(
-          run=kd.evals.EveryNSteps(cfg.ref.aux.eval_every), config=prior
+      "posterior": model.PosteriorResult(
+          run=kd.evals.EveryNSteps(n=cfg.ref.aux.check), choices=choices
       ),
   }
   return cfg

@@ -21,10 +21,11 @@ class Config:
       cross-fitted error of the ridge regression ("none" for other starts).
     standardise: by the mean and standard deviation of the whole matrix
       ("scalar", as the paper) or of each dimension ("per_dimension").
-    start: "ridge" (see `fit`), "identity" or "small" (1e-3 of it). Zero is no
+    start: "ridge" (see `fit`), "identity" or "small" (1e-3 of it); or the
+      file of a transform to go on from, such as "transform.npz". Zero is no
       start: an objective of products is stationary there.
     width: dimensions of the transformed representations; None for those of
-      the embedding, or of the features for the starts without ridge.
+      the embedding, or of the features or file for the starts without ridge.
     steps: at most so many; the best number is found on the inner folds.
     inner_folds: object-disjoint folds of the training concepts on which the
       number of steps is chosen; 0 runs all steps and reports no held-out score.
@@ -34,12 +35,17 @@ class Config:
 
   input_map: transforms.InputMap | Literal["auto"] = "auto"
   standardise: initial_transform.Standardise = "scalar"
-  start: Start = "ridge"
+  start: Start | str = "ridge"
   width: int | None = None
   steps: int = 400
   inner_folds: int = 5
   optimisation: training_loop.Optimisation = training_loop.Optimisation()
   seed: int = 0
+
+  @property
+  def start_file(self) -> bool:
+    """Whether the start is a file."""
+    return self.start.endswith(".npz")
 
   def __post_init__(self):
     if self.start == "zero":
@@ -49,9 +55,14 @@ class Config:
           ' expected "small", a thousandth of the identity, or another of'
           f" {', '.join(get_args(Start))}"
       )
+    if self.start_file and (self.inner_folds or self.width):
+      raise AlignetError(
+          f"start: {self.start} has seen the concepts of any fold, and has its"
+          " own width; set inner_folds to 0 and leave width out"
+      )
     for name, value, allowed in (
         ("input_map", self.input_map, (*get_args(transforms.InputMap), "auto")),
-        ("start", self.start, get_args(Start)),
+        ("start", "ridge" if self.start_file else self.start, get_args(Start)),
         (
             "standardise",
             self.standardise,

@@ -9,29 +9,59 @@ trains the map *within* that space, from the identity, on predictions in which
 each concept was left out. The two maps multiply to one transform. With the
 starts "identity" and "small" the objective trains the whole map, as gLocal
 does.
+
+There is one recipe: `prepare`, then updates from `Prepared.start`, then
+`finish`. `fit` does all three; Kauldron's trainer brings its own updates, see
+`data`.
 """
 
 from collections.abc import Sequence
 import dataclasses
+import functools
 from typing import Any
 
 from alignet import transforms
 from alignet.errors import AlignetError
 from alignet.evals.scores import ties
-from alignet.evals.scores.choices import odd_one_out
-from alignet.evals.scores.choices import probabilistic
 from alignet.human import judgments as judgments_lib
 from alignet.human.judgments import Judgments
 from alignet.io import files
+import jax
 import jax.numpy as jnp
 import numpy as np
 from uncertainty_distillation import initial_transform
 from uncertainty_distillation import inputs
 from uncertainty_distillation import objective
+from uncertainty_distillation import selection
 from uncertainty_distillation import training_loop
 from uncertainty_distillation.config import Config
 
 _FEWEST = 6
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared:
+  """What is settled before the last training of a fit.
+
+  Attributes:
+    config: how the transform is fitted.
+    base: what is done to features before the map that is trained.
+    objects: the features after that, on the device.
+    pool: the judgments to learn from.
+    start: where the map starts.
+    steps: updates to make.
+    local: shuffled images of glocal's local term, or None.
+    report: see `fit`.
+  """
+
+  config: Config
+  base: transforms.Transform
+  objects: training_loop.Objects
+  pool: training_loop.Pool
+  start: training_loop.Params
+  steps: int
+  local: objective.Local | None
+  report: dict[str, Any]
 
 
 def fit(
@@ -39,20 +69,61 @@ def fit(
     concepts: np.ndarray | None,
     judgments: Judgments,
     config: Config | None = None,
+    **options: Any,
+) -> tuple[transforms.Transform, dict[str, Any]]:
+  """Fits a teacher on all given concepts that have images and judgments.
+
+  Args:
+    features: see `prepare`.
+    concepts: see `prepare`.
+    judgments: see `prepare`.
+    config: how; None for the defaults.
+    **options: see `prepare`.
+
+  Returns:
+    The transform, and a JSON-serialisable report: the number of steps chosen,
+    the temperature that suits inner held-out concepts (similarities are to be
+    divided by it; the transform is not) and, under "inner", the scores on
+    inner held-out concepts (no number needs a concept that was not given).
+
+  Raises:
+    AlignetError: what `prepare` raises, a loss that becomes NaN.
+  """
+  prepared = prepare(
+      features, concepts, judgments, config or Config(), **options
+  )
+  history = training_loop.train(
+      prepared.start,
+      prepared.objects,
+      prepared.pool,
+      steps=prepared.steps,
+      seed=prepared.config.seed,
+      optimisation=prepared.config.optimisation,
+      local=prepared.local,
+  )
+  transform = finish(prepared, history[-1])
+  return transform, transform.meta
+
+
+def prepare(
+    features: np.ndarray,
+    concepts: np.ndarray | None,
+    judgments: Judgments,
+    config: Config,
     *,
     embedding: np.ndarray | None = None,
     calibration: Judgments | None = None,
     blocks: np.ndarray | None = None,
     local_images: np.ndarray | None = None,
-) -> tuple[transforms.Transform, dict[str, Any]]:
-  """Fits a teacher on all given concepts that have images and judgments.
+) -> Prepared:
+  """Chooses where training starts and how many updates it makes.
 
   Args:
     features: (n, d) floats; row i shows concept `concepts[i]`.
     concepts: (n,) integers in [0, judgments.n_concepts); None where row i
       shows concept i.
     judgments: what people said, or an embedding of it says.
-    config: how; None for the defaults.
+    config: how.
     embedding: (n_concepts, k) human embedding, where there is one: what the
       ridge regression predicts. Without it, `point.embedding` of the
       judgments takes its place.
@@ -64,17 +135,10 @@ def fit(
       (before standardisation) glocal keeps; needed where the config's alpha is
       above 0, and only there.
 
-  Returns:
-    The transform, and a JSON-serialisable report: the number of steps chosen,
-    the temperature that suits inner held-out concepts (similarities are to be
-    divided by it; the transform is not) and, under "inner", the scores on
-    inner held-out concepts (no number needs a concept that was not given).
-
   Raises:
     AlignetError: lengths that differ, concepts out of range, a NaN, too few
-      concepts or judgments, a loss that becomes NaN.
+      concepts or judgments, a loss of an inner fold that becomes NaN.
   """
-  config = config or Config()
   features, concepts = inputs.check_features(
       features, concepts, judgments.n_concepts
   )
@@ -130,16 +194,70 @@ def fit(
         blocks=blocks,
     )
   else:
-    input_map = "none" if config.input_map == "auto" else config.input_map
+    input_map = config.input_map
+    if config.start_file:
+      report["start"] = files.sha256(config.start)
+    if input_map == "auto":
+      given = config.start_file and transforms.load(config.start)
+      input_map = given.input_map if given else "none"
     base, x = initial_transform.plain(features, input_map, config.standardise)
   objects = training_loop.make_objects(x, concepts)
-  images = _local(local_images, features.shape[1], base, config)
-  weights, bias, chosen = _distil(
-      objects, local, calibration, blocks, config, images
+  pool = training_loop.make_pool(local.triplets, local.probabilities)
+  start = functools.partial(
+      _start, config, x.shape[1], base=base, objects=objects
   )
-  transform = transforms.fold(_compose(base, weights, bias))
-  report |= chosen
-  return dataclasses.replace(transform, meta=report), report
+  images = _local(local_images, features.shape[1], base, config)
+  steps, inner = config.steps, None
+  if config.inner_folds:
+    train = lambda pool: training_loop.train(
+        start(pool),
+        objects,
+        pool,
+        steps=config.steps,
+        seed=config.seed,
+        optimisation=config.optimisation,
+        local=images,
+    )
+    steps, inner = selection.choose_steps(
+        *(objects, pool, local, train, config),
+        calibration=calibration,
+        blocks=blocks,
+    )
+  report |= {
+      "steps": steps,
+      "inner": inner,
+      "temperature": inner["temperature"] if inner else 1.0,
+  }
+  return Prepared(
+      config=config,
+      base=base,
+      objects=objects,
+      pool=pool,
+      start=start(pool),
+      steps=steps,
+      local=images,
+      report=report,
+  )
+
+
+def finish(
+    prepared: Prepared, params: training_loop.Params
+) -> transforms.Transform:
+  """The transform that updates from `prepared.start` led to.
+
+  Args:
+    prepared: what came before them.
+    params: after `prepared.steps` of them.
+  """
+  base = prepared.base
+  weights = np.asarray(params["weights"]).astype(np.float64)
+  bias = np.asarray(params["bias"])
+  transform = dataclasses.replace(
+      base,
+      weights=(base.weights @ weights).astype(np.float32),
+      bias=(base.bias @ weights + bias).astype(np.float32),
+  )
+  return dataclasses.replace(transforms.fold(transform), meta=prepared.report)
 
 
 def tune(
@@ -214,135 +332,15 @@ def _local(images, d, base, config):
   )
 
 
-def _distil(objects, judgments, calibration, blocks, config, local):
-  """Weights, bias, and the report of the choice of the number of steps."""
-  pool = training_loop.make_pool(judgments.triplets, judgments.probabilities)
-  d = objects.x.shape[1]
+def _start(config, d, pool, *, base, objects) -> training_loop.Params:
+  """Where a map of d dimensions starts that shall learn from the pool."""
+  if config.start_file:
+    moments = base.mean, base.std
+    given = initial_transform.given(config.start, d, base.input_map, moments)
+    return jax.tree.map(jnp.asarray, given)
   width = d if config.start == "ridge" else config.width or d
   eye = jnp.eye(d, width)
   if config.start == "small":
-    start = {"weights": 1e-3 * eye, "bias": jnp.full(width, 1e-3)}
-  else:
-    start = {"weights": eye, "bias": jnp.zeros(width)}
-
-  def train(pool, steps):
-    begin = start
-    if config.start != "small":
-      begin = _best_scale(start, objects, pool, config.seed)
-    return training_loop.train(
-        begin,
-        objects,
-        pool,
-        steps=steps,
-        seed=config.seed,
-        optimisation=config.optimisation,
-        local=local,
-    )
-
-  steps, inner = config.steps, None
-  if config.inner_folds:
-    steps, inner = _choose_steps(
-        objects, judgments, calibration, blocks, pool, train, config
-    )
-  params = train(pool, steps)[-1]
-  report = {
-      "steps": steps,
-      "inner": inner,
-      "temperature": inner["temperature"] if inner else 1.0,
-  }
-  return np.asarray(params["weights"]), np.asarray(params["bias"]), report
-
-
-def _choose_steps(objects, judgments, calibration, blocks, pool, train, config):
-  """The number of steps with the smallest mean KL on inner held-out concepts.
-
-  Returns:
-    The number, and the scores there.
-  """
-  n = judgments.n_concepts
-  folds = judgments_lib.inner_folds(
-      n, min(config.inner_folds, n // 3), seed=config.seed + 1, blocks=blocks
-  )
-  evaluate = lambda history, pool: [
-      training_loop.evaluate(params, objects, pool, seed=config.seed)
-      for params in history
-  ]
-  if calibration is not None:
-    answers = training_loop.make_pool(
-        calibration.triplets, calibration.probabilities
-    )
-  curves, best_scores, outcomes = [], [], []
-  for fold in folds:
-    inside = np.isin(np.arange(n), fold)
-    held = inside[judgments.triplets]
-    training = np.flatnonzero(~held.any(axis=1))
-    validation = np.flatnonzero(held.all(axis=1))
-    if not (len(training) and len(validation)):
-      continue
-    history = train(training_loop.restrict(pool, training), config.steps)
-    outcome = evaluate(history, training_loop.restrict(pool, validation))
-    scores = [score(s, p) for s, p in outcome]
-    curves.append([x["kl"] for x in scores])
-    best_scores.append(scores)
-    if calibration is None:
-      outcomes.append(outcome)
-    elif len(rows := np.flatnonzero(inside[calibration.triplets].all(axis=1))):
-      outcomes.append(evaluate(history, training_loop.restrict(answers, rows)))
-  if not curves:
-    raise AlignetError(
-        "no judgment lies wholly within held-out concepts, so the number of"
-        " steps cannot be chosen; give more judgments, or set --inner_folds=0"
-    )
-  if not outcomes:
-    raise AlignetError(
-        "no judgment to calibrate on lies wholly within held-out concepts, so"
-        " no temperature can be fitted; give more of them"
-    )
-  best = int(ties.first_largest(-np.mean(curves, axis=0)))
-  inner = {
-      key: float(np.mean([scores[best][key] for scores in best_scores]))
-      for key in best_scores[0][best]
-  }
-  inner["kl_curve"] = np.mean(curves, axis=0).tolist()
-  inner["folds"] = len(curves)
-  # Of inner held-out concepts, so that no trial it is applied to shaped it.
-  inner["temperature"] = probabilistic.fit_temperature(
-      *(np.concatenate(x) for x in zip(*(o[best] for o in outcomes)))
-  )
-  return best * config.optimisation.every, inner
-
-
-def score(
-    similarities: np.ndarray, probabilities: np.ndarray
-) -> dict[str, float]:
-  """Agreement, expected accuracy, cross-entropy and KL of similarities."""
-  log_p = probabilistic.log_probabilities(similarities)
-  values = {
-      "agreement": odd_one_out.modal(similarities, probabilities),
-      "expected": odd_one_out.expected(similarities, probabilities),
-      "cross_entropy": probabilistic.cross_entropy(log_p, probabilities),
-      "kl": probabilistic.kl_divergence(log_p, probabilities),
-  }
-  return {name: float(value.mean()) for name, value in values.items()}
-
-
-def _best_scale(params, objects, pool, seed):
-  """The start, scaled to the smallest KL on the judgments to learn from."""
-  scales = np.geomspace(1 / 64, 64, 25)
-  values = []
-  for scale in scales:
-    scaled = {**params, "weights": params["weights"] * scale}
-    s, p = training_loop.evaluate(scaled, objects, pool, seed=seed)
-    values.append(score(s, p)["kl"])
-  scale = scales[int(ties.first_largest(-np.array(values)))]
-  return {**params, "weights": params["weights"] * scale}
-
-
-def _compose(base, weights, bias):
-  """The base transform followed by another affine map."""
-  weights = weights.astype(np.float64)
-  return dataclasses.replace(
-      base,
-      weights=(base.weights @ weights).astype(np.float32),
-      bias=(base.bias @ weights + bias).astype(np.float32),
-  )
+    return {"weights": 1e-3 * eye, "bias": jnp.full(width, 1e-3)}
+  start = {"weights": eye, "bias": jnp.zeros(width)}
+  return selection.best_scale(start, objects, pool, config.seed)

@@ -91,8 +91,7 @@ def given(
   if transform.input_map != input_map:
     raise AlignetError(
         f"start {path}: expected the input map {input_map!r}, found"
-        f" {transform.input_map!r}; pass"
-        f" --cfg.aux.input_map={transform.input_map}"
+        f" {transform.input_map!r}; set input_map to that, or to auto"
     )
   mean, std = (np.asarray(x, np.float64) for x in moments)
   weights = transform.weights.astype(np.float64)

@@ -26,6 +26,8 @@ class Inputs:
     concepts: (n,) concept number of each row.
     judgments: of the concepts.
     embedding: (concepts, k) or None.
+    blocks: (concepts,) integers, the category of each, or None.
+    local: (m, d) representations of any images for glocal, or None.
     predict: (m, 3) concept numbers -> judgments, what the embedding or
       posterior says of any triplets; None where only those judged are known.
     sha256: of each file read, by the name of its argument.
@@ -38,9 +40,19 @@ class Inputs:
   concepts: np.ndarray
   judgments: Judgments
   embedding: np.ndarray | None
-  predict: Callable[[np.ndarray], Judgments] | None
-  sha256: dict[str, str]
+  blocks: np.ndarray | None = None
+  local: np.ndarray | None = None
+  predict: Callable[[np.ndarray], Judgments] | None = None
+  sha256: dict[str, str] = dataclasses.field(default_factory=dict)
   notes: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+
+  def provenance(self) -> dict[str, Any]:
+    """For the report of what is made of them; JSON-serialisable."""
+    return {
+        "inputs": self.sha256,
+        "notes": self.notes,
+        "versions": files.versions(),
+    }
 
 
 def load(
@@ -59,6 +71,8 @@ def load(
     posterior: files.Path | None = None,
     embedding_names: files.Path | None = None,
     embedding_order: str | None = None,
+    local: files.Path | None = None,
+    blocks: files.Path | None = None,
     on_impossible: str = "error",
     on_unknown: str = "error",
     samples: int = 50,
@@ -96,6 +110,8 @@ def load(
       where these are given.
     embedding_names: the name of each row of the embedding or posterior.
     embedding_order: in its place "things": row i is concept i.
+    local: npy, (m, d) representations of any images, for glocal.
+    blocks: npy, (concepts,) category of each.
     on_impossible: "error", or "drop" for choices that cannot be.
     on_unknown: the same for choices, and rows of the embedding or posterior,
       of what is none of the concepts.
@@ -125,6 +141,8 @@ def load(
       "embedding": embedding,
       "posterior": posterior,
       "embedding_names": embedding_names,
+      "local": local,
+      "blocks": blocks,
   }
   paths = {name: path for name, path in paths.items() if path is not None}
   given = {*paths} | ({"embedding_order"} if embedding_order else set())
@@ -141,14 +159,16 @@ def load(
   if representations is not None:
     arrays, names = _labelled(representations, level, names)
     paths["representations"] = pathlib.Path(representations) / store.FEATURES
-  if features is not None:
-    arrays["features"] = files.load_npy(
-        features, what="features", shape=(None, None), kinds="f"
-    )
-  if concepts is not None:
-    arrays["concepts"] = files.load_npy(
-        concepts, what="concepts", shape=(None,), kinds="iu"
-    )
+  for name, shape, kinds in (
+      ("features", (None, None), "f"),
+      ("concepts", (None,), "iu"),
+      ("local", (None, None), "f"),
+      ("blocks", (None,), "iu"),
+  ):
+    if name in paths:
+      arrays[name] = files.load_npy(
+          paths[name], what=name, shape=shape, kinds=kinds
+      )
   found, notes = human.read(
       paths,
       names,
@@ -214,6 +234,8 @@ def make(
     triplets: np.ndarray | None = None,
     probabilities: np.ndarray | None = None,
     participants: np.ndarray | None = None,
+    local: np.ndarray | None = None,
+    blocks: np.ndarray | None = None,
     samples: int = 50,
     max_triplets: int = 1_000_000,
     seed: int = 0,
@@ -268,6 +290,8 @@ def make(
       concepts=concepts,
       judgments=judgments,
       embedding=embedding,
+      local=local,
+      blocks=blocks,
       predict=predict,
       sha256=sha256 or {},
       notes=notes,

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-from alignet.errors import AlignetError
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
@@ -11,6 +10,7 @@ from jaxtyping import Float
 from jaxtyping import Int
 from kauldron import kd
 from kauldron import kontext
+import optax
 from uncertainty_distillation import objective
 from uncertainty_distillation import training_loop
 from uncertainty_distillation.data import TeacherData
@@ -19,74 +19,61 @@ from uncertainty_distillation.data import TeacherData
 class AffineTransform(nn.Module):
   """z = x @ weights + bias, and the similarities of triplets of z.
 
+  It starts where `alignet teach` starts, and draws the same images of concepts
+  at each step.
+
   Attributes:
     data: the representations; they are part of the compiled step, so that
       batches are numbers of objects only.
-    width: d', dimensions of z; None for those of x, or of the data's start.
-    scale: the weights start as this multiple of the identity (gLocal: 1e-3),
-      unless the data names a transform to go on from.
-    bias: where the biases start (gLocal: 1e-3).
     triplets: key of the [b, 3] object numbers.
+    number: key of the [b] numbers of the step, all equal.
     local: key of the [m, d] standardised images of glocal's local term.
   """
 
   data: TeacherData
-  width: int | None = None
-  scale: float = 1e-3
-  bias: float = 1e-3
 
   triplets: kontext.Key = "batch.triplets"
-  local: kontext.Key | None = None
+  number: kontext.Key = "batch.number"
+  local: kontext.Key = "batch.local"
 
   @nn.compact
   def __call__(
       self,
       triplets: Int[Array, "b 3"],
-      local: Float[Array, "m d"] | None = None,
+      number: Int[Array, "b"],
+      local: Float[Array, "m d"],
   ) -> dict[str, jax.Array]:
-    """Returns "similarities": [b, 3], the dot products [s01, s02, s12].
+    """What becomes of triplets and local images.
 
-    With local images also "local": [m, d'], what becomes of them.
+    Returns:
+      "similarities": [b, 3], the dot products [s01, s02, s12]; "local": [m,
+      d'].
     """
-    objects = self.data.objects
-    d = objects.x.shape[1]
-    start = self.data.start_params or self._start(d, self.width or d)
-    found = start["weights"].shape[1]
-    if self.width not in (None, found):
-      raise AlignetError(
-          f"start: expected a transform to model.width={self.width} dimensions,"
-          f" found {found}"
-      )
+    with jax.ensure_compile_time_eval():  # Where no batch was drawn before.
+      prepared = self.data.prepared
+    objects, config = prepared.objects, prepared.config
     params = {
-        name: self.param(name, lambda _, value=value: jnp.asarray(value))
-        for name, value in start.items()
+        name: self.param(name, lambda _, value=value: value)
+        for name, value in prepared.start.items()
     }
+    key, _ = training_loop.draw(jax.random.key(config.seed), number[0], 0, 1)
     images = training_loop.draw_images(
-        self.make_rng("default"),
-        objects.first,
-        objects.count,
-        objects.views(4),
+        key, objects.first, objects.count, objects.views(4)
     )
-    preds = {
+    return {
         "similarities": objective.similarities(
             params, objects.x, images, triplets
-        )
+        ),
+        "local": local @ params["weights"] + params["bias"],
     }
-    if local is not None:
-      preds["local"] = local @ params["weights"] + params["bias"]
-    return preds
 
-  def _start(self, d: int, width: int) -> dict[str, jax.Array]:
-    if not self.scale and not self.bias:
-      raise AlignetError(
-          "model.scale and model.bias: with both zero all similarities and"
-          " their gradient are zero, and training would never leave it;"
-          " expected a scale such as 1e-3"
-      )
-    return {
-        "weights": self.scale * jnp.eye(d, width),
-        "bias": jnp.full(width, self.bias),
-    }
+
+def optimizer(data: TeacherData) -> optax.GradientTransformation:
+  """That of `alignet teach`, which changes nothing after its last step."""
+  going_on = lambda count: (count < data.prepared.steps).astype(jnp.float32)
+  return optax.chain(
+      data.config.optimisation.optimizer(), optax.scale_by_schedule(going_on)
+  )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=True)

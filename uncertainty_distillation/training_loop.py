@@ -165,7 +165,7 @@ def train(
   key = jax.random.key(seed)
   history = [params]
   views = objects.views(4)
-  local = _round_the_end(local, optimisation.local_batch)
+  local = round_the_end(local, optimisation.local_batch)
   for start in range(0, steps, optimisation.every):
     state, losses = _chunk(
         state, start, key, objects[:3], pool, local, optimisation, views
@@ -230,7 +230,35 @@ def draw_images(
   return first + jnp.minimum((u * count).astype(first.dtype), count - 1)
 
 
-def _round_the_end(local, size):
+def draw(
+    key: jax.Array, number: jax.Array | int, batch: int, size: jax.Array | int
+) -> tuple[jax.Array, jax.Array]:
+  """What a step draws; every trainer draws this.
+
+  Args:
+    key: of the seed.
+    number: of the step, from 0 on.
+    batch: rows to draw.
+    size: how many there are.
+
+  Returns:
+    The key of the step's images, and [batch] numbers of rows.
+  """
+  image_key, row_key = jax.random.split(jax.random.fold_in(key, number))
+  return image_key, jax.random.randint(row_key, (batch,), 0, size)
+
+
+def first_local(
+    key: jax.Array, number: jax.Array | int, images: int
+) -> jax.Array:
+  """[] the first of the consecutive local images that a step takes."""
+  key = jax.random.fold_in(jax.random.fold_in(key, 1), number)
+  return jax.random.randint(key, (), 0, images)
+
+
+def round_the_end(
+    local: objective.Local | None, size: int
+) -> objective.Local | None:
   """Local images followed by the first ones again; a copy beats a gather."""
   if local is None or size >= len(local.inputs):
     return local
@@ -241,8 +269,7 @@ def _some(local, key, number, size):
   """`size` images from a random one on, or all where there are no more."""
   if local is None or size >= len(local.inputs):
     return local
-  key = jax.random.fold_in(jax.random.fold_in(key, 1), number)
-  row = jax.random.randint(key, (), 0, len(local.inputs) - size + 1)
+  row = first_local(key, number, len(local.inputs) - size + 1)
   return jax.tree.map(
       lambda x: jax.lax.dynamic_slice_in_dim(x, row, size), local
   )
@@ -263,8 +290,7 @@ def _chunk(state, start, key, objects, pool, local, optimisation, views):
 
   def step(state, number):
     params, moments = state
-    image_key, row_key = jax.random.split(jax.random.fold_in(key, number))
-    rows = jax.random.randint(row_key, (optimisation.batch,), 0, pool.size)
+    image_key, rows = draw(key, number, optimisation.batch, pool.size)
     rows = pool.rows[rows]
     value, gradient = jax.value_and_grad(objective.loss)(
         params,

@@ -122,16 +122,18 @@ def given(args: argparse.Namespace) -> dict[str, Any]:
   return {name: getattr(args, name) for name in (*_OBJECTS, *_FLAGS)}
 
 
-def load(args: argparse.Namespace):
+def load(args: argparse.Namespace, **others: Any):
   """Reads what the flags name, see `inputs.load`; says what was dropped.
 
   Args:
     args: parsed flags, with `max_triplets`, `seed` and `quiet`.
+    **others: further arguments of `inputs.load`.
   """
   from uncertainty_distillation import inputs
 
   data = inputs.load(
       **given(args),
+      **others,
       max_triplets=args.max_triplets,
       seed=args.seed,
   )

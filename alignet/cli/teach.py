@@ -26,7 +26,11 @@ _TUNED = {
         *(str, "scalar"),
         "scalar or per_dimension: by one mean and deviation, or many",
     ),
-    "start": (str, "ridge", "ridge, identity or small: where training starts"),
+    "start": (
+        str,
+        "ridge",
+        "ridge, identity, small or T.npz: where training starts",
+    ),
     "width": (counts.parse, None, "dimensions of the result"),
     "regulariser": (
         *(str, "identity"),
@@ -130,37 +134,20 @@ def run(args: argparse.Namespace) -> None:
   if args.compare and not args.cross_validate:
     raise AlignetError("--compare needs --cross_validate; pass that too")
   configs = _configs(args)
-  data = judgments.load(args)
-  local = None
-  if args.local:
-    local = files.load_npy(
-        args.local, what="local images", shape=(None, None), kinds="f"
-    )
-    data.sha256["local"] = files.sha256(args.local)
-  blocks = None
-  if args.blocks:
-    blocks = files.load_npy(
-        args.blocks, what="blocks", shape=(None,), kinds="iu"
-    )
-    data.sha256["blocks"] = files.sha256(args.blocks)
+  data = judgments.load(args, local=args.local, blocks=args.blocks)
   found = None
   if args.cross_validate:
-    found = _cross_validate(args, data, configs, blocks, local)
+    found = _cross_validate(args, data, configs)
   transform, report = fit.tune(
       data.features,
       data.concepts,
       data.judgments,
       configs,
       embedding=data.embedding,
-      blocks=blocks,
-      local_images=local,
+      blocks=data.blocks,
+      local_images=data.local,
   )
-  meta = {
-      **report,
-      "inputs": data.sha256,
-      "notes": data.notes,
-      "versions": files.versions(),
-  }
+  meta = {**report, **data.provenance()}
   if found is not None:
     meta["cross_validation"] = found["methods"]
   transforms.save(
@@ -212,7 +199,7 @@ def _configs(args: argparse.Namespace) -> list[Any]:
   return found
 
 
-def _cross_validate(args, data, configs, blocks, local):
+def _cross_validate(args, data, configs):
   """Scores on held-out concepts; written, printed and returned."""
   # pylint: disable=g-import-not-at-top
   from alignet import transforms
@@ -222,7 +209,7 @@ def _cross_validate(args, data, configs, blocks, local):
 
   out = args.report or f"{args.out}.report"
   files.check_output(out, overwrite=args.overwrite)
-  methods = crossval.standard_methods(configs, local)
+  methods = crossval.standard_methods(configs, data.local)
   sha256 = dict(data.sha256)
   for name, path in args.compare:
     if name in methods:
@@ -241,7 +228,7 @@ def _cross_validate(args, data, configs, blocks, local):
           embedding=data.embedding,
           folds=args.cross_validate,
           seeds=range(args.seed, args.seed + args.repeats),
-          blocks=blocks,
+          blocks=data.blocks,
       ),
       seed=args.seed,
   )

@@ -160,12 +160,7 @@ def _prepare(
   """Begins a store, or checks that what was begun is of this plan."""
   path = partial / _PLAN
   if path.exists():
-    found = files.read_json(path)
-    differ = [
-        key
-        for key in sorted(found.keys() | plan.keys())
-        if found.get(key) != plan.get(key)
-    ]
+    differ = files.differing(files.read_json(path), plan)
     if not differ:
       return
     if not overwrite:

@@ -35,6 +35,20 @@ class Judgments:
   n_concepts: int
   participants: np.ndarray | None = None
 
+  def __post_init__(self):
+    n = len(self.triplets)
+    for name, shape in (
+        ("triplets", (n, 3)),
+        ("probabilities", (n, 3)),
+        ("participants", (n,)),
+    ):
+      found = getattr(self, name)
+      if found is not None and found.shape != shape:
+        raise AlignetError(
+            f"{name}: expected shape {shape}, one row a judgment, found"
+            f" {found.shape}"
+        )
+
   def __len__(self) -> int:
     return len(self.triplets)
 

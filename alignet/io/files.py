@@ -219,6 +219,16 @@ def read_json(path: Path) -> Any:
     raise AlignetError(f"{path} is not valid JSON ({e})") from e
 
 
+def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+  """Keys whose values differ, or that only one has, of JSON-serialisables."""
+  wanted = json.loads(json.dumps(wanted))
+  return sorted(
+      key
+      for key in found.keys() | wanted.keys()
+      if found.get(key) != wanted.get(key)
+  )
+
+
 def json_array(value: Any) -> np.ndarray:
   """JSON as an array of one string: how an npz carries its `meta`."""
   return np.array(json.dumps(value, sort_keys=True, allow_nan=False))

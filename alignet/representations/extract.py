@@ -229,12 +229,7 @@ def _prepare(
   """Makes the folder of the shards, or checks that they are of this plan."""
   path = partial / _PLAN
   if path.exists():
-    found = files.read_json(path)
-    differ = sorted(
-        key
-        for key in found.keys() | plan.keys()
-        if found.get(key) != plan.get(key)
-    )
+    differ = files.differing(files.read_json(path), plan)
     if not differ:
       return
     if not overwrite and any(partial.glob("shard-*.npz")):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.training import result
 import jax
 from jax.experimental import multihost_utils
 import jax.numpy as jnp
@@ -58,9 +59,11 @@ class TrainStep(kd.train.TrainStep):
 
   Attributes:
     workdir: where `nan/` is written.
+    recipe: what a workdir is held to, see `result.begin`.
   """
 
   workdir: Any = config_util.ROOT_CFG_REF.workdir
+  recipe: result.Recipe | None = None
 
   _unread: list[_Done] = dataclasses.field(
       default_factory=list, init=False, repr=False
@@ -83,6 +86,12 @@ class TrainStep(kd.train.TrainStep):
     return dataclasses.replace(
         step, aux=dataclasses.replace(step.aux, losses=kept)
     )
+
+  def init(self, elem_spec: Any, **options: Any) -> kd.train.TrainState:
+    """See `kd.train.TrainStep.init`; first checks the workdir."""
+    if self.recipe is not None:
+      result.begin(self.workdir, self.recipe)
+    return super().init(elem_spec, **options)
 
   def step(
       self,

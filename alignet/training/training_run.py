@@ -18,6 +18,7 @@ from alignet.io import files
 from alignet.io import progress
 from alignet.training import optim
 from alignet.training import provenance
+from alignet.training import result
 from alignet.training import train_step
 import jax
 from jax.experimental import multihost_utils
@@ -36,12 +37,13 @@ def train(trainer: kd.train.Trainer) -> pathlib.Path | None:
 
   A run that is complete is not repeated; one that was stopped goes on from its
   last checkpoint, also with another number of workers, processes or devices.
+  One with a `result.Result` ends when that is written.
 
   Args:
     trainer: a resolved trainer whose workdir is set.
 
   Returns:
-    Path of the weights; None for a model that is no vision model, and in all
+    Path of the weights or the result; None where there is neither, and in all
     processes but the first.
 
   Raises:
@@ -55,6 +57,14 @@ def train(trainer: kd.train.Trainer) -> pathlib.Path | None:
   if weights.exists():
     provenance.resume_check(trainer)
     return weights
+  results = [
+      result.path_of(evaluator)
+      for evaluator in trainer.evals.values()
+      if isinstance(evaluator, result.Result)
+  ]
+  if results and all(path.exists() for path in results):
+    result.begin(trainer.workdir, trainer.trainstep.recipe)
+    return results[0]
   if not flags.FLAGS.is_parsed():
     flags.FLAGS.mark_as_parsed()  # Which loaders' workers ask absl for.
   use_compilation_cache()
@@ -62,17 +72,22 @@ def train(trainer: kd.train.Trainer) -> pathlib.Path | None:
   if isinstance(trainer.model, VisionModel):
     provenance.note(trainer)
   try:
-    state, _ = trainer.train()
-    if isinstance(trainer.trainstep, train_step.TrainStep):
-      trainer.trainstep.check()  # Of the last step.
+    with result.stopping():
+      state, _ = trainer.train()
+  except result.Done as done:
+    state = done.state
   finally:
     trainer.checkpointer.wait_until_finished()
+  if isinstance(trainer.trainstep, train_step.TrainStep):
+    trainer.trainstep.check()  # Of the last step.
   params = _whole(state.params)
   averaged = optim.averaged(state.opt_state)
   averaged = None if averaged is None else _whole(averaged)
   _check_finite(params, trainer.workdir)
-  if not isinstance(trainer.model, VisionModel) or jax.process_index():
+  if jax.process_index():
     return None
+  if not isinstance(trainer.model, VisionModel):
+    return results[0] if results else None
   meta = {"steps": int(state.step), "seed": trainer.seed}
   meta |= provenance.of(trainer)
   # The weights come last: they say that the run is complete.

@@ -1,88 +1,101 @@
-"""VICE's Kauldron config: one shrunk training, and what it refuses."""
+"""VICE's Kauldron config makes what `alignet vice` makes."""
+
+import dataclasses
 
 from absl import flags
+from alignet.cli import main
 from alignet.errors import AlignetError
 from alignet.io import config_files
-import jax
-from kauldron import konfig
+from alignet.training import training_run
 import numpy as np
 import pytest
 from uncertainty_distillation import vice
-from uncertainty_distillation.vice import objective
-from uncertainty_distillation.vice import train
+from uncertainty_distillation.vice import model
 
 if not flags.FLAGS.is_parsed():
   flags.FLAGS.mark_as_parsed()
 
+_FAST = {
+    "width": 8,
+    "batch": 256,
+    "anneal": 400,
+    "check": 100,
+    "steps": 1000,
+    "window": 2,
+    "decay": 200,
+}
 
-def _config(workdir, *overrides):
-  cfg = config_files.load("vice", [f"workdir={workdir}", *overrides])
-  cfg.checkpointer = None
-  return cfg
+
+def _trainer(workdir, seed=0, **aux):
+  overrides = [f"workdir={workdir}", f"seed={seed}"]
+  overrides += [f"aux.{key}={value}" for key, value in (_FAST | aux).items()]
+  return training_run.resolve(config_files.load("vice", overrides))
 
 
-def test_training_finds_the_dimensions_of_simulated_choices(tmp_path):
-  trainer = konfig.resolve(
-      _config(
-          tmp_path,
-          "num_train_steps=1500",
-          "aux.eval_every=1500",
-          "aux.batch_size=1024",
-          "model.config.width=20",
-          "evals.posterior.config.width=20",
-      )
+def _assert_same(found, expected):
+  assert found.meta == expected.meta
+  for name in ("mu", "sigma"):
+    a, b = (getattr(x, name) for x in (found, expected))
+    np.testing.assert_allclose(a, b, rtol=0, atol=1e-4 * np.abs(b).max())
+
+
+def test_defaults_are_those_of_the_command():
+  parser = main.make_parser("vice")
+  args = vars(
+      parser.parse_args(["vice", "--triplets=", "--n_objects=0", "--out="])
   )
-  trainer.train()
-  found = vice.load(tmp_path / "vice.npz")
-  # Six made the choices; some of the other fourteen are gone.
-  assert found.mu.shape[0] == 40 and 6 <= found.mu.shape[1] < 18
-  judgments = trainer.model.choices.training
-  p, _ = vice.posterior_predictive(
-      found.mu, found.sigma, judgments.triplets, samples=20, seed=0
+  for key, value in config_files.load("vice").aux.items():
+    assert (args[key] or "") == (value or ""), key
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_two_doors_to_one_recipe(tmp_path, stopped):
+  judgments, _ = model.Choices(config=vice.Config()).read
+  np.save(tmp_path / "T.npy", judgments.triplets)
+  given = {"triplets": str(tmp_path / "T.npy"), "n_objects": 40}
+  command = [f"--{key}={value}" for key, value in (_FAST | given).items()]
+  out = tmp_path / "vice.npz"
+  assert not main.main(
+      ["vice", *command, "--seed=3", f"--out={out}", "--quiet"]
   )
-  # Choices put the chosen pair first.
-  assert -np.log(p[:, 0]).mean() < np.log(3) - 0.15
-
-
-def test_the_losses_add_up_to_the_objective(tmp_path):
-  trainer = konfig.resolve(_config(tmp_path))
-  model, judgments = trainer.model, trainer.model.choices.training
-  params = train.initial(judgments.n_concepts, model.config)
-  triplets, targets = judgments.triplets[:50], judgments.probabilities[:50]
-  noise = {}
-
-  def normal(key, shape):
-    noise["eps"] = 0.1 * np.ones(shape, np.float32)
-    return noise["eps"]
-
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(jax.random, "normal", normal)
-    preds = model.apply(
-        {"params": params}, triplets, rngs={"default": jax.random.key(0)}
+  trainer = _trainer(tmp_path / "run", seed=3, **given)
+  if stopped:
+    checkpointer = dataclasses.replace(
+        trainer.checkpointer, save_interval_steps=150, workdir=trainer.workdir
     )
-  losses = trainer.train_losses
-  got = losses["kl"].get_values(preds["similarities"], targets).mean()
-  got += losses["divergence"].get_values(preds["divergence"])
-  expected = objective.loss(
-      params,
-      noise["eps"],
-      triplets,
-      targets,
-      n=len(judgments),
-      config=model.config,
-  )
-  np.testing.assert_allclose(got, expected, rtol=1e-5)
+    trainer = trainer.replace(checkpointer=checkpointer)
+    trainer.replace(stop_after_steps=520).train()
+    assert not (tmp_path / "run" / "vice.npz").exists()
+  path = training_run.train(trainer)
+  _assert_same(vice.load(path), vice.load(out))
+  before = path.stat().st_mtime_ns
+  assert training_run.train(_trainer(tmp_path / "run", seed=3, **given)) == path
+  assert path.stat().st_mtime_ns == before
+  with pytest.raises(AlignetError, match="another training .other config"):
+    training_run.train(_trainer(tmp_path / "run", seed=2, **given))
+
+
+def test_it_ends_when_the_dimensions_are_stable(tmp_path):
+  trainer = _trainer(tmp_path, steps=5000)
+  found = vice.load(training_run.train(trainer))
+  choices = trainer.model.choices
+  judgments, inputs = choices.read
+  expected = vice.fit(judgments, choices.config)
+  expected.meta["inputs"] = inputs
+  _assert_same(found, expected)
+  assert found.meta["stable"] and found.meta["steps"] < 5000
+  # Six dimensions made the choices.
+  assert 6 <= found.mu.shape[1] < 8
 
 
 @pytest.mark.parametrize(
     "given, missing",
     [
-        ("aux.triplets=T.npy", "n_objects"),
-        ("aux.probabilities=P.npy", "triplets"),
-        ("aux.n_objects=9", "triplets"),
+        ({"triplets": "T.npy"}, "n_objects"),
+        ({"probabilities": "P.npy"}, "triplets"),
+        ({"n_objects": 9}, "triplets"),
     ],
 )
 def test_half_of_what_is_needed(given, missing, tmp_path):
-  cfg = _config(tmp_path, given)
   with pytest.raises(AlignetError, match=f"--cfg.aux.{missing}="):
-    konfig.resolve(cfg).train_ds.data_source[0]
+    training_run.train(_trainer(tmp_path, **given))

@@ -25,11 +25,11 @@ pytestmark = pytest.mark.slow
 
 _TEACHER = (
     "--cfg=glocal",
-    "--cfg.num_train_steps=20",
     "--cfg.log_metrics_every=1",
-    "--cfg.aux.batch_size=64",
+    "--cfg.aux.steps=50",
+    "--cfg.aux.inner_folds=0",
+    "--cfg.aux.batch=64",
     "--cfg.aux.local_batch=32",
-    "--cfg.aux.eval_every=10",
 )
 
 

@@ -20,6 +20,7 @@ from uncertainty_distillation import vice
 from uncertainty_distillation.vice import objective
 from uncertainty_distillation.vice import posterior
 from uncertainty_distillation.vice import train
+from uncertainty_distillation.vice.fit import split
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 _N = 40
@@ -131,18 +132,26 @@ def test_pruning_by_hand():
       ]
   ).T
   sigma = np.linspace(0.1, 2, p.size).reshape(p.shape)
-  mu = -sigma * special.ndtri(p)
-  objects = objective.objects_per_dimension(mu, sigma)
-  np.testing.assert_array_equal(objects, [2, 5, 0, 1])
-  config = vice.Config(min_objects=1)
+  params = {"mu": -sigma * special.ndtri(p), "log_sigma": np.log(sigma)}
   np.testing.assert_array_equal(
-      train.count(mu, sigma, config), [True, True, False, False]
+      objective.objects_per_dimension(params), [2, 5, 0, 1]
   )
   # p = 0 and p = 1 are numbers like others.
-  sure = np.array([[50.0, -50.0]] * 6)
-  np.testing.assert_array_equal(
-      objective.objects_per_dimension(sure, np.ones((6, 2))), [6, 0]
-  )
+  sure = {"mu": np.array([[50.0, -50.0]] * 6), "log_sigma": np.zeros((6, 2))}
+  np.testing.assert_array_equal(objective.objects_per_dimension(sure), [6, 0])
+
+
+def test_pruning_against_scipy():
+  rng = np.random.default_rng(0)
+  mu = rng.normal(0.3, 1, (200, 50)).astype(np.float32)
+  log_sigma = rng.normal(-1.5, 0.5, mu.shape).astype(np.float32)
+  p = special.ndtr(-mu.astype(np.float64) / np.exp(log_sigma, dtype=np.float64))
+  for alpha in (0.01, 0.05, 0.5):
+    found = objective.objects_per_dimension(
+        {"mu": mu, "log_sigma": log_sigma}, alpha=alpha
+    )
+    expected = stats.false_discovery_control(p, axis=0) <= alpha
+    np.testing.assert_array_equal(found, expected.sum(axis=0))
 
 
 def test_finds_the_dimensions(truth, judgments, embedding):
@@ -226,7 +235,44 @@ def test_when_to_decay(curve, expected):
   config = vice.Config(
       width=8, check=100, window=2, anneal=300, steps=800, decay=100
   )
-  assert train.when_to_decay(curve, config) == expected
+  state = train.optimizer(config).init({"mu": np.zeros((1, 8))})
+  for number, dimensions in enumerate(curve, start=1):
+    state = state._replace(number=100 * number)
+    state = train.after_check(state, dimensions, config)
+  decay_from = int(state.decay_from)
+  found = None if decay_from > config.steps else decay_from
+  assert (found, bool(state.stable)) == expected
+  np.testing.assert_array_equal(state.curve[: len(curve)], curve)
+
+
+def test_no_update_changes_anything_after_the_last():
+  params = {k: np.ones((3, 2), np.float32) for k in ("mu", "log_sigma")}
+  for decay in (0, 100):
+    config = vice.Config(width=2, check=100, anneal=0, steps=100, decay=decay)
+    optimizer = train.optimizer(config)
+    state = optimizer.init(params)
+    sizes = []
+    for number in (50, 99, 100, 199, 200, 300):
+      at = state._replace(number=number)
+      if number >= 100:
+        at = at._replace(decay_from=100)
+      update, _ = optimizer.update(params, at, params)
+      sizes.append(float(abs(update["mu"]).max()))
+    assert sizes[0] == sizes[1] > 0 == sizes[4] == sizes[5]
+    assert (sizes[2] == sizes[0]) == (sizes[3] > 0) == bool(decay)
+
+
+def test_people_stay_with_their_judgments():
+  rng = np.random.default_rng(0)
+  triplets = np.stack([rng.permutation(20)[:3] for _ in range(100)])
+  who = triplets.sum(axis=1)  # So that each row says who it is of.
+  judgments = judgments_lib.from_choices(
+      triplets, n_concepts=20, participants=who
+  )
+  parts = split(judgments, vice.Config(validation=0.3))
+  assert [len(part) for part in parts] == [70, 30]
+  for part in parts:
+    np.testing.assert_array_equal(part.participants, part.triplets.sum(axis=1))
 
 
 _KILLED = """
@@ -299,11 +345,11 @@ def test_a_state_goes_on_where_it_was(judgments, tmp_path, monkeypatch):
   steps = []
   real = train._chunk
 
-  def dying(state, step, *rest):
+  def dying(state, *rest):
     if len(steps) == 2:
       raise KeyboardInterrupt
-    steps.append(step)
-    return real(state, step, *rest)
+    steps.append(int(state[1].number))
+    return real(state, *rest)
 
   monkeypatch.setattr(train, "_chunk", dying)
   with pytest.raises(KeyboardInterrupt):
@@ -325,6 +371,10 @@ def test_a_state_goes_on_where_it_was(judgments, tmp_path, monkeypatch):
   with pytest.raises(AlignetError, match=r"\(other judgments\)"):
     vice.fit(fewer, config, checkpoint=path)
   vice.fit(judgments, other, checkpoint=path, overwrite=True)
+  held = dict(np.load(path / "state.npz"))
+  np.savez(path / "state.npz", **{**held, "curve": np.zeros(2, int)})
+  with pytest.raises(AlignetError, match="earlier version.*--overwrite"):
+    vice.fit(judgments, other, checkpoint=path)
   (path / "state.npz").write_bytes(b"broken")
   with pytest.raises(
       AlignetError, match="state.npz cannot be read.*--overwrite"

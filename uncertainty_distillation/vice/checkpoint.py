@@ -1,8 +1,7 @@
 """The state of an unfinished training, kept on disk."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 import dataclasses
-import json
 import pathlib
 from typing import Any
 
@@ -32,8 +31,8 @@ class Checkpoint:
     """The npz."""
     return self.folder / "state.npz"
 
-  def restore(self, state: Any) -> tuple[Any, list[int]] | None:
-    """The state and the curve that were saved last, if they were.
+  def restore(self, state: Any) -> Any | None:
+    """The state that was saved last, if one was.
 
     Args:
       state: one of the same structure.
@@ -46,18 +45,16 @@ class Checkpoint:
     leaves, tree = jax.tree.flatten(state)
     names = [f"leaf{i}" for i in range(len(leaves))]
     try:
-      arrays = files.load_npz(self.path, required=(*names, "curve", "plan"))
+      arrays = files.load_npz(self.path, required=("plan",))
       plan = files.parse_json_array(arrays["plan"], f"plan in {self.path}")
-      wanted = json.loads(json.dumps(self.plan))
-      differ = [
-          key
-          for key in sorted(plan.keys() | wanted.keys())
-          if plan.get(key) != wanted.get(key)
-      ]
-      if differ:
+      if differ := files.differing(plan, self.plan):
         raise AlignetError(
             f"{self.path} is the state of another training (other"
             f" {', '.join(differ)})"
+        )
+      if arrays.keys() != {*names, "plan"}:
+        raise AlignetError(
+            f"{self.path} is the state of an earlier version of alignet"
         )
       for name, leaf in zip(names, leaves):
         files.check_array(
@@ -70,17 +67,15 @@ class Checkpoint:
           f"{e}; run the command that it belongs to, or pass --overwrite"
           " (overwrite=True) to discard it"
       ) from e
-    found = tree.unflatten([jnp.asarray(arrays[name]) for name in names])
-    return found, arrays["curve"].tolist()
+    return tree.unflatten([jnp.asarray(arrays[name]) for name in names])
 
-  def save(self, state: Any, curve: Sequence[int]) -> None:
+  def save(self, state: Any) -> None:
     """Replaces the file, whole or not at all."""
     leaves = jax.tree.leaves(state)
     files.save_npz(
         self.path,
         {
             **{f"leaf{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)},
-            "curve": np.asarray(curve, np.int64),
             "plan": files.json_array(self.plan),
         },
         overwrite=True,

@@ -56,33 +56,46 @@ def fit(
       keep, a checkpoint that cannot be used.
   """
   config = config or Config()
-  plan = _plan(judgments, config)
   state = None
   if checkpoint is not None:
     state = Checkpoint(
-        folder=pathlib.Path(checkpoint), plan=plan, overwrite=overwrite
+        folder=pathlib.Path(checkpoint),
+        plan=plan(judgments, config),
+        overwrite=overwrite,
     )
-  training, validation = _split(judgments, config)
-  result = train.train(training, config, state)
-  objects = objective.objects_per_dimension(
-      result.mu, result.sigma, alpha=config.alpha
+  training, _ = split(judgments, config)
+  return finish(judgments, config, train.train(training, config, state))
+
+
+def finish(
+    judgments: Judgments, config: Config, result: train.Result
+) -> Embedding:
+  """The embedding that a training on `split(judgments)` led to; see `fit`."""
+  _, validation = split(judgments, config)
+  n_validation = 0 if validation is None else len(validation)
+  n_training = len(judgments) - n_validation
+  steps = len(result.curve) * config.check
+  mu = np.asarray(result.params["mu"])
+  sigma = np.exp(np.asarray(result.params["log_sigma"]))
+  objects = np.asarray(
+      objective.objects_per_dimension(result.params, alpha=config.alpha)
   )
   kept = np.flatnonzero(objects > config.min_objects)
   if not len(kept):
     raise AlignetError(
         f"no dimension has more than {config.min_objects} objects with a weight"
-        f" after {len(result.curve) * config.check} steps and {len(training)}"
-        " judgments; give more judgments or steps, or lower --min_objects"
+        f" after {steps} steps and {n_training} judgments; give more judgments"
+        " or steps, or lower --min_objects"
     )
-  total = np.maximum(result.mu[:, kept], 0).sum(axis=0)
+  total = np.maximum(mu[:, kept], 0).sum(axis=0)
   kept = kept[np.argsort(-total, kind="stable")]
-  embedding = Embedding(mu=result.mu[:, kept], sigma=result.sigma[:, kept])
+  embedding = Embedding(mu=mu[:, kept], sigma=sigma[:, kept])
   meta = {
-      **plan,
+      **plan(judgments, config),
       "n_objects": judgments.n_concepts,
-      "n_training": len(training),
-      "n_validation": len(judgments) - len(training),
-      "steps": len(result.curve) * config.check,
+      "n_training": n_training,
+      "n_validation": n_validation,
+      "steps": steps,
       "stable": result.stable,
       "dimensions": result.curve,
       "objects_per_dimension": objects[kept].tolist(),
@@ -123,21 +136,13 @@ def to_file(
       a file that cannot be read.
   """
   config = config or Config()
-  given = {"triplets": (triplets, "iu")}
-  if probabilities is not None:
-    given["probabilities"] = (probabilities, "fiu")
-  arrays = {
-      name: files.load_npy(path, what=name, shape=(None, 3), kinds=kinds)
-      for name, (path, kinds) in given.items()
-  }
-  judgments = judgments_lib.from_choices(**arrays, n_concepts=n_objects)
+  judgments, inputs = read(triplets, probabilities, n_objects)
   out = pathlib.Path(out)
   partial = out.with_name(out.name + ".partial")
-  done = _finished(out, _plan(judgments, config))
+  done = _finished(out, plan(judgments, config))
   if done is None:
     files.check_output(out, overwrite=overwrite)
     done = fit(judgments, config, checkpoint=partial, overwrite=overwrite)
-    inputs = {name: files.sha256(path) for name, (path, _) in given.items()}
     done = dataclasses.replace(done, meta={**done.meta, "inputs": inputs})
     embedding_lib.save(partial / _RESULT, done, overwrite=True)
     os.replace(partial / _RESULT, out)
@@ -145,7 +150,24 @@ def to_file(
   return done
 
 
-def _plan(judgments: Judgments, config: Config) -> dict[str, Any]:
+def read(
+    triplets: files.Path, probabilities: files.Path | None, n_objects: int
+) -> tuple[Judgments, dict[str, str]]:
+  """The judgments of `to_file`, and the sha256 of each file."""
+  given = {
+      "triplets": (triplets, "iu"),
+      "probabilities": (probabilities, "fiu"),
+  }
+  given = {name: x for name, x in given.items() if x[0]}
+  arrays = {
+      name: files.load_npy(path, what=name, shape=(None, 3), kinds=kinds)
+      for name, (path, kinds) in given.items()
+  }
+  judgments = judgments_lib.from_choices(**arrays, n_concepts=n_objects)
+  return judgments, {n: files.sha256(path) for n, (path, _) in given.items()}
+
+
+def plan(judgments: Judgments, config: Config) -> dict[str, Any]:
   """What the result depends on."""
   digest = hashlib.sha256()
   for array in (judgments.triplets, judgments.probabilities):
@@ -167,10 +189,14 @@ def _finished(out: pathlib.Path, plan: dict[str, Any]) -> Embedding | None:
   return found if same else None
 
 
-def _split(
+def split(
     judgments: Judgments, config: Config
 ) -> tuple[Judgments, Judgments | None]:
-  """Training rows, and the validation rows if there are any."""
+  """Training rows, and the validation rows if there are any.
+
+  Raises:
+    AlignetError: none are left to learn from.
+  """
   n = len(judgments)
   held = round(config.validation * n)
   if held == n:
@@ -183,14 +209,7 @@ def _split(
   rng = np.random.default_rng([config.seed, 0x76616C])
   rows = np.zeros(n, bool)
   rows[rng.choice(n, held, replace=False)] = True
-  return tuple(
-      dataclasses.replace(
-          judgments,
-          triplets=judgments.triplets[part],
-          probabilities=judgments.probabilities[part],
-      )
-      for part in (~rows, rows)
-  )
+  return tuple(judgments_lib.take(judgments, part) for part in (~rows, rows))
 
 
 def _score(

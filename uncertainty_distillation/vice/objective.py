@@ -13,8 +13,6 @@ from alignet.triplets.layout import PAIRS
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import special
-from scipy import stats
 from uncertainty_distillation.vice.config import Config
 
 Params = dict[str, jax.Array]
@@ -89,9 +87,7 @@ def loss(
   return fit + weight * divergence / n
 
 
-def objects_per_dimension(
-    mu: np.ndarray, sigma: np.ndarray, *, alpha: float = 0.05
-) -> np.ndarray:
+def objects_per_dimension(params: Params, *, alpha: float = 0.05) -> jax.Array:
   """How many objects have a weight on each dimension.
 
   An object has none if mu <= 0 is not rejected: the p-value is the posterior
@@ -99,15 +95,16 @@ def objects_per_dimension(
   objects of a dimension is held at `alpha` (Benjamini and Hochberg 1995).
 
   Args:
-    mu: (n, k) means.
-    sigma: (n, k) standard deviations.
+    params: means and standard deviations.
     alpha: false discovery rate.
 
   Returns:
-    (k,) int64 counts; the dimensions to keep are those with more than a few.
+    [k] int32 counts; the dimensions to keep are those with more than a few.
   """
-  p = special.ndtr(-mu.astype(np.float64) / sigma)
-  return (stats.false_discovery_control(p, axis=0) <= alpha).sum(axis=0)
+  p = jax.scipy.special.ndtr(-params["mu"] / jnp.exp(params["log_sigma"]))
+  rank = 1 + jnp.arange(len(p))[:, None]
+  small = jnp.sort(p, axis=0) <= alpha * rank / len(p)
+  return jnp.where(small, rank, 0).max(axis=0)
 
 
 def _log(weight: float) -> float:

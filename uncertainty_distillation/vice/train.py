@@ -2,13 +2,13 @@
 
 A step draws a minibatch of triplets and one sample of the embedding; both
 depend on the seed and the step only. After every `check` steps the dimensions
-in use are counted and, where a checkpoint is kept, the state is written. The
-same bytes result however often training was killed and begun again, on a CPU;
-on a GPU XLA adds in no fixed order, unless it is told to
+in use are counted, which decides when the learning rate falls; the optimizer
+does both, so that every trainer makes the same updates. The same bytes result
+however often training was killed and begun again, on a CPU; on a GPU XLA adds
+in no fixed order, unless it is told to
 (XLA_FLAGS=--xla_gpu_deterministic_ops=true).
 """
 
-from collections.abc import Sequence
 import dataclasses
 import functools
 from typing import NamedTuple
@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from uncertainty_distillation import training_loop
 from uncertainty_distillation.vice import objective
 from uncertainty_distillation.vice.checkpoint import Checkpoint
 from uncertainty_distillation.vice.config import Config
@@ -27,21 +28,40 @@ from uncertainty_distillation.vice.config import Config
 _NOT_YET = 1 << 30
 _ADAM = optax.scale_by_adam()
 _START = 0.1  # Of mu, its scale, and of sigma.
-_OUTSIDE = ("window", "alpha", "min_objects", "validation", "samples", "seed")
+
+
+class State(NamedTuple):
+  """The optimizer's.
+
+  Attributes:
+    adam: Adam's moments.
+    number: [] int32 updates so far.
+    curve: [checks] int32: dimensions that would be kept, at each check.
+    decay_from: [] int32 update from which the learning rate falls.
+    stable: [] whether the number of dimensions was stable before `steps`.
+  """
+
+  adam: optax.ScaleByAdamState
+  number: jax.Array
+  curve: jax.Array
+  decay_from: jax.Array
+  stable: jax.Array
+
+  def done(self, config: Config) -> bool:
+    """Whether more updates change nothing."""
+    return bool(self.number >= self.decay_from + config.decay)
 
 
 class Result(NamedTuple):
   """What training ends with.
 
   Attributes:
-    mu: (n, width) float32.
-    sigma: (n, width) float32.
+    params: of the posterior of all dimensions.
     curve: dimensions that would be kept, at each check.
     stable: whether their number was stable before `steps` ran out.
   """
 
-  mu: np.ndarray
-  sigma: np.ndarray
+  params: objective.Params
   curve: list[int]
   stable: bool
 
@@ -64,9 +84,9 @@ def train(
       used.
   """
   params = initial(judgments.n_concepts, config)
-  state, curve = (params, _ADAM.init(params)), []
+  state = params, optimizer(config).init(params)
   if checkpoint and (found := checkpoint.restore(state)):
-    state, curve = found
+    state = found
   data = (
       jnp.asarray(judgments.triplets, jnp.int32),
       jnp.asarray(judgments.probabilities, jnp.float32),
@@ -74,29 +94,31 @@ def train(
   key = jax.random.key(config.seed)
   # What does not enter a step is no reason to compile it again.
   compiled = dataclasses.replace(
-      config,
-      steps=config.check * max(config.anneal, 1),
-      **{name: getattr(Config, name) for name in _OUTSIDE},
+      config, validation=Config.validation, samples=Config.samples, seed=0
   )
   bar = progress.bar(
       desc="vice", total=config.steps + config.decay, unit="step"
   )
   with bar:
-    bar.update(len(curve) * config.check)
-    while True:
-      step = len(curve) * config.check
-      decay_from, stable = when_to_decay(curve, config)
-      if decay_from is not None and step >= decay_from + config.decay:
-        break
-      begin = _NOT_YET if decay_from is None else decay_from
-      state, losses = _chunk(state, step, begin, key, data, compiled)
+    bar.update(int(state[1].number))
+    while not state[1].done(config):
+      step = int(state[1].number)
+      state, losses = _chunk(state, key, data, compiled)
       _check(np.asarray(losses), step)
-      curve.append(int(count(*posterior(state[0]), config).sum()))
       if checkpoint:
-        checkpoint.save(state, curve)
-      bar.set_postfix(dimensions=curve[-1], refresh=False)
+        checkpoint.save(state)
+      dimensions = int(state[1].curve[step // config.check])
+      bar.set_postfix(dimensions=dimensions, refresh=False)
       bar.update(config.check)
-  return Result(*posterior(state[0]), curve, stable)
+  return result(*state, config)
+
+
+def result(params: objective.Params, state: State, config: Config) -> Result:
+  """What a training ends with, whose parameters and optimizer these are."""
+  done = int(state.number) // config.check
+  return Result(
+      params, np.asarray(state.curve)[:done].tolist(), bool(state.stable)
+  )
 
 
 def initial(n: int, config: Config) -> objective.Params:
@@ -109,38 +131,67 @@ def initial(n: int, config: Config) -> objective.Params:
   }
 
 
-def when_to_decay(
-    curve: Sequence[int], config: Config
-) -> tuple[int | None, bool]:
-  """The step from which the learning rate falls, and if it is a stable one.
+def optimizer(config: Config) -> optax.GradientTransformation:
+  """Adam, whose rate falls to zero once the dimensions in use are stable."""
 
-  Args:
-    curve: dimensions that would be kept after `check`, 2 `check`, ... steps.
-    config: says what is stable.
+  def init(params):
+    # At least a window, of which the first one is a slice.
+    checks = (config.steps + config.decay) // config.check
+    return State(
+        _ADAM.init(params),
+        number=jnp.zeros((), jnp.int32),
+        curve=jnp.zeros(max(checks, config.window + 1), jnp.int32),
+        decay_from=jnp.asarray(_NOT_YET, jnp.int32),
+        stable=jnp.asarray(False),
+    )
 
-  Returns:
-    The end of the first window of equal numbers, other than none or all of the
-    dimensions, that lies after `anneal`; else `steps` when these are done, and
-    None before. True in the first case.
+  def update(gradient, state, params):
+    updates, adam = _ADAM.update(gradient, state.adam)
+    past = state.number - state.decay_from
+    left = jnp.clip(1 - past / max(config.decay, 1), 0, 1)
+    rate = config.learning_rate * jnp.where(past >= config.decay, 0, left)
+    updates = jax.tree.map(lambda u: -rate * u, updates)
+    state = state._replace(adam=adam, number=state.number + 1)
+    return updates, jax.lax.cond(
+        state.number % config.check == 0,
+        lambda: check(state, count(optax.apply_updates(params, updates))),
+        lambda: state,
+    )
+
+  def count(params):
+    objects = objective.objects_per_dimension(params, alpha=config.alpha)
+    return (objects > config.min_objects).sum(dtype=jnp.int32)
+
+  check = functools.partial(after_check, config=config)
+  return optax.GradientTransformation(init, update)
+
+
+def after_check(state: State, dimensions: jax.Array, config: Config) -> State:
+  """The state with one more number of dimensions that would be kept.
+
+  The learning rate falls from the end of the first window of equal numbers,
+  other than none or all of the dimensions, that lies after `anneal`; else from
+  `steps` on.
   """
-  checks = config.steps // config.check
-  for i in range(config.window, min(len(curve), checks)):
-    inside = curve[i - config.window : i + 1]
-    annealed = (i - config.window + 1) * config.check >= config.anneal
-    if annealed and len(set(inside)) == 1 and 0 < inside[0] < config.width:
-      return (i + 1) * config.check, True
-  return (config.steps if len(curve) >= checks else None), False
-
-
-def count(mu: np.ndarray, sigma: np.ndarray, config: Config) -> np.ndarray:
-  """(k,) bool: which dimensions have more than `min_objects` objects."""
-  objects = objective.objects_per_dimension(mu, sigma, alpha=config.alpha)
-  return objects > config.min_objects
-
-
-def posterior(params: objective.Params) -> tuple[np.ndarray, np.ndarray]:
-  """mu and sigma, (n, width) float32."""
-  return np.asarray(params["mu"]), np.exp(np.asarray(params["log_sigma"]))
+  i = state.number // config.check - 1
+  curve = state.curve.at[i].set(dimensions)
+  first = i - config.window
+  inside = jax.lax.dynamic_slice_in_dim(curve, first, config.window + 1)
+  stable = (
+      (first >= 0)
+      & ((first + 1) * config.check >= config.anneal)
+      & (inside == dimensions).all()
+      & (0 < dimensions)
+      & (dimensions < config.width)
+  )
+  begins = (stable | (state.number >= config.steps)) & (
+      state.decay_from == _NOT_YET
+  )
+  return state._replace(
+      curve=curve,
+      decay_from=jnp.where(begins, state.number, state.decay_from),
+      stable=jnp.where(begins, stable, state.stable),
+  )
 
 
 def _check(losses: np.ndarray, step: int) -> None:
@@ -154,33 +205,32 @@ def _check(losses: np.ndarray, step: int) -> None:
 
 
 @functools.partial(jax.jit, static_argnames=("config",))
-def _chunk(state, start, decay_from, key, data, config):
+def _chunk(state, key, data, config):
   """`check` steps; returns the state and the losses."""
   triplets, targets = data
 
-  def step(state, number):
+  def step(state, _):
     params, moments = state
-    noise_key, row_key = jax.random.split(jax.random.fold_in(key, number))
-    rows = jax.random.randint(row_key, (config.batch,), 0, len(triplets))
+    number = moments.number
+    noise_key, rows = training_loop.draw(
+        key, number, config.batch, len(triplets)
+    )
     value, gradient = jax.value_and_grad(objective.loss)(
         params,
         jax.random.normal(noise_key, params["mu"].shape),
         triplets[rows],
         targets[rows],
         n=len(triplets),
-        weight=_weight(number, config),
+        weight=weight(number, config),
         config=config,
     )
-    left = 1 - (number - decay_from) / max(config.decay, 1)
-    rate = config.learning_rate * jnp.clip(left, 0, 1)
-    updates, moments = _ADAM.update(gradient, moments)
-    params = jax.tree.map(lambda p, u: p - rate * u, params, updates)
-    return (params, moments), value
+    updates, moments = optimizer(config).update(gradient, moments, params)
+    return (optax.apply_updates(params, updates), moments), value
 
-  return jax.lax.scan(step, state, start + jnp.arange(config.check))
+  return jax.lax.scan(step, state, length=config.check)
 
 
-def _weight(number, config):
+def weight(number: jax.Array, config: Config) -> jax.Array:
   """Of the divergence: from `anneal_from` to 1, geometrically."""
   left = jnp.clip(1 - number / max(config.anneal, 1), 0, 1)
   return config.anneal_from**left

@@ -122,8 +122,8 @@ def _summary(found) -> str:
       f" (median {sizes['median']:g}), inertia {found.inertia:.6g}"
   )
   if small := found.meta["small_clusters"]:
+    shown = ", ".join([*small][:10]) + ", …" * (len(small) > 10)
     text += (
-        f", {len(small)} of fewer than two: {', '.join(small)} (sampling"
-        " leaves them out)"
+        f", {len(small)} of fewer than two: {shown} (sampling leaves them out)"
     )
   return text

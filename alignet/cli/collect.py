@@ -1,9 +1,10 @@
 r"""Ask people: mine pairs or triplets, write the page, join its answers.
 
 Examples:
-  alignet collect page --triplets=triplets.csv --source=folder:photos \
-      --out=experiment
-  alignet collect answers answers.csv --page=experiment --out=choices.csv
+  alignet collect triplets --responses=aligned.npz \
+      --baseline=untransformed.npz --out=triplets
+  alignet collect page --triplets=triplets/triplets.csv \
+      --source=images:test_images --out=experiment
 """
 
 import argparse
@@ -180,10 +181,10 @@ def _triplets(args: argparse.Namespace) -> str:
   DIR/triplets.csv, gallery.png with --source, and meta.json.
 
   Examples:
-    alignet collect triplets --responses=aligned/train.npz \
-        --baseline=untransformed/train.npz --out=triplets
-    alignet collect triplets --responses=aligned/train.npz \
-        --baseline=untransformed/train.npz --n=5 --out=few
+    alignet collect triplets --responses=aligned.npz \
+        --baseline=untransformed.npz --out=triplets
+    alignet collect triplets --responses=aligned.npz \
+        --baseline=untransformed.npz --n=5 --out=few
   """
   # pylint: disable=g-import-not-at-top
   from alignet.collect import mined

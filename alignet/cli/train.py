@@ -1,8 +1,9 @@
-"""Train a model from a Kauldron config.
+r"""Train a model from a Kauldron config.
 
 Examples:
-  alignet train student/small --cfg.workdir=out/student --dry_run
-  alignet train --cfg=base --cfg.workdir=out/base --cfg.aux.images=images
+  alignet train uncertainty_distillation --cfg.workdir=out/teacher
+  alignet train --cfg=base --cfg.workdir=out/base --cfg.aux.images=test_images \
+      --dry_run
 """
 
 import argparse

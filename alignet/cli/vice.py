@@ -2,8 +2,8 @@ r"""Fit a sparse embedding and its uncertainty to odd-one-out choices.
 
 Examples:
   alignet vice --triplets=T.npy --n_objects=1854 --out=vice.npz
-  alignet vice --triplets=T.npy --n_objects=20 --width=6 --steps=500 \
-      --out=small.npz
+  alignet vice --triplets=T.npy --n_objects=20 --width=6 --anneal=250 \
+      --steps=500 --out=small.npz
 """
 
 import argparse

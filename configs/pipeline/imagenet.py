@@ -1,6 +1,6 @@
 """A release at the scale of the public one, for a teacher of your own.
 
-  alignet release --config=imagenet --out=DIR \
+  alignet release imagenet --out=DIR \
     --cfg.paths.representations=DIR --cfg.paths.transform=transform.npz \
     --cfg.card.provider=NAME --cfg.card.provider_url=URL \
     --cfg.card.url=URL --cfg.card.date=YYYY-MM-DD

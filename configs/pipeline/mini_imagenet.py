@@ -1,6 +1,6 @@
 """A release of a handful of ImageNet's images, to see what one looks like.
 
-  alignet release --config=mini_imagenet --out=out/mini \
+  alignet release mini_imagenet --out=out/mini \
     --cfg.paths.representations=DIR --cfg.paths.transform=transform.npz \
     --cfg.card.provider=NAME --cfg.card.provider_url=URL \
     --cfg.card.url=URL --cfg.card.date=YYYY-MM-DD

@@ -2,6 +2,7 @@
 
 import argparse
 import pathlib
+import re
 import shlex
 
 from alignet import models
@@ -30,7 +31,7 @@ _MORE = {
     "alignet fetch": "a network connection",
     "alignet extract --source=folder:photos": "a network",
     "alignet cache --source=tfds": "ImageNet",
-    "alignet sample --clusters=clusters.npz": "ten million rows of 500 clusters",
+    "alignet sample --clusters=clusters.npz": "ten million rows",
     "alignet release --cfg=imagenet": "ImageNet",
     "alignet vice --triplets=T.npy --n_objects=1854": "20,000 steps",
     "alignet budget --representations": "100 concepts",
@@ -63,17 +64,49 @@ def _examples():
 EXAMPLES = tuple(dict.fromkeys(_examples()))
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
-def test_parses(example):
-  program, *argv = shlex.split(example)
-  assert program == "alignet"
+def _documented():
+  """(file, command) of what documents and configs print, placeholders apart."""
+  for path in (
+      _ROOT / "README.md",
+      *sorted((_ROOT / "docs").glob("*.md")),
+      *sorted((_ROOT / "configs").rglob("*.py")),
+  ):
+    text = path.read_text().replace("\\\n", " ")
+    for command in re.findall(_COMMAND, text, re.MULTILINE):
+      if "…" not in command:
+        yield path.relative_to(_ROOT).as_posix(), " ".join(command.split())
+
+
+_ROOT = pathlib.Path(__file__).parents[2]
+_COMMAND = r"^ *((?:alignet|python -m (?:alignet|response_gen)\S*) [a-z-].*)$"
+_FOLDERS = {
+    "run": "pipeline/",
+    "release": "pipeline/",
+    "sweep": "ablations/",
+    "respond": "response_generation/",
+    "train": "",
+}
+"""Where configs of a command lie that go by a short name."""
+
+
+@pytest.mark.parametrize(
+    "where, example", [*(("help", e) for e in EXAMPLES), *_documented()]
+)
+def test_parses(where, example):
+  del where
+  program, *argv = shlex.split(example, comments=True)
+  if program == "python":
+    argv[:2] = ["train" if argv[1] == "alignet.train" else "respond"]
+    argv = argv[: argv.index("--")] if "--" in argv else argv
   overrides, argv = config_files.split_overrides(argv)
   args = main.make_parser(argv[0]).parse_args(argv)
-  if overrides:
-    name = flags.config(args)
-    folder = {"respond": "response_generation/", "release": "pipeline/"}
-    folder |= {"run": "pipeline/"}
-    config_files.load(folder.get(argv[0], "") + name, overrides)
+  if hasattr(args, "cfg") and (name := flags.config(args)):
+    if not name.endswith(".py") and "/" not in name:
+      name = _FOLDERS[argv[0]] + name
+    if argv[0] == "sweep":
+      config_files.resolve(name)
+    else:
+      config_files.load(name, overrides)
 
 
 def test_what_needs_more_is_named_rightly():

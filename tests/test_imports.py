@@ -52,7 +52,6 @@ _ALLOWED = {
     "alignet.data.tfds_images": {"tensorflow_datasets"},
     "alignet.triplets.compiling": {"llvmlite", "numba"},
     "alignet.triplets.order": {"llvmlite", "numba"},
-    "alignet.triplets.sampling.kernel": {"llvmlite", "numba"},
     "alignet.report": {"matplotlib"},
 }
 

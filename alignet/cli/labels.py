@@ -24,6 +24,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   )
 
 
+def add_strategy(
+    parser: argparse.ArgumentParser, use: str = "", *, required: bool = False
+) -> None:
+  """Adds --strategy, with what there is."""
+  from alignet.triplets import sampling
+
+  rules = (f"{rule.name} ({rule.says})" for rule in sampling.RULES.values())
+  papers = (name for name in sampling.NAMES if name not in sampling.RULES)
+  parser.add_argument(
+      "--strategy",
+      required=required,
+      help=(
+          f"{use}{', '.join(papers)} (K the number of clusters);"
+          f" {', '.join(rules)}; or a rule of your own, FILE.py:NAME"
+      ),
+  )
+
+
 def load(args: argparse.Namespace) -> tuple[Any, dict[str, str]]:
   """The labels that the flags name, None where they name none.
 

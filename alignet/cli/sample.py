@@ -17,14 +17,7 @@ from alignet.errors import AlignetError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the flags of `alignet sample`."""
   label_flags.add_arguments(parser)
-  parser.add_argument(
-      "--strategy",
-      required=True,
-      help=(
-          "between_class, class_border, within_class, cluster_border_K (K the"
-          " number of clusters), random, between, border or within"
-      ),
-  )
+  label_flags.add_strategy(parser, required=True)
   parser.add_argument(
       "--n", type=flags.count, required=True, help="how many triplets"
   )
@@ -70,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
   from alignet.triplets import sampling
 
   files.check_output(args.out, overwrite=args.overwrite)
-  strategy = sampling.parse(args.strategy)
+  strategy = sampling.find(args.strategy)
   labels, inputs = _labels(args, strategy)
   exclude = _exclude(args, inputs)
   meta = sampling.write(
@@ -141,7 +134,7 @@ def _labels(args, strategy):
         " --strategy=cluster_border_K"
     )
   labels, inputs = label_flags.load(args)
-  if labels is None and args.representations and strategy.rule == "random":
+  if labels is None and args.representations and strategy.rule.law == "images":
     from alignet.representations import store
 
     n = len(store.open(args.representations).filenames)

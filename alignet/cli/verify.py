@@ -25,12 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       ),
   )
   label_flags.add_arguments(parser)
-  parser.add_argument(
-      "--strategy",
-      help=(
-          "sampling strategy to check the labels by, such as class_border;"
-          " without labels, ImageNet's classes are read from the file names"
-      ),
+  label_flags.add_strategy(
+      parser,
+      "by which labels are checked; without labels, ImageNet's classes are read"
+      " from the file names. ",
   )
   parser.add_argument(
       "--transform",
@@ -83,7 +81,7 @@ def _verify_file(args: argparse.Namespace):
   from alignet.release import verify
   from alignet.triplets import sampling
 
-  strategy = sampling.parse(args.strategy) if args.strategy else None
+  strategy = sampling.find(args.strategy) if args.strategy else None
   labels, _ = label_flags.load(args)
   by_name = labels is None and strategy and strategy.labels == "class"
   if (labels is None) != (strategy is None) and not by_name:

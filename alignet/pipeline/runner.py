@@ -198,8 +198,8 @@ def _plan_stage(name, fields, plans, without_files) -> dict[str, Any]:
       },
       "files": {key: digest for key, (_, digest) in outside.items()},
   }
-  if function.stage_reads:
-    hashes = [files.digest(path) for path in function.stage_reads(params)]
+  reads = function.stage_reads(params) if function.stage_reads else ()
+  if hashes := [files.digest(path) for path in reads]:
     identity["reads"] = hashes[0] if len(hashes) == 1 else hashes
   text = json.dumps(identity, sort_keys=True)
   return {

@@ -10,9 +10,9 @@ $NUMBA_CACHE_DIR or the user's cache folder. Where it finds no place at all the
 kernel is compiled anew in each process.
 
 What is kept is thrown away when the kernel's own file changes, and only then:
-whatever is compiled into a kernel, intrinsics and constants too, stands in its
-file. Of this file the kept code knows nothing: whoever changes the options
-below also changes the kernels' files, or deletes what is kept.
+whatever is compiled into a kernel, constants too, stands in its file. Of this
+file the kept code knows nothing: whoever changes the options below also changes
+the kernels' files, or deletes what is kept.
 """
 
 from collections.abc import Callable

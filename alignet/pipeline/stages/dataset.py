@@ -36,7 +36,7 @@ def cluster(
   kmeans.save(out / "clusters.npz", clusters)
 
 
-@stage(version=1)
+@stage(version=1, reads=lambda params: sampling.own_files(params["strategy"]))
 def sample(
     out: Path,
     *,
@@ -111,7 +111,7 @@ def respond(
       path,
       image_filenames=reps.filenames,
       labels=kmeans.load(clusters).assignments if clusters else None,
-      rule=sampling.parse(meta["strategy"]).rule if clusters else None,
+      rule=sampling.RULES.get(meta["rule"]) if clusters else None,
       features=reps.features if transform else None,
       transform=transforms.load(transform) if transform else None,
   )

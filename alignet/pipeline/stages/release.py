@@ -22,7 +22,8 @@ FOLDER = "release"
 
 def _excluded(params: Mapping[str, Any]) -> list[str]:
   """Files that the sampling's parameters name."""
-  return [params["exclude_images"]] if params.get("exclude_images") else []
+  excluded = [params["exclude_images"]] if params.get("exclude_images") else []
+  return excluded + sampling.own_files(params["strategy"])
 
 
 @stage(version=1, reads=_excluded)
@@ -50,7 +51,7 @@ def sample(
   from alignet.representations import kmeans
   from alignet.representations import store
 
-  by_cluster = sampling.parse(strategy).labels == "cluster"
+  by_cluster = sampling.find(strategy).labels == "cluster"
   classes = None
   if not by_cluster or exclude_classes:
     levels = store.open(representations).labels

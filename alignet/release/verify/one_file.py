@@ -25,7 +25,7 @@ def verify(
     *,
     image_filenames: np.ndarray | None = None,
     labels: np.ndarray | None = None,
-    rule: sampling.Rule | None = None,
+    rule: sampling.Rule | str | None = None,
     classes_from_names: bool = False,
     features: np.ndarray | None = None,
     transform: transforms.Transform | None = None,
@@ -38,7 +38,7 @@ def verify(
       the file's numbers are of another order of it, labels and features are
       joined by name.
     labels: (n_images,) groups that the triplets were sampled by.
-    rule: "random", "between", "border" or "within", with `labels`.
+    rule: a sampling rule or the name of one, with `labels`.
     classes_from_names: where there are no labels, take ImageNet's classes from
       file names such as n01440764_1.JPEG.
     features: (n_images, d) representations, to recompute some similarities, in
@@ -56,8 +56,8 @@ def verify(
     raise AlignetError(f"{path} does not exist")
   if labels is not None:
     labels = files.check_array(labels, "labels", shape=(None,), kinds="iu")
-  if rule is not None:
-    sampling.obeys(rule, np.zeros((1, 3), int))  # Refuses other names.
+  if isinstance(rule, str):
+    rule = sampling.parse(rule).rule
   if features is not None and transform is not None:
     transform(features[:1])  # Refuses another width.
   checks = []
@@ -123,13 +123,13 @@ def _groups(
     block = indices[start : start + content.ROWS]
     np.add.at(counts, block.ravel(), 1)
     if checked:
-      good = sampling.obeys(rule, labels[block])
+      good = rule.obeyed(labels[block])
       bad[start : start + content.ROWS] = ~good
   checks = [_counted("images", "images", counts[counts > 0])]
   if labels is None:
     return [outcome.skipped("sampling", "labels and a sampling rule"), *checks]
   if checked:
-    followed = f"groups as the rule {rule} has them"
+    followed = f"groups as the rule {rule.name} has them"
     checks.append(outcome.rows_check("sampling", bad, followed))
   else:
     checks.append(outcome.skipped("sampling", "a sampling rule"))

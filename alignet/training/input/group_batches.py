@@ -15,7 +15,7 @@ from alignet.training.input import teacher as teacher_lib
 from alignet.triplets import sampling
 import numpy as np
 
-_STRATEGY = "class_border"  # Of cluster_border_* only the number is not known.
+_RULE = sampling.RULES["border"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,11 +104,12 @@ class GroupBatches(batches.BatchSource):
           f" {self.teacher.representations} of {len(self.teacher)}; give the"
           " representations that were clustered"
       )
-    plan = sampling.plan(assignments, _STRATEGY)
-    if not 2 <= self.groups <= len(plan.sizes) or self.group_size < 2:
+    plan = sampling.plan(assignments, _RULE)
+    groups, images = _RULE.min_groups, _RULE.min_images
+    if not groups <= self.groups <= len(plan.sizes) or self.group_size < images:
       raise AlignetError(
-          "expected batches of 2 images or more of 2 or more of the"
-          f" {len(plan.sizes)} clusters that have so many, found"
+          f"expected batches of {images} images or more of {groups} or more of"
+          f" the {len(plan.sizes)} clusters that have so many, found"
           f" {self.group_size} of {self.groups}; lower groups, or cluster into"
           " more"
       )

@@ -8,7 +8,6 @@ from typing import Any, get_args
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.io import parallel
-from alignet.triplets.sampling import names
 from alignet.triplets.sampling import rules
 import numpy as np
 
@@ -17,11 +16,11 @@ _ROWS = 65536
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Plan:
-  """All that kernel depends on but the seed.
+  """All that rows depend on but the seed.
 
   Attributes:
     strategy: what the strategy's name stands for.
-    law: "groups" or "images"; always "images" for the rule random.
+    law: "groups" or "images"; the rule's own where it has but one.
     images: (m,) int32, numbers of the images that take part, by group.
     groups: (k,) label of each group that takes part, ascending.
     sizes: (k,) images of each.
@@ -31,7 +30,7 @@ class Plan:
     n_dropped: images left out because their group was dropped.
   """
 
-  strategy: names.Strategy
+  strategy: rules.Strategy
   law: rules.Law
   images: np.ndarray
   groups: np.ndarray
@@ -57,10 +56,9 @@ class Plan:
       the two of one group come first.
 
     Raises:
-      AlignetError: a seed or a range that cannot be.
+      AlignetError: a seed or a range that cannot be; a rule of one's own drew
+        a row that is no triplet, or none of that rule.
     """
-    from alignet.triplets.sampling import kernel  # pylint: disable=g-import-not-at-top
-
     seed, start, stop = (operator.index(x) for x in (seed, start, stop))
     if not 0 <= seed < 2**128:
       raise AlignetError(
@@ -75,10 +73,12 @@ class Plan:
 
     def fill(first: int) -> None:
       block = out[first : first + _ROWS]
-      kernel.draw(
-          *(self.strategy.rule, self.law, self.images),
-          *(*self._layout, seed, start + first, block),
-      )
+      begin = start + first
+      u = rules.uniforms(seed, begin, begin + len(block))
+      positions = self.strategy.rule.draw(self._layout, self.law == "groups", u)
+      if self.strategy.sha256 or self.strategy.rule.name not in rules.RULES:
+        self._check(positions, block.shape)
+      block[:] = self.images[positions]
 
     for _ in parallel.ordered_map(
         fill, range(0, len(out), _ROWS), workers=workers
@@ -87,17 +87,32 @@ class Plan:
     return out
 
   @functools.cached_property
-  def _layout(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sizes, position of each group's first image, group of each position."""
-    sizes = self.sizes.astype(np.int64)
-    numbers = np.arange(len(sizes), dtype=np.int32)
-    return sizes, np.cumsum(sizes) - sizes, np.repeat(numbers, sizes)
+  def _layout(self) -> rules.Groups:
+    return rules.Groups(sizes=self.sizes.astype(np.int64))
+
+  def _check(self, positions: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Fails where a rule of one's own drew what is not its own."""
+    name = self.strategy.name
+    positions = files.check_array(
+        positions, f"what {name} drew", shape=shape, kinds="iu"
+    )
+    a, b, c = positions.T
+    good = (a != b) & (a != c) & (b != c)
+    good &= ((0 <= positions) & (positions < len(self.images))).all(axis=1)
+    labels = self.groups[self._layout.of[np.where(good[:, None], positions, 0)]]
+    good &= self.strategy.rule.obeyed(labels)
+    if not good.all():
+      row = positions[np.argmin(good)].tolist()
+      raise AlignetError(
+          f"strategy {name}: expected rows of three images that it allows, it"
+          f" drew the positions {row}; mend its draw or its holds"
+      )
 
   def meta(self) -> dict[str, Any]:
     """The plan as JSON: what it used, left out and why."""
     return {
         "strategy": self.strategy.name,
-        "rule": self.strategy.rule,
+        "rule": self.strategy.rule.name,
         "law": self.law,
         "n_images": self.n_labels,
         "n_images_used": len(self.images),
@@ -106,25 +121,26 @@ class Plan:
         "n_groups_used": len(self.groups),
         "n_groups_dropped": len(self.dropped),
         "groups_dropped": self.dropped.tolist(),
-        "min_images_a_group": rules.MIN_IMAGES[self.strategy.rule],
+        "min_images_a_group": self.strategy.rule.min_images,
+        **({"rule_sha256": sha256} if (sha256 := self.strategy.sha256) else {}),
     }
 
 
 def plan(
     labels: np.ndarray,
-    strategy: str,
+    strategy: str | rules.Rule,
     *,
     law: rules.Law = "groups",
     exclude: np.ndarray | None = None,
 ) -> Plan:
-  """Prepares kernel.
+  """Prepares rows.
 
   Groups with fewer images than the rule needs (border 2, within 3) are dropped
   from every role, also from that of border's third image.
 
   Args:
     labels: (n,) integers, the group of each image; -1 excludes an image.
-    strategy: one of `alignet.triplets.sampling.NAMES`.
+    strategy: one of `alignet.triplets.sampling.NAMES`, FILE.py:NAME, or a rule.
     law: "groups": groups are uniform, then images in the group; "images":
       images are uniform, so that a group is as likely as it is large among
       what the rule still allows.
@@ -137,12 +153,13 @@ def plan(
     AlignetError: unknown strategy or law, labels that cannot be, or too few
       groups or images left.
   """
-  parsed = names.parse(strategy)
+  found = rules.find(strategy)
+  rule = found.rule
   if law not in get_args(rules.Law):
     raise AlignetError(
         f"law: expected {' or '.join(get_args(rules.Law))}, found {law!r}"
     )
-  labels = _check_labels(labels, parsed)
+  labels = _check_labels(labels, found)
   used = labels >= 0
   if exclude is not None:
     used[_check_exclude(exclude, len(labels))] = False
@@ -151,17 +168,18 @@ def plan(
   ids, group, sizes = np.unique(
       labels[order], return_inverse=True, return_counts=True
   )
-  large = sizes >= rules.MIN_IMAGES[parsed.rule]
+  large = sizes >= rule.min_images
   images = order[large[group]]
-  if large.sum() < rules.MIN_GROUPS[parsed.rule] or len(images) < 3:
+  if large.sum() < rule.min_groups or len(images) < 3:
     raise AlignetError(
-        f"strategy {strategy} needs at least {_needs(parsed.rule)}; found"
+        f"strategy {found.name} needs at least {rule.min_groups} group(s) of"
+        f" {rule.min_images} image(s) or more, and 3 images; found"
         f" {large.sum()} such group(s) among {used.sum()} images, and"
         f" {(~large).sum()} smaller one(s)"
     )
   return Plan(
-      strategy=parsed,
-      law="images" if parsed.rule == "random" else law,
+      strategy=found,
+      law=rule.law or law,
       images=images.astype(np.int32),
       groups=ids[large],
       sizes=sizes[large],
@@ -174,7 +192,7 @@ def plan(
 
 def sample(
     labels: np.ndarray,
-    strategy: str,
+    strategy: str | rules.Rule,
     n: int,
     *,
     seed: int,
@@ -195,7 +213,7 @@ def sample(
   return prepared.rows(seed, start, start + n)
 
 
-def _check_labels(labels: np.ndarray, strategy: names.Strategy) -> np.ndarray:
+def _check_labels(labels: np.ndarray, strategy: rules.Strategy) -> np.ndarray:
   labels = files.check_array(labels, "labels", shape=(None,), kinds="iu")
   if len(labels) > np.iinfo(np.int32).max:
     raise AlignetError(f"labels: {len(labels)} images do not fit int32 numbers")
@@ -226,12 +244,3 @@ def _check_exclude(exclude: np.ndarray, n: int) -> np.ndarray:
         f"exclude: expected image numbers from 0 to {n - 1}, found {outside[0]}"
     )
   return exclude
-
-
-def _needs(rule: rules.Rule) -> str:
-  return {
-      "random": "3 images",
-      "between": "3 groups",
-      "border": "2 groups of at least 2 images",
-      "within": "1 group of at least 3 images",
-  }[rule]

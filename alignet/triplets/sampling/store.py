@@ -25,7 +25,7 @@ _KEYS = ("indices", "meta")
 def write(
     path: files.Path,
     labels: np.ndarray,
-    strategy: str,
+    strategy: str | rules.Rule,
     n: int,
     *,
     seed: int,
@@ -42,7 +42,7 @@ def write(
   Args:
     path: triplets.npz to write.
     labels: (n_images,) integers, the group of each image; -1 excludes one.
-    strategy: one of `alignet.triplets.sampling.NAMES`.
+    strategy: see `plan`.
     n: number of triplets.
     seed: from 0 to 2^128 - 1.
     law: "groups" or "images", see `plan`.
@@ -89,7 +89,7 @@ def write(
   block = -(-block // 8) * 8  # Whole bytes of `kept`.
   blocks = progress.bar(
       _blocks(plan, seed, drawn, kept, block),
-      desc=strategy,
+      desc=plan.strategy.name,
       total=-(-drawn // block),
       unit="block",
   )

@@ -1,9 +1,9 @@
+from alignet.triplets.sampling import rules as draws
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
 import pytest
 import scipy.stats
-from tests.triplets.sampling import reference as draws
 
 _U = st.integers(0, 2**53 - 1).map(lambda x: x * 2.0**-53)
 
@@ -52,7 +52,7 @@ def test_distinct_takes_each_choice_equally_often(m, count):
       *[(np.arange(m - c) + 0.5) / (m - c) for c in range(count)]
   )
   u = np.stack([g.ravel() for g in grids], axis=1)
-  found = draws.distinct(u, m)
+  found = draws.different(u, m)
   assert found.min() >= 0 and found.max() < m
   assert all(len(set(row)) == count for row in found.tolist())
   assert len({tuple(row) for row in found.tolist()}) == len(u)

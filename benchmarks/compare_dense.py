@@ -11,7 +11,7 @@ The methods:
 
   sparse  `student/small`: 64 triplets of cluster_border_100, 192 images a step
   reused  64 triplets among the 64 images of a dense batch, each encoded once
-  dense   `student/small_dense`: all triplets of the same 16 x 4 images
+  dense   `student/small:dense`: all triplets of the same 16 x 4 images
 
 With several --peaks each method first trains with each on --tune_fold, a fold
 that is scored in no comparison, and keeps the one whose last agreement, by the
@@ -205,7 +205,7 @@ def cell_config(
       run="benchmarks.compare_dense.train",
       inputs=dict(aux=inputs),
       params=dict(
-          config="student/small_dense"
+          config="student/small:dense"
           if method == "dense"
           else "student/small",
           source=source,

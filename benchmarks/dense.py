@@ -2,7 +2,7 @@
 
   python benchmarks/dense.py [--quick]
 
-The small student (`student/small`, `student/small_dense`) at the size of the
+The small student (`student/small`, `student/small:dense`) at the size of the
 pipeline cifar100_things, random 32 px images in memory, a teacher of 1280
 dimensions. Sparse is 64 triplets a batch; dense 16 clusters of 4 images, and 32
 of 8. `sparse, PyTorch` is the sparse step as one would write it there, on the
@@ -35,8 +35,8 @@ _MODEL = dict(width=128, depth=6, num_heads=4, mlp_dim=512)
 _PYTORCH = "sparse, PyTorch"
 _METHODS = {
     "sparse": ("small", {"batch_size": _TRIPLETS}),
-    "dense 16x4": ("small_dense", {"groups": 16, "group_size": 4}),
-    "dense 32x8": ("small_dense", {"groups": 32, "group_size": 8}),
+    "dense 16x4": ("small:dense", {"groups": 16, "group_size": 4}),
+    "dense 32x8": ("small:dense", {"groups": 32, "group_size": 8}),
 }
 
 
@@ -122,7 +122,7 @@ def ours(method: str, folder: str):
   cost = lowered.compile()
   k = batch["images"].shape[1]
   triplets = len(batch["images"])
-  if name == "small_dense":
+  if name == "small:dense":
     triplets *= (triplets - 1) * k * k * (k - 1) // 2
   about = {
       "images": int(np.prod(batch["images"].shape[:2])),

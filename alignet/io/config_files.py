@@ -2,12 +2,15 @@
 
 In a checkout the configs are the folder `configs/`; an installed wheel carries
 the same files as `alignet/configs/`. Both answer to the same names, from any
-working directory: `demo`, `pipeline/demo`, `configs/pipeline/demo.py`.
+working directory: `demo`, `pipeline/demo`, `configs/pipeline/demo.py`. What
+stands behind a colon, as in `student/siglip_b:dense`, goes to `get_config` as
+its first argument: a variant.
 """
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 import difflib
+import inspect
 import os
 import pathlib
 import sys
@@ -121,7 +124,7 @@ def resolve(name_or_path: str | os.PathLike[str] | None) -> pathlib.Path:
 
   An existing file wins. Otherwise the name is looked up among `names()`, first
   as a whole and then as the end of one (`demo` for `pipeline/demo`); a leading
-  `configs/` and a trailing `.py` make no difference.
+  `configs/` and a trailing `.py` make no difference, nor does a variant.
 
   Args:
     name_or_path: path of a file, or name of a config that comes with alignet.
@@ -138,6 +141,9 @@ def resolve(name_or_path: str | os.PathLike[str] | None) -> pathlib.Path:
         f" {', '.join(names())}"
     )
   path = pathlib.Path(name_or_path)
+  if path.is_file():
+    return path
+  path = pathlib.Path(_split_variant(name_or_path)[0])
   if path.is_file():
     return path
   known = names()
@@ -188,8 +194,8 @@ def load(
     AlignetError: no such config, a file that is no config, an override of a
       key that is not there or of another type.
   """
-  path = resolve(name_or_path)
-  config = _run(path, arguments)
+  _, variant = _split_variant(name_or_path)
+  config = _run(resolve(name_or_path), variant, arguments)
   for item in overrides:
     override(config, item)
   return config
@@ -288,7 +294,16 @@ def _fields(node: Any, place: Sequence[str]) -> frozenset[str] | None:
   return None if place and place[-1] in _OPEN else frozenset()
 
 
-def _run(path: pathlib.Path, arguments: Mapping[str, Any]) -> Any:
+def _split_variant(name_or_path: str | os.PathLike[str]) -> tuple[str, str]:
+  """("student/siglip_b", "dense") of student/siglip_b:dense."""
+  name = os.fspath(name_or_path)
+  if pathlib.Path(name).is_file():
+    return name, ""
+  head, _, variant = name.rpartition(":")
+  return (head, variant) if head and "/" not in variant else (name, "")
+
+
+def _run(path: pathlib.Path, variant: str, arguments: Mapping[str, Any]) -> Any:
   """Executes the file as a module of its own; returns what it configures."""
   module = types.ModuleType(f"alignet_config_{path.stem}")
   module.__file__ = str(path)
@@ -303,7 +318,11 @@ def _run(path: pathlib.Path, arguments: Mapping[str, Any]) -> Any:
     get_config = getattr(module, "get_config", None)
     if not callable(get_config):
       raise AlignetError(f"{path} defines no get_config(); add one")
-    return get_config(**arguments)
+    if variant and not inspect.signature(get_config).parameters:
+      raise AlignetError(
+          f"{path.stem} has no variants, found {variant!r}; leave it out"
+      )
+    return get_config(*([variant] if variant else []), **arguments)
   finally:
     if previous is None:
       del sys.modules[module.__name__]

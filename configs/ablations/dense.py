@@ -18,8 +18,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.paper = "sparse; dense batches are ours."
   cells = [dict(name="sparse", settings=dict())]
   for name, scales in (
-      ("student/small_dense", ("shapes", "cifar")),
-      ("student/vit_b_dense", ("paper",)),
+      ("student/small:dense", ("shapes", "cifar")),
+      ("student/vit_b:dense", ("paper",)),
   ):
     for line, times in (("a third of the images", 1), ("as many images", 3)):
       cells.append(

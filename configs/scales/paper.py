@@ -88,7 +88,7 @@ def get_config() -> ml_collections.ConfigDict:
       "student/vit_b": dict(
           aux=shared, train_ds=dict(data_source=dict(path="responses"))
       ),
-      "student/vit_b_dense": dict(
+      "student/vit_b:dense": dict(
           aux=dict(
               clusters="clusters",
               representations="features",

@@ -60,7 +60,7 @@ def get_config() -> ml_collections.ConfigDict:
   )
   config.students = {
       "student/small": dict(aux=dict(triplets="responses", **shared)),
-      "student/small_dense": dict(
+      "student/small:dense": dict(
           aux=dict(
               clusters="clusters",
               representations="features",

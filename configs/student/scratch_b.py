@@ -17,9 +17,9 @@ with konfig.imports():
 # pylint: enable=g-import-not-at-top
 
 
-def get_config():
-  """The experiment."""
-  cfg = config_files.load("student/siglip_b")
+def get_config(variant=""):
+  """The experiment; `variant` as in `student/siglip_b`."""
+  cfg = config_files.load("student/siglip_b", variant=variant)
   cfg.init_transform = kd.ckpts.NoopTransform()
   cfg.aux.decay = 0.0
   return cfg

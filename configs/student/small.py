@@ -18,6 +18,13 @@ all chosen for small worlds; tau, because this model's pre_logits are longer
 and at tau 100 the untrained head's choices are one-hot. As upstream, the
 triplet head is pulled to its random start like all else, so the backbone has
 to change (`--cfg.aux.decay_exclude="('triplet_head',)"` sets the head free).
+
+As `student/small:dense` a batch is 16 clusters of 4 images instead of 64
+triplets: a third of the images, and 5,760 triplets instead of 64. It takes the
+teacher itself instead of its answers (`aux.clusters`, `aux.representations` and
+`aux.teacher` in the place of `aux.triplets`), see `student/siglip_b`. Its
+expectation is the sparse loss on triplets of cluster_border_*; rate and tau are
+not tuned for it.
 """
 
 from alignet.io import config_files
@@ -38,8 +45,8 @@ _OF_THE_RELEASE = (
 )
 
 
-def get_config():
-  """The experiment."""
+def get_config(variant=""):
+  """The experiment; `variant` as in `student/siglip_b`."""
   cfg = config_files.load("student/siglip_b")
   for name in _OF_THE_RELEASE:
     del cfg.aux[name]
@@ -90,4 +97,9 @@ def get_config():
           source=cfg.ref.aux.source,
       ),
   }
+  cfg = config_files.load("student/siglip_b", variant=variant, cfg=cfg)
+  if variant == "dense":
+    del cfg.aux.triplets, cfg.aux.batch_size
+    cfg.aux.groups = 16
+    cfg.aux.group_size = 4
   return cfg

@@ -15,8 +15,8 @@ from alignet.io import config_files
 from alignet.models.vit import zoo
 
 
-def get_config():
-  """The experiment."""
-  cfg = config_files.load("student/siglip_b")
+def get_config(variant=""):
+  """The experiment; `variant` as in `student/siglip_b`."""
+  cfg = config_files.load("student/siglip_b", variant=variant)
   cfg.model.backbone.update(zoo.find("vit-b16").architecture)
   return cfg

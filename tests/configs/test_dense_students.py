@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from response_generation import temperature
 
-_NAMES = ("small_dense", "siglip_b_dense")
-_SPARSE = {"small_dense": "small", "siglip_b_dense": "siglip_b"}
+_NAMES = ("small:dense", "siglip_b:dense")
+_SPARSE = {"small:dense": "small", "siglip_b:dense": "siglip_b"}
 
 if not flags.FLAGS.is_parsed():
   flags.FLAGS.mark_as_parsed()
@@ -62,7 +62,7 @@ def _small(name, tiny_world, teacher, workdir, *overrides):
       "model.backbone.num_heads": 2,
       "model.backbone.mlp_dim": 8,
   }
-  if name != "small_dense":
+  if name != "small:dense":
     small |= {
         "model.backbone.grid": (2, 2),
         "aux.valid": tiny_world["triplets"],
@@ -143,7 +143,7 @@ def test_trains(name, tiny_world, teacher, tmp_path):
   ).max()
   # A few steps of at most 1e-3: it began at the weights it was given.
   assert 0 < moved < 4e-3
-  if name != "small_dense":
+  if name != "small:dense":
     found = writer.read_scalars(scalars / "synthetic_valid.jsonl")
     assert set(found["metrics/synthetic_kl"]) == {0, 2}
 
@@ -159,7 +159,7 @@ def test_one_override_is_the_control(control, tiny_world, teacher, tmp_path):
   """Training and evaluation both follow the teacher, or its absence."""
   overrides = ["aux.teacher="] if control else []
   trainer = konfig.resolve(
-      _small("siglip_b_dense", tiny_world, teacher, tmp_path, *overrides)
+      _small("siglip_b:dense", tiny_world, teacher, tmp_path, *overrides)
   )
   z = _representations(teacher)[not control]
   source = trainer.train_ds.data_source
@@ -193,7 +193,7 @@ def test_the_matched_control_by_a_pair_of_overrides(
   assert t > 1.5
   trainer = konfig.resolve(
       _small(
-          *("siglip_b_dense", tiny_world, teacher, tmp_path),
+          *("siglip_b:dense", tiny_world, teacher, tmp_path),
           *("aux.teacher=", f"aux.target_tau={t}"),
       )
   )

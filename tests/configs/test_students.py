@@ -154,7 +154,7 @@ def test_a_readout_leaves_the_backbone_alone(tiny_world, root, tmp_path):
   states = {}
   for name, overrides in (
       ("siglip_b", []),
-      ("siglip_b_readout", ["aux.classes=108", "aux.label_level=subordinate"]),
+      ("siglip_b:readout", ["aux.classes=108", "aux.label_level=subordinate"]),
   ):
     cfg = _small(name, tiny_world, root, tmp_path / name, *overrides)
     cfg.checkpointer = None
@@ -170,7 +170,7 @@ def test_a_readout_leaves_the_backbone_alone(tiny_world, root, tmp_path):
       np.testing.assert_array_equal, plain["backbone"], readout["backbone"]
   )
   losses = writer.read_scalars(
-      tmp_path / "siglip_b_readout" / "scalars" / "train.jsonl"
+      tmp_path / "siglip_b:readout" / "scalars" / "train.jsonl"
   )["losses/readout"]
   assert losses[0] == pytest.approx(np.log(108), rel=0.5)
 
@@ -277,11 +277,11 @@ def test_validation_scores_every_row_once(tiny_world, root, tmp_path):
 
 @pytest.mark.parametrize("kind", ["dense", "readout"])
 @pytest.mark.parametrize("name", _BASES)
-def test_every_model_has_its_dense_and_its_readout_config(name, kind):
+def test_every_model_has_both_variants(name, kind):
   """Each differs from its model's config as SigLIP's does, and in no more."""
   base, ours, siglip, theirs = (
       config_files.load(f"student/{n}")
-      for n in (name, f"{name}_{kind}", "siglip_b", f"siglip_b_{kind}")
+      for n in (name, f"{name}:{kind}", "siglip_b", f"siglip_b:{kind}")
   )
   if name == "scratch_b":
     siglip.aux.decay = theirs.aux.decay = 0.0

@@ -159,3 +159,25 @@ def test_sources_are_a_config_and_those_it_begins_from():
   assert names("student/vit_b") == ["vit_b", "siglip_b"]
   assert names("student/small") == ["small", "siglip_b"]
   assert names("base") == ["base"]
+
+
+def test_variants_of_a_config(tmp_path):
+  dense = config_files.load("student/siglip_b:dense", ["aux.groups=3"])
+  assert dense.aux.groups == 3
+  assert config_files.load("siglip_b:dense").aux.groups == 64
+  assert "groups" not in config_files.load("student/siglip_b").aux
+  assert config_files.resolve("vit_b:dense").name == "vit_b.py"
+  found = [p.stem for p in config_files.sources("student/vit_b:dense")]
+  assert found == ["vit_b", "siglip_b"]
+  path = tmp_path / "mine.py"
+  path.write_text("def get_config(size, more=1): return {size: more}")
+  assert config_files.load(f"{path}:large", more=2) == {"large": 2}
+  path.write_text("def get_config(): return {}")
+  for name, message in (
+      (f"{path}:large", "mine has no variants, found 'large'"),
+      ("base:dense", "base has no variants"),
+      ("student/siglip_b:dens", "'dens' is no variant; expected dense or"),
+      ("student/siglip_x:dense", "did you mean"),
+  ):
+    with pytest.raises(AlignetError, match=message):
+      config_files.load(name)

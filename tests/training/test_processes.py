@@ -163,7 +163,7 @@ def job(tiny_world, tmp_path):
     changes |= dense if kind == "dense" else sparse
     return {
         "name": name,
-        "cfg": f"student/siglip_b{'_dense' if kind == 'dense' else ''}",
+        "cfg": f"student/siglip_b{':dense' if kind == 'dense' else ''}",
         "changes": [f"{key}={value}" for key, value in changes.items()],
         "stop": stop,
     }

@@ -189,8 +189,8 @@ def test_a_path_reaches_all_stages_that_take_it():
     "config, images",
     [
         ("student/small", 192),
-        ("student/small_dense", 64),
-        ("student/siglip_b_dense", 512),
+        ("student/small:dense", 64),
+        ("student/siglip_b:dense", 512),
         ("base", 128),
     ],
 )

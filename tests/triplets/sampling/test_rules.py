@@ -56,7 +56,8 @@ from alignet.triplets import sampling
 
 def draw(groups, by_groups, u):
   g = sampling.integers(u[:, 0], len(groups.sizes) - 1)
-  pair = groups.offsets[g, None] + sampling.different(u[:, 1:3], groups.sizes[g])
+  pair = sampling.different(u[:, 1:3], groups.sizes[g])
+  pair += groups.offsets[g, None]
   odd = groups.offsets[g + 1] + sampling.integers(u[:, 3], groups.sizes[g + 1])
   return np.column_stack([pair, odd])
 

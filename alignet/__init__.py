@@ -6,30 +6,17 @@ What is exported here loads on first use, so that `import alignet` stays cheap:
   z = alignet.transforms.load("transform.npz")(features)
 """
 
-import importlib
+from alignet.io import lazy
 
 __version__ = "0.1.0"
 
-_MODULES = {
-    "similarity": "alignet.triplets.similarity",
-    "transforms": "alignet.transforms",
-}
-_NAMES = {
-    "Suite": "alignet.evals.suite",
-    "evaluate": "alignet.evals.suite",
-    "load_model": "alignet.representations.pretrained",
-}
-
-__all__ = list(_MODULES | _NAMES)
-
-
-def __getattr__(name: str):
-  if name in _MODULES:
-    return importlib.import_module(_MODULES[name])
-  if name in _NAMES:
-    return getattr(importlib.import_module(_NAMES[name]), name)
-  raise AttributeError(f"module 'alignet' has no attribute {name!r}")
-
-
-def __dir__():
-  return sorted([*globals(), *__all__])
+__getattr__, __dir__, __all__ = lazy.exports(
+    __name__,
+    {
+        "Suite": "evals.suite",
+        "evaluate": "evals.suite",
+        "load_model": "representations.pretrained",
+        "similarity": "triplets.similarity",
+        "transforms": "transforms",
+    },
+)

@@ -11,6 +11,7 @@ import dataclasses
 import json
 from typing import Any, Literal, get_args
 
+from alignet import errors
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.triplets import similarity
@@ -221,8 +222,4 @@ def _moment(value: np.ndarray | float, what: str, d: int) -> np.ndarray:
 
 
 def _check_input_map(input_map: str) -> None:
-  if input_map not in get_args(InputMap):
-    raise AlignetError(
-        f"input_map: expected one of {', '.join(get_args(InputMap))}, found"
-        f" {input_map!r}"
-    )
+  errors.check_choice("input_map", input_map, get_args(InputMap))

@@ -32,7 +32,6 @@ with konfig.imports():
   from uncertainty_distillation import data
   from uncertainty_distillation import export
   from uncertainty_distillation import model
-  from uncertainty_distillation import training_loop
 # pylint: enable=g-import-not-at-top
 
 _INPUTS = {
@@ -88,7 +87,7 @@ def get_config():
   recipe = data.TeacherData(
       config=config.Config(
           seed=cfg.ref.seed,
-          optimisation=training_loop.Optimisation(**aux(_OPTIMISATION)),
+          optimisation=config.Optimisation(**aux(_OPTIMISATION)),
           **aux(_FIT),
       ),
       **aux(_INPUTS),

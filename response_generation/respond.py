@@ -25,9 +25,11 @@ import pathlib
 import shutil
 from typing import Any, get_args
 
+from alignet import errors
 from alignet.errors import AlignetError
 from alignet.errors import DiskFullError
 from alignet.io import files
+from alignet.representations import kmeans
 from alignet.representations import store as store_lib
 from alignet.triplets import layout
 from alignet.triplets import sampling
@@ -226,13 +228,8 @@ def _read_triplets(
 
 def _labels(path: files.Path, n: int) -> np.ndarray:
   """(n,) cluster of each image."""
-  arrays = files.load_npz(path, required=("assignments",))
-  labels = files.check_array(
-      arrays["assignments"],
-      f"assignments in {path}",
-      shape=(n,),
-      kinds="iu",
-  )
+  labels = kmeans.load_assignments(path)
+  files.check_array(labels, f"assignments in {path}", shape=(n,))
   # Short integers are sorted by their digits, in a tenth of the time.
   return labels.astype(np.uint16) if labels.max() < 2**16 else labels
 
@@ -243,14 +240,8 @@ def _check_arguments(responses, store, device, part, rows, workers) -> None:
       ("store", store, transformed_store.Form),
       ("device", device, answers.Device),
   ):
-    if value not in get_args(kind):
-      raise AlignetError(
-          f"{name}: expected one of {', '.join(get_args(kind))}, found"
-          f" {value!r}"
-      )
-  for name, value in (("rows", rows), ("workers", workers)):
-    if value is not None and value < 1:
-      raise AlignetError(f"{name}: expected at least 1, found {value}")
+    errors.check_choice(name, value, get_args(kind))
+  errors.check_least(1, rows=rows, workers=workers)
   if part is not None and not 0 <= part[0] < part[1]:
     raise AlignetError(
         f"part: expected i of n with 0 <= i < n, found {part[0]} of {part[1]}"

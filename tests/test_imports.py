@@ -113,6 +113,8 @@ def test_imports_point_down():
     for target, _, line in _imports(path):
       if unit is None or target.partition(".")[0] not in _OURS:
         continue
+      if (module, target) == ("alignet", "alignet.io.lazy"):
+        continue  # The face, which imports nothing else.
       below = _unit(target)
       if below is None or (below != unit and _LEVEL[below] <= _LEVEL[unit]):
         wrong.append(f"{path.relative_to(_ROOT)}:{line}: {target}")

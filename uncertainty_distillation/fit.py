@@ -143,10 +143,9 @@ def prepare(
       features, concepts, judgments.n_concepts
   )
   if embedding is not None:
-    embedding = files.check_array(
-        embedding, "embedding", shape=(judgments.n_concepts, None), kinds="f"
+    embedding = files.check_matrix(
+        embedding, "embedding", rows=judgments.n_concepts, kinds="f"
     )
-    files.check_finite(embedding, "embedding")
   seen = np.zeros(judgments.n_concepts, bool)
   seen[concepts] = True
   usable = judgments_lib.within(judgments, seen)
@@ -316,8 +315,7 @@ def _local(images, d, base, config):
     )
   if images is None:
     return None
-  images = files.check_array(images, "local images", shape=(None, d), kinds="f")
-  files.check_finite(images, "local images")
+  images = files.check_matrix(images, "local images", columns=d, kinds="f")
   if len(images) < 2:
     raise AlignetError(
         f"local images: expected two or more, found {len(images)}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Set
 import dataclasses
 from typing import Any
 
+from alignet import errors
 from alignet.errors import AlignetError
 from alignet.human import judgments as judgments_lib
 from alignet.human import readers
@@ -177,11 +178,7 @@ def read_choices(
     path: files.Path, form: str, concepts: readers.ConceptList, **options: Any
 ) -> readers.Choices:
   """Choices in one of `CHOICES_FORMATS`; options are those of the reader."""
-  if form not in CHOICES_FORMATS:
-    raise AlignetError(
-        f"choices_format: expected {' or '.join(CHOICES_FORMATS)}, found"
-        f" {form!r}"
-    )
+  errors.check_choice("choices_format", form, CHOICES_FORMATS)
   if form == "things_csv":
     return readers.read_things_csv(path, concepts, **options)
   odd = form.removeprefix("odd_")

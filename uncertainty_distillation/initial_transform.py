@@ -10,8 +10,7 @@ from alignet.io import files
 import numpy as np
 from uncertainty_distillation import point_embedding
 from uncertainty_distillation import ridge
-
-Standardise = Literal["scalar", "per_dimension"]
+from uncertainty_distillation.config import Standardise
 
 _POINT_WIDTH = 32
 _RIDGE_FOLDS = 10

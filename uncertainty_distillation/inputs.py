@@ -305,10 +305,7 @@ def check_features(
 
   To be called before any rows are left out: errors name a row by its number.
   """
-  features = files.check_array(
-      features, "features", shape=(None, None), kinds="f"
-  )
-  files.check_finite(features, "features")
+  features = files.check_matrix(features, "features", kinds="f")
   if concepts is None:
     if len(features) != n_concepts:
       raise AlignetError(

@@ -13,6 +13,7 @@ from kauldron import kontext
 import optax
 from uncertainty_distillation import objective
 from uncertainty_distillation import training_loop
+from uncertainty_distillation.config import Regulariser
 from uncertainty_distillation.data import TeacherData
 
 
@@ -124,7 +125,7 @@ class Regulariser(kd.losses.Loss):
     weights: key of the [d, d'] weights.
   """
 
-  kind: objective.Regulariser = "identity"
+  kind: Regulariser = "identity"
 
   weights: kontext.Key = "params.weights"
 

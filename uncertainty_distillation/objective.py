@@ -11,15 +11,14 @@ the neighbourhoods that images had before (gLocal, Muttenthaler et al. 2023);
 alpha 0 leaves it out.
 """
 
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
-from alignet.errors import AlignetError
+from alignet import errors
 from alignet.triplets import similarity
 from alignet.triplets.layout import PAIRS
 import jax
 import jax.numpy as jnp
-
-Regulariser = Literal["identity", "l2"]
+from uncertainty_distillation.config import Regulariser
 
 _TABLE = 40
 """Entries of z z' that cost what gathering one object of a triplet does: 30 on
@@ -135,7 +134,7 @@ def regulariser(weights: jax.Array, kind: Regulariser) -> jax.Array:
   Raises:
     AlignetError: another kind.
   """
-  check_regulariser(kind)
+  errors.check_choice("regulariser", kind, get_args(Regulariser))
   if kind == "identity":
     scale = jnp.mean(jnp.diagonal(weights))
     eye = jnp.eye(*weights.shape, dtype=weights.dtype)
@@ -143,15 +142,6 @@ def regulariser(weights: jax.Array, kind: Regulariser) -> jax.Array:
   squares = jnp.sum(weights**2)
   # The norm has no gradient at zero; there it is taken to be 0.
   return jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)
-
-
-def check_regulariser(kind: str) -> None:
-  """Fails with the names there are, if `kind` is none of them."""
-  if kind not in get_args(Regulariser):
-    raise AlignetError(
-        f"regulariser: expected one of {', '.join(get_args(Regulariser))},"
-        f" found {kind!r}"
-    )
 
 
 def locality(

@@ -4,7 +4,6 @@ A step draws triplets and, where concepts have several images, one image of
 each concept in each of a few views. Draws depend on the seed and the step only.
 """
 
-import dataclasses
 import functools
 from typing import NamedTuple
 
@@ -14,44 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from uncertainty_distillation import objective
+from uncertainty_distillation.config import Optimisation
 
 Params = dict[str, jax.Array]
 
 _MOST_PAIRS = 1 << 20
 """Entries of z z' that a step or an evaluation may hold, views included."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Optimisation:
-  """How the objective is minimised; hashable, one compilation each.
-
-  Attributes:
-    regulariser: "identity" or "l2", see `objective.regulariser`.
-    regulariser_weight: its weight, lambda.
-    alpha: share of glocal's local term, 0 to 1; above 0 it needs images.
-    tau: temperature of the local term.
-    local_batch: images of it a step, consecutive ones of a shuffled order.
-    learning_rate: of Adam, constant.
-    clip: largest global norm of the gradient.
-    batch: triplets a step.
-    every: steps between evaluations.
-  """
-
-  regulariser: objective.Regulariser = "identity"
-  regulariser_weight: float = 0.03
-  alpha: float = 0.0
-  tau: float = 1.0
-  local_batch: int = 1024
-  learning_rate: float = 3e-3
-  clip: float = 1.0
-  batch: int = 8192
-  every: int = 50
-
-  def optimizer(self) -> optax.GradientTransformation:
-    """Clipped Adam."""
-    return optax.chain(
-        optax.clip_by_global_norm(self.clip), optax.adam(self.learning_rate)
-    )
 
 
 class Objects(NamedTuple):

@@ -332,13 +332,9 @@ def _features(args: argparse.Namespace):
   from alignet.io import files
 
   features = files.load_npy(
-      args.features,
-      what="features",
-      shape=(None, None),
-      kinds="fiu",
-      mmap=True,
+      args.features, what="features", kinds="fiu", mmap=True
   )
-  files.check_finite(features, f"features in {args.features}")
+  files.check_matrix(features, f"features in {args.features}")
   if args.transform:
     features = transforms.load(args.transform)(features)
   return features, args.similarity or ("dot" if args.transform else "cosine")

@@ -1,8 +1,10 @@
 """Flags that mean the same in every command."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+import dataclasses
 import inspect
+import re
 from typing import Any
 
 from alignet.errors import AlignetError
@@ -75,6 +77,59 @@ def described(doc: str) -> dict[str, str]:
       "description": text.strip(),
       "epilog": f"examples:\n{examples}",
   }
+
+
+def add_fields(
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup,
+    settings: type,
+    names: Sequence[str] | None = None,
+    *,
+    several: bool = False,
+) -> None:
+  """A flag for each field of a dataclass; the help is what its docstring says.
+
+  Args:
+    parser: gets the flags.
+    settings: the dataclass; a whole number may be 10M, all else is as it says.
+    names: of its fields; None for all.
+    several: each flag takes one value or more, with commas between.
+  """
+  doc = inspect.cleandoc(settings.__doc__)
+  said = dict(re.findall(r"^  (\w+): (.*(?:\n    .*)*)", doc, re.MULTILINE))
+  for field in dataclasses.fields(settings):
+    if names is not None and field.name not in names:
+      continue
+    parse = {int: counts.parse, int | None: counts.parse, float: float}
+    kind = parse.get(field.type, str)
+    text = " ".join(said[field.name].removesuffix(".").split())
+    shown = "" if field.default is None else f" (default: {field.default})"
+    parser.add_argument(
+        f"--{field.name}",
+        type=_several(kind) if several else checked(kind),
+        default=(field.default,) if several else field.default,
+        metavar="X[,X...]" if several else "X",
+        help=(text + shown).replace("%", "%%"),
+    )
+
+
+def fields(args: argparse.Namespace, settings: type) -> dict[str, Any]:
+  """Values of the fields of a dataclass that have flags."""
+  names = (field.name for field in dataclasses.fields(settings))
+  return {name: getattr(args, name) for name in names if hasattr(args, name)}
+
+
+def _several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
+  """A parser of values separated by commas."""
+
+  def parse(text):
+    try:
+      return tuple(map(kind, text.split(",")))
+    except (AlignetError, ValueError):
+      raise argparse.ArgumentTypeError(
+          f"expected values with commas between, found {text!r}"
+      ) from None
+
+  return parse
 
 
 def add_config(parser: argparse.ArgumentParser, what: str) -> None:

@@ -72,13 +72,9 @@ def load(args: argparse.Namespace) -> tuple[Any, dict[str, str]]:
     )
     return labels, {"labels": files.sha256(args.labels)}
   if args.clusters:
-    arrays = files.load_npz(args.clusters, required=("assignments",))
-    labels = files.check_array(
-        arrays["assignments"],
-        f"assignments in {args.clusters}",
-        shape=(None,),
-        kinds="iu",
-    )
+    from alignet.representations import kmeans
+
+    labels = kmeans.load_assignments(args.clusters)
     return labels, {"clusters": files.sha256(args.clusters)}
   if level:
     import pathlib

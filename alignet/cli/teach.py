@@ -8,7 +8,6 @@ Examples:
 """
 
 import argparse
-from collections.abc import Callable
 import dataclasses
 import itertools
 from typing import Any
@@ -16,36 +15,18 @@ from typing import Any
 from alignet.cli import flags
 from alignet.cli import judgments
 from alignet.errors import AlignetError
-from alignet.io import counts
 
-# Defaults are those of the Config and its Optimisation, which are not imported
-# for --help.
-_TUNED = {
-    "input_map": (str, "auto", "done to a row first: none, sqrt, l2 or auto"),
-    "standardise": (
-        *(str, "scalar"),
-        "scalar or per_dimension: by one mean and deviation, or many",
-    ),
-    "start": (
-        str,
-        "ridge",
-        "ridge, identity, small or T.npz: where training starts",
-    ),
-    "width": (counts.parse, None, "dimensions of the result"),
-    "regulariser": (
-        *(str, "identity"),
-        "identity or l2: pull towards a multiple of the identity, or to zero",
-    ),
-    "regulariser_weight": (float, 0.03, "its weight, lambda"),
-    "alpha": (float, 0.0, "share of glocal's local term; needs --local"),
-    "tau": (float, 1.0, "temperature of the local term"),
-    "learning_rate": (float, 3e-3, "of Adam"),
-}
+_TUNED = (
+    *("input_map", "standardise", "start", "width"),
+    *("regulariser", "regulariser_weight", "alpha", "tau", "learning_rate"),
+)
 """Settings of which the best of several is chosen on inner folds."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the inputs, the output and the settings."""
+  from uncertainty_distillation import config  # pylint: disable=g-import-not-at-top
+
   judgments.add_arguments(parser)
   inputs = parser.add_argument_group("other inputs, and output")
   inputs.add_argument(
@@ -101,26 +82,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   settings = parser.add_argument_group(
       "settings", "of several values, with commas, inner folds choose the best"
   )
-  for name, (kind, default, text) in _TUNED.items():
-    shown = "the embedding's" if default is None else default
-    settings.add_argument(
-        f"--{name}",
-        type=_several(kind),
-        default=(default,),
-        metavar="X[,X...]",
-        help=f"{text} (default: {shown})",
-    )
-  for flag, default, text in (
-      ("--local_batch", 1024, "images of the local term a step"),
-      ("--batch", 8192, "triplets a step"),
-      ("--steps", 400, "most steps; a multiple of 50"),
-      ("--inner_folds", 5, "folds on which the steps are chosen; 0: none"),
-      ("--max_triplets", 1_000_000, "drawn from an embedding at most"),
-  ):
-    settings.add_argument(
-        flag, type=flags.count, default=default, help=text + flags.DEFAULT
-    )
-  flags.add_seed(settings)
+  for kind in (config.Config, config.Optimisation):
+    flags.add_fields(settings, kind, _TUNED, several=True)
+  others = parser.add_argument_group("other settings")
+  flags.add_fields(others, config.Config, ("steps", "inner_folds"))
+  flags.add_fields(others, config.Optimisation, ("local_batch", "batch"))
+  others.add_argument(
+      "--max_triplets",
+      type=flags.count,
+      default=1_000_000,
+      help="drawn from an embedding at most" + flags.DEFAULT,
+  )
+  flags.add_seed(others)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -158,43 +131,16 @@ def run(args: argparse.Namespace) -> None:
   flags.say(args, f"{args.out}: {_summary(transform, report)}")
 
 
-def _several(kind: type) -> Callable[[str], tuple[Any, ...]]:
-  """A parser of values separated by commas."""
-
-  def parse(text):
-    try:
-      return tuple(map(kind, text.split(",")))
-    except (AlignetError, ValueError):
-      raise argparse.ArgumentTypeError(
-          f"expected values with commas between, found {text!r}"
-      ) from None
-
-  return parse
-
-
 def _configs(args: argparse.Namespace) -> list[Any]:
   """Every combination of the settings given."""
-  # pylint: disable=g-import-not-at-top
-  from uncertainty_distillation import config
-  from uncertainty_distillation import training_loop
+  from uncertainty_distillation import config  # pylint: disable=g-import-not-at-top
 
   found = []
   for values in itertools.product(*(getattr(args, name) for name in _TUNED)):
-    tuned = dict(zip(_TUNED, values))
-    outer = {
-        name: tuned.pop(name)
-        for name in ("input_map", "standardise", "start", "width")
-    }
+    one = argparse.Namespace(**vars(args) | dict(zip(_TUNED, values)))
+    how = config.Optimisation(**flags.fields(one, config.Optimisation))
     found.append(
-        config.Config(
-            **outer,
-            steps=args.steps,
-            inner_folds=args.inner_folds,
-            optimisation=training_loop.Optimisation(
-                **tuned, local_batch=args.local_batch, batch=args.batch
-            ),
-            seed=args.seed,
-        )
+        config.Config(**flags.fields(one, config.Config), optimisation=how)
     )
   return found
 

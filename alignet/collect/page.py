@@ -13,12 +13,11 @@ import base64
 from collections.abc import Mapping, Sequence
 import dataclasses
 import hashlib
-import html
 import json
 import pathlib
-import re
-from typing import Any
+from typing import Any, get_args
 
+from alignet import errors
 from alignet.collect import stimuli
 from alignet.collect import tables
 from alignet.collect.settings import NameBy
@@ -26,6 +25,7 @@ from alignet.collect.settings import Settings
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.io import folders
+from alignet.io import template
 
 INDEX = "index.html"
 NAMES = "names.txt"
@@ -144,15 +144,12 @@ def write(
 
 def image_name(path: str, name_by: NameBy) -> str:
   """What an image is called, see `Settings`."""
+  errors.check_choice("name_by", name_by, get_args(NameBy))
   folder, _, base = path.rpartition("/")
   if name_by == "path":
     return path
   if name_by == "stem":
     return base.rpartition(".")[0] or base
-  if name_by != "folder":
-    raise AlignetError(
-        f"name_by: expected path, stem or folder, found {name_by!r}"
-    )
   if not folder:
     raise AlignetError(
         f"name_by: the image {path!r} lies in no folder; name it by its path or"
@@ -200,38 +197,30 @@ def _data_uri(one: stimuli.Stimulus) -> str:
 
 
 def _render(content: Mapping[str, Any], texts: Mapping[str, str]) -> str:
-  style, script, template = (
-      (_HERE / name).read_text()
-      for name in ("page.css", "page.js", "page.html")
+  style, script = (
+      (_HERE / name).read_text() for name in ("page.css", "page.js")
   )
   policy = (
       f"default-src 'none'; script-src {_hash(script)}; style-src"
       f" {_hash(style)}; img-src data: 'self'; base-uri 'none';"
       " form-action 'none'"
   )
-  parts = {
-      "policy": policy,
-      "style": style,
-      "script": script,
-      "title": html.escape(content["title"]),
-      "question": html.escape(content["question"]),
-      "instructions": _paragraphs(texts["instructions"]),
-      "consent": html.escape(texts["consent"]),
-      "thanks": _paragraphs(texts["thanks"]),
+  return template.fill(
+      _HERE / "page.html",
+      **texts,
+      policy=policy,
+      style=style,
+      script=script,
+      title=content["title"],
+      question=content["question"],
       # No text of the data may end the element it stands in.
-      "data": json.dumps(content).replace("<", "\\u003c"),
-  }
-  return re.sub(r"\{(\w+)\}", lambda match: parts[match[1]], template)
+      data=json.dumps(content).replace("<", "\\u003c"),
+  )
 
 
 def _hash(text: str) -> str:
   digest = hashlib.sha256(text.encode()).digest()
   return f"'sha256-{base64.b64encode(digest).decode()}'"
-
-
-def _paragraphs(text: str) -> str:
-  parts = [part.strip() for part in text.split("\n\n")]
-  return "\n".join(f"<p>{html.escape(part)}</p>" for part in parts if part)
 
 
 def _write_text(path: pathlib.Path, text: str) -> None:

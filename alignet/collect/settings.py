@@ -4,6 +4,7 @@ from collections.abc import Mapping
 import dataclasses
 from typing import Literal
 
+from alignet import errors
 from alignet.errors import AlignetError
 
 KINDS = ("triplets", "pairs")
@@ -75,22 +76,14 @@ class Settings:
   name_by: NameBy = "path"
 
   def __post_init__(self):
-    if self.kind not in KINDS:
-      raise AlignetError(
-          f"kind: expected {' or '.join(KINDS)}, found {self.kind!r}"
-      )
+    errors.check_choice("kind", self.kind, KINDS)
     if not 0 <= self.repeats <= 0.5:
       raise AlignetError(
           "repeats: expected a share of the trials from 0 to 0.5, found"
           f" {self.repeats}"
       )
-    if self.trials is not None and self.trials < 1:
-      raise AlignetError(f"trials: expected at least 1, found {self.trials}")
-    if self.break_every < 0:
-      raise AlignetError(
-          "break_every: expected a number of answers, or 0 for never, found"
-          f" {self.break_every}"
-      )
+    errors.check_least(1, trials=self.trials)
+    errors.check_least(0, break_every=self.break_every)
 
   @property
   def size(self) -> int:

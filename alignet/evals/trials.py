@@ -8,7 +8,7 @@ the last say anything about people.
 
 import dataclasses
 
-from alignet.errors import AlignetError
+from alignet import errors
 from alignet.evals import evaluation
 from alignet.evals.evaluation import flag
 from alignet.evals.model import objects_of
@@ -86,11 +86,7 @@ class Trials(evaluation.Evaluation):
 
   def check(self, suite):
     for name, _ in suite.trials:
-      source = name.partition("/")[0]
-      if source not in SOURCES:
-        raise AlignetError(
-            f"source: expected one of {', '.join(SOURCES)}, found {source!r}"
-        )
+      errors.check_choice("source", name.partition("/")[0], SOURCES)
 
   def compute(self, suite, models):
     scores, details, rows = {}, {}, {}

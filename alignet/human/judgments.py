@@ -124,10 +124,7 @@ def from_embedding(
   Raises:
     AlignetError: another shape, a NaN, fewer than three concepts.
   """
-  embedding = files.check_array(
-      embedding, "embedding", shape=(None, None), kinds="f"
-  )
-  files.check_finite(embedding, "embedding")
+  embedding = files.check_matrix(embedding, "embedding", kinds="f")
   n = len(embedding)
   concepts = np.arange(n) if concepts is None else np.unique(concepts)
   if len(concepts) < 3:

@@ -408,6 +408,20 @@ def check_array(
   return array
 
 
+def check_matrix(
+    array: np.ndarray,
+    what: str,
+    *,
+    rows: int | None = None,
+    columns: int | None = None,
+    kinds: str | None = None,
+) -> np.ndarray:
+  """Returns a matrix of finite numbers, such as features, if it is one."""
+  array = check_array(array, what, shape=(rows, columns), kinds=kinds)
+  check_finite(array, what)
+  return array
+
+
 def check_finite(
     array: np.ndarray, what: str, *, rows: int = 65536, first: int = 0
 ) -> None:

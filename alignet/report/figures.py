@@ -71,17 +71,7 @@ def scores_with_intervals(
       )
       if np.isfinite(low) and np.isfinite(high):
         ax.plot([low, high], [y + offset] * 2, color=colors[model], lw=2)
-  handles = [
-      Line2D(
-          [],
-          [],
-          color=colors[model],
-          marker=style.MARKERS[number % len(style.MARKERS)],
-          lw=2,
-          label=style.shorten(model, 40),
-      )
-      for number, model in enumerate(rows)
-  ]
+  handles = _of_models(rows, colors, lw=2)
   for values, dash, name in (
       (chance, "--", chance_name),
       (ceiling, ":", "ceiling"),
@@ -109,12 +99,27 @@ def scores_with_intervals(
   ax.grid(True, axis="x")
   ax.set_xlabel(label)
   ax.set_title(title)
-  fig.legend(
-      handles=handles,
-      loc="outside lower center",
-      ncols=style.legend_columns(handles, _WIDTH),
-  )
+  _legend_below(fig, handles, _WIDTH)
   return fig
+
+
+def _of_models(models, colors, **look) -> list[Line2D]:
+  """A legend's entry of each model."""
+  return [
+      Line2D(
+          *([], []),
+          color=colors[model],
+          marker=style.MARKERS[number % len(style.MARKERS)],
+          label=style.shorten(model, 40),
+          **look,
+      )
+      for number, model in enumerate(models)
+  ]
+
+
+def _legend_below(fig: Figure, handles: list[Line2D], width: float) -> None:
+  columns = style.legend_columns(handles, width)
+  fig.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
 @style.styled
@@ -163,23 +168,8 @@ def learning_curves(
     ax.locator_params(axis="x", nbins=5)
   for ax in axes.flat[len(curves) :]:
     ax.axis("off")
-  handles = [
-      Line2D(
-          [],
-          [],
-          color=colors[model],
-          marker=style.MARKERS[number % 8],
-          markersize=5,
-          label=style.shorten(model, 40),
-      )
-      for number, model in enumerate(models)
-  ]
-  if handles:
-    fig.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=style.legend_columns(handles, width),
-    )
+  if models:
+    _legend_below(fig, _of_models(models, colors, markersize=5), width)
   return fig
 
 

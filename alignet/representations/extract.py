@@ -14,6 +14,7 @@ import pathlib
 import shutil
 from typing import Any, Literal, NamedTuple, get_args
 
+from alignet import errors
 from alignet.data import decode
 from alignet.data import image_sources
 from alignet.data.labels import Labels
@@ -201,16 +202,9 @@ def to_directory(
 
 
 def _check(dtype: str, on_corrupt: str, shard_size: int) -> None:
-  for name, value, allowed in (
-      ("dtype", dtype, ("float32", "float16")),
-      ("on_corrupt", on_corrupt, get_args(OnCorrupt)),
-  ):
-    if value not in allowed:
-      raise AlignetError(
-          f"{name}: expected {' or '.join(allowed)}, found {value!r}"
-      )
-  if shard_size < 1:
-    raise AlignetError(f"shard_size: expected at least 1, found {shard_size}")
+  errors.check_choice("dtype", dtype, ("float32", "float16"))
+  errors.check_choice("on_corrupt", on_corrupt, get_args(OnCorrupt))
+  errors.check_least(1, shard_size=shard_size)
 
 
 def _finished(out: pathlib.Path, plan: Mapping[str, Any]) -> Outcome | None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
+from alignet import errors
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.io import progress
@@ -88,15 +89,13 @@ def fit(
     raise AlignetError(
         f"k: expected a number of clusters from 1 to the {n} images, found {k}"
     )
-  for name, value in (
-      ("iterations", iterations),
-      ("restarts", restarts),
-      ("points_per_centroid", points_per_centroid),
-  ):
-    if value < 1:
-      raise AlignetError(f"{name}: expected at least 1, found {value}")
-  if seed < 0:
-    raise AlignetError(f"seed: expected a number from 0 on, found {seed}")
+  errors.check_least(
+      1,
+      iterations=iterations,
+      restarts=restarts,
+      points_per_centroid=points_per_centroid,
+  )
+  errors.check_least(0, seed=seed)
   files.check_finite(features, "features")
 
   chosen = _training_rows(n, k * points_per_centroid, seed)
@@ -213,14 +212,8 @@ def load(path: files.Path) -> Clusters:
     AlignetError: missing, damaged, a key absent, an assignment that is no
       cluster's number.
   """
-  keys = ("assignments", "centroids", "inertia", "meta")
-  arrays = files.load_npz(path, required=keys)
-  assignments = files.check_array(
-      arrays["assignments"],
-      f"assignments in {path}",
-      shape=(None,),
-      kinds="iu",
-  )
+  arrays = files.load_npz(path, required=("centroids", "inertia", "meta"))
+  assignments = load_assignments(path)
   centroids = files.check_array(
       arrays["centroids"],
       f"centroids in {path}",
@@ -243,6 +236,13 @@ def load(path: files.Path) -> Clusters:
       inertia=float(inertia),
       meta=files.parse_json_array(arrays["meta"], f"meta in {path}"),
   )
+
+
+def load_assignments(path: files.Path) -> np.ndarray:
+  """(n,) number of each image's cluster, of a file that may hold no more."""
+  found = files.load_npz(path, required=("assignments",))["assignments"]
+  what = f"assignments in {path}"
+  return files.check_array(found, what, shape=(None,), kinds="iu")
 
 
 def _training_rows(n: int, most: int, seed: int) -> np.ndarray:

@@ -140,7 +140,7 @@ def test_without_classes_or_scores_of_people(world, which):
       "--out=out",
   )
   titles, text = _page()
-  assert titles == ["Agreement with AligNet&#x27;s own responses", "Provenance"]
+  assert titles == ["Agreement with AligNet&#39;s own responses", "Provenance"]
   assert "nothing here says that it became more human" in text
   del world
 

@@ -259,13 +259,13 @@ def test_an_image_store_with_a_name_twice(folder):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "quads"}, "expected triplets or pairs, found 'quads'"),
+        ({"kind": "quads"}, "expected one of triplets, pairs, found 'quads'"),
         ({"repeats": 0.6}, "from 0 to 0.5, found 0.6"),
         ({"trials": 0}, "at least 1, found 0"),
         ({"trials": 4}, "at most the 3 triplets there are, found 4"),
-        ({"break_every": -1}, "0 for never, found -1"),
+        ({"break_every": -1}, "break_every: expected at least 0, found -1"),
         ({"name_by": "folder", "items": _rows((0, 1, 2))}, "row 0.*ape, ape"),
-        ({"name_by": "colour"}, "path, stem or folder, found 'colour'"),
+        ({"name_by": "colour"}, "path, stem, folder, found 'colour'"),
         ({"source": "folder:/nowhere"}, "cannot be read"),
         ({"source": "nonsense"}, "expected tfds"),
     ],

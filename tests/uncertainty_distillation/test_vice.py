@@ -20,7 +20,7 @@ from uncertainty_distillation import vice
 from uncertainty_distillation.vice import objective
 from uncertainty_distillation.vice import posterior
 from uncertainty_distillation.vice import train
-from uncertainty_distillation.vice.fit import split
+from uncertainty_distillation.vice.fitting import split
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 _N = 40

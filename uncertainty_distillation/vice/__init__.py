@@ -11,24 +11,19 @@ Vandermeulen, Hebart and Pereira, NeurIPS 2022), written from the paper's
 mathematics. What differs from the paper is in the docstring of `Config`.
 """
 
-from uncertainty_distillation.vice.config import Config
-from uncertainty_distillation.vice.embedding import Embedding
-from uncertainty_distillation.vice.embedding import load
-from uncertainty_distillation.vice.embedding import save
-from uncertainty_distillation.vice.fit import fit
-from uncertainty_distillation.vice.fit import to_file
-from uncertainty_distillation.vice.posterior import Predictive
-from uncertainty_distillation.vice.posterior import from_posterior
-from uncertainty_distillation.vice.posterior import posterior_predictive
+from alignet.io import lazy
 
-__all__ = [
-    "Config",
-    "Embedding",
-    "Predictive",
-    "fit",
-    "from_posterior",
-    "load",
-    "posterior_predictive",
-    "save",
-    "to_file",
-]
+__getattr__, __dir__, __all__ = lazy.exports(
+    __name__,
+    {
+        "Config": "config",
+        "Embedding": "embedding",
+        "Predictive": "posterior",
+        "fit": "fitting",
+        "from_posterior": "posterior",
+        "load": "embedding",
+        "posterior_predictive": "posterior",
+        "save": "embedding",
+        "to_file": "fitting",
+    },
+)

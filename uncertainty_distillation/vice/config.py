@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from alignet import errors
 from alignet.errors import AlignetError
 
 
@@ -63,18 +64,11 @@ class Config:
   seed: int = 0
 
   def __post_init__(self):
-    for name, least in (
-        ("width", 1),
-        ("batch", 1),
-        ("anneal", 0),
-        ("check", 1),
-        ("window", 1),
-        ("min_objects", 0),
-        ("samples", 1),
-        ("seed", 0),
+    for least, names in (
+        (1, ("width", "batch", "check", "window", "samples")),
+        (0, ("anneal", "min_objects", "seed")),
     ):
-      if getattr(self, name) < least:
-        _fail(name, f"at least {least}", getattr(self, name))
+      errors.check_least(least, **{n: getattr(self, n) for n in names})
     for name in ("spike", "slab", "learning_rate", "anneal_from"):
       if not 0 < getattr(self, name) < float("inf"):
         _fail(name, "a positive number", getattr(self, name))

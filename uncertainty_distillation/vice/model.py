@@ -23,13 +23,10 @@ from kauldron import kontext
 from uncertainty_distillation import training_loop
 from uncertainty_distillation.data import Drawn
 from uncertainty_distillation.vice import embedding
+from uncertainty_distillation.vice import fitting
 from uncertainty_distillation.vice import objective
 from uncertainty_distillation.vice import train
 from uncertainty_distillation.vice.config import Config
-from uncertainty_distillation.vice.fit import finish
-from uncertainty_distillation.vice.fit import plan
-from uncertainty_distillation.vice.fit import read
-from uncertainty_distillation.vice.fit import split
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,12 +63,12 @@ class Choices:
           f"expected at least 3 objects, found {self.n_objects}; pass"
           " --cfg.aux.n_objects=NUMBER"
       )
-    return read(self.triplets, self.probabilities, self.n_objects)
+    return fitting.read(self.triplets, self.probabilities, self.n_objects)
 
   @functools.cached_property
   def drawn(self) -> Drawn:
     """What batches are drawn from."""
-    training, _ = split(self.read[0], self.config)
+    training, _ = fitting.split(self.read[0], self.config)
     return Drawn(
         seed=self.config.seed,
         size=self.config.batch,
@@ -82,7 +79,7 @@ class Choices:
   def plan(self) -> dict[str, Any]:
     """What the embedding depends on."""
     judgments, inputs = self.read
-    return plan(judgments, self.config) | {"inputs": inputs}
+    return fitting.plan(judgments, self.config) | {"inputs": inputs}
 
 
 class Posterior(nn.Module):
@@ -169,6 +166,6 @@ class PosteriorResult(result.Result):
     judgments, inputs = self.choices.read
     config = self.choices.config
     found = train.result(state.params, state.opt_state, config)
-    made = finish(judgments, config, found)
+    made = fitting.finish(judgments, config, found)
     meta = {**made.meta, "inputs": inputs}
     embedding.save(path, dataclasses.replace(made, meta=meta))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import functools
 from typing import NamedTuple
 
-from alignet.errors import AlignetError
+from alignet import errors
 from alignet.human import judgments as judgments_lib
 from alignet.human.judgments import Judgments
 from alignet.triplets import layout
@@ -74,8 +74,7 @@ def posterior_predictive(
   embedding = Embedding(mu=mu, sigma=sigma)
   n = len(embedding.mu)
   triplets = layout.check(triplets, n)
-  if samples < 1:
-    raise AlignetError(f"samples: expected at least 1, found {samples}")
+  errors.check_least(1, samples=samples)
   by_pairs = n * n <= min(64 * len(triplets), _MOST_PAIRS)
   rows = min(_BLOCK[by_pairs], max(len(triplets), 1))
   params = {

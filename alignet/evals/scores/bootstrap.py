@@ -59,43 +59,23 @@ class Interval:
 
 
 def interval(
-    values: np.ndarray,
-    concepts: np.ndarray,
-    *,
-    rng: np.random.Generator,
-    participants: np.ndarray | None = None,
-    resamples: int = 1000,
-    level: float = 0.95,
+    values: np.ndarray, concepts: np.ndarray, **options: Any
 ) -> Interval:
   """Percentile interval of a mean over triplets, resampling concepts.
 
-  The draws depend on `rng`, on `resamples` and on which concepts and
-  participants occur only: equal generators give the same resamples for every
-  model scored on the same triplets.
-
   Args:
     values: (n,) score of each triplet.
-    concepts: (n, 3) integers, the concepts of each triplet.
-    rng: source of the draws.
-    participants: (n,) integers, who answered; they are drawn too.
-    resamples: number of draws, two or more.
-    level: coverage of the interval, between 0 and 1.
+    concepts: as in `intervals`.
+    **options: of `intervals`.
 
   Returns:
     Mean, standard error and interval.
 
   Raises:
-    AlignetError: lengths that differ, NaN, fewer than two usable resamples.
+    AlignetError: as `intervals`.
   """
   values = files.check_array(values, "values", shape=(None,))
-  (found,) = intervals(
-      values[:, None],
-      concepts,
-      rng=rng,
-      participants=participants,
-      resamples=resamples,
-      level=level,
-  )
+  (found,) = intervals(values[:, None], concepts, **options)
   return found
 
 
@@ -111,24 +91,26 @@ def intervals(
   """Intervals of several scores of the same triplets, from the same resamples.
 
   As `interval` of each column, at little more than the cost of one. A column
-  that holds differences of two models gives their paired comparison.
+  that holds differences of two models gives their paired comparison. The draws
+  depend on `rng`, on `resamples` and on which concepts and participants occur
+  only: equal generators give the same resamples for every model scored on the
+  same triplets.
 
   Args:
     values: (n, k) k scores of each triplet.
-    concepts: as in `interval`.
-    rng: as in `interval`.
-    participants: as in `interval`.
-    resamples: as in `interval`.
-    level: as in `interval`.
+    concepts: (n, 3) integers, the concepts of each triplet.
+    rng: source of the draws.
+    participants: (n,) integers, who answered; they are drawn too.
+    resamples: number of draws, two or more.
+    level: coverage of the intervals, between 0 and 1.
 
   Returns:
     k intervals.
 
   Raises:
-    AlignetError: as `interval`.
+    AlignetError: lengths that differ, NaN, fewer than two usable resamples.
   """
-  values = files.check_array(values, "values", shape=(None, None))
-  files.check_finite(values, "values")
+  values = files.check_matrix(values, "values")
   values = np.asarray(values, np.float64)
   concepts = files.check_array(
       concepts, "concepts", shape=(None, 3), kinds="iu"

@@ -52,8 +52,7 @@ def of_triplets(
   Raises:
     AlignetError: NaN, a row number out of range, fewer than two triplets.
   """
-  features = files.check_array(features, "features", shape=(None, None))
-  files.check_finite(features, "features")
+  features = files.check_matrix(features, "features")
   triplets = layout.check(triplets, len(features))
   if len(triplets) < 2:
     raise AlignetError(

@@ -11,7 +11,6 @@ Rows are counted from 0, a header is none. No pickle is ever read.
 """
 
 from alignet.human.readers.choices import CSV_COLUMNS
-from alignet.human.readers.choices import from_array
 from alignet.human.readers.choices import read_things_csv
 from alignet.human.readers.choices import read_triplets
 from alignet.human.readers.collector import Choices
@@ -40,7 +39,6 @@ __all__ = [
     "ReferenceSource",
     "Report",
     "find_reference_images",
-    "from_array",
     "read_embedding",
     "read_names",
     "read_posterior",

@@ -5,6 +5,7 @@ import csv
 import itertools
 import pathlib
 
+from alignet import errors
 from alignet.errors import AlignetError
 from alignet.human.readers import names as names_lib
 from alignet.human.readers import text
@@ -89,7 +90,7 @@ def read_things_csv(
 
 
 def read_triplets(
-    path: files.Path,
+    path: files.Path | np.ndarray,
     concepts: ConceptList,
     *,
     odd: str = "last",
@@ -100,7 +101,7 @@ def read_triplets(
   """Reads an array of triplets: those of gLocal, VICE, THINGS' splits, cblearn.
 
   Args:
-    path: .npy of shape (n, 3); any other name is text, plain or
+    path: .npy of shape (n, 3), or the array; any other name is text, plain or
       gzip-compressed, with three numbers a line. Numbers count from 0 and are
       whole; floats such as 3.0, which np.loadtxt makes, are accepted.
     concepts: what the result's numbers refer to.
@@ -119,12 +120,13 @@ def read_triplets(
   Raises:
     AlignetError: as `read_things_csv`.
   """
-  collector = Collector(path, concepts, names, 0, on_impossible, on_unknown)
+  given = isinstance(path, np.ndarray)
+  where = "triplets" if given else path
+  collector = Collector(where, concepts, names, 0, on_impossible, on_unknown)
   convert = _to_last(odd)
-  if pathlib.Path(path).suffix == ".npy":
-    array = files.load_npy(
-        path, what="triplets", shape=(None, 3), kinds="iuf", mmap=True
-    )
+  if given or pathlib.Path(path).suffix == ".npy":
+    array = path if given else files.load_npy(path, what="triplets", mmap=True)
+    files.check_array(array, str(where), shape=(None, 3), kinds="iuf")
     collector.add_array(array, convert)
   else:
     with text.open_text(path) as f:
@@ -136,27 +138,8 @@ def read_triplets(
   return collector.choices()
 
 
-def from_array(
-    triplets: np.ndarray,
-    concepts: ConceptList,
-    *,
-    odd: str = "last",
-    names: files.Path | ConceptList | None = None,
-    on_impossible: str = "error",
-    on_unknown: str = "error",
-) -> Choices:
-  """The same as `read_triplets` from an (n, 3) array of whole numbers."""
-  collector = Collector(
-      "triplets", concepts, names, 0, on_impossible, on_unknown
-  )
-  array = files.check_array(triplets, "triplets", shape=(None, 3), kinds="iuf")
-  collector.add_array(array, _to_last(odd))
-  return collector.choices()
-
-
 def _to_last(odd: str):
-  if odd not in ("last", "first"):
-    raise AlignetError(f'odd: expected "last" or "first", found {odd!r}')
+  errors.check_choice("odd", odd, ("last", "first"))
   return layout.from_odd_first if odd == "first" else lambda rows: rows
 
 

@@ -6,6 +6,7 @@ import os
 import pathlib
 from typing import Any
 
+from alignet import errors
 from alignet.errors import AlignetError
 from alignet.human import things
 from alignet.human.readers import text
@@ -94,8 +95,7 @@ def numbers(names: np.ndarray, concepts: np.ndarray) -> np.ndarray:
 def check_policy(**given: str) -> None:
   """Fails unless each is "error" or "drop"."""
   for name, value in given.items():
-    if value not in ("error", "drop"):
-      raise AlignetError(f'{name}: expected "error" or "drop", found {value!r}')
+    errors.check_choice(name, value, ("error", "drop"))
 
 
 def some(names: Sequence[str]) -> str:

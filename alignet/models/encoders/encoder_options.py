@@ -3,10 +3,12 @@
 Size, batch and outputs: a file may fix them, and must not contradict the user.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
+from alignet import errors
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.models.vit import pixels
 import numpy as np
 
 
@@ -67,8 +69,39 @@ def output(
 
 def check_pool(pool: str | None) -> None:
   """Fails where pool is neither "first" nor "mean" nor None."""
-  if pool not in (None, "first", "mean"):
-    raise AlignetError(f"pool: expected first or mean, found {pool!r}")
+  errors.check_choice("pool", pool or "mean", ("first", "mean"))
+
+
+def table(path: files.Path, pixel_range: str | None) -> np.ndarray:
+  """What grey values become.
+
+  Raises:
+    AlignetError: neither the user nor the file says it.
+  """
+  if pixel_range is None:
+    raise AlignetError(
+        f"{path} does not say which pixel range its network was trained on;"
+        f" pass --pixel_range={pixels.FORMS}"
+    )
+  return pixels.table(pixel_range)
+
+
+def square(path: files.Path, sides: Sequence[int | str | None]) -> int | None:
+  """The side that a file fixes, or None.
+
+  Raises:
+    AlignetError: two that differ.
+  """
+  fixed = {side for side in sides if isinstance(side, int) and side}
+  if len(fixed) > 1:
+    raise AlignetError(f"{path}: expected square images, found {sides}")
+  return next(iter(fixed), None)
+
+
+def padded(batch: np.ndarray, fixed: int | None) -> np.ndarray:
+  """A batch of the number of images that a file fixes."""
+  more = max((fixed or 0) - len(batch), 0)
+  return np.pad(batch, [(0, more)] + [(0, 0)] * 3) if more else batch
 
 
 def vectors(out: np.ndarray, pool: str | None, what: str) -> np.ndarray:

@@ -6,6 +6,7 @@ import os
 import re
 from typing import Any, Protocol
 
+from alignet import errors
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.models.encoders import encoder_options
@@ -163,10 +164,7 @@ class FlaxEncoder:
     self.batch_size = (
         _batch_size(model, self.size) if batch_size is None else batch_size
     )
-    if self.batch_size < 1:
-      raise AlignetError(
-          f"batch size: expected at least 1, found {self.batch_size}"
-      )
+    errors.check_least(1, batch_size=self.batch_size)
     self._model, self._params, self._layer = model, params, layer
     self._pool = _find_pool(model, layer, pool)
     self._weights = weights

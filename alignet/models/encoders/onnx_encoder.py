@@ -63,12 +63,7 @@ class OnnxEncoder:
             f" --pixel_range={pixel_range}"
         )
       pixel_range = "0,255"
-    if pixel_range is None:
-      raise AlignetError(
-          f"{path} does not say which pixel range its network was trained on;"
-          f" pass --pixel_range={pixels.FORMS}"
-      )
-    self._table = pixels.table(pixel_range)
+    self._table = encoder_options.table(path, pixel_range)
     self.size = encoder_options.side(path, size, fixed_size)
     self.parallel = session.get_providers() == ["CPUExecutionProvider"]
     self._pad = fixed_batch
@@ -86,8 +81,7 @@ class OnnxEncoder:
   def __call__(self, images: np.ndarray) -> np.ndarray:
     n = len(images)
     batch = self._convert(images)
-    if self._pad and n < self._pad:
-      batch = np.pad(batch, [(0, self._pad - n)] + [(0, 0)] * 3)
+    batch = encoder_options.padded(batch, self._pad)
     try:
       (out,) = self._session.run([self._layer], {self._input.name: batch})
     except Exception as e:  # onnxruntime raises what its kernels raise.
@@ -126,11 +120,8 @@ class OnnxEncoder:
           f" (n, h, w, 3), found {found.name} {found.type} {shape}"
       )
     sides = shape[2:] if shape[1] == 3 else shape[1:3]
-    fixed = [side for side in sides if isinstance(side, int)]
-    if len(set(fixed)) > 1:
-      raise AlignetError(f"{self._path}: expected square images, found {sides}")
     batch = shape[0] if isinstance(shape[0], int) else None
-    return found, batch, fixed[0] if fixed else None
+    return found, batch, encoder_options.square(self._path, sides)
 
 
 def _open(path: files.Path):

@@ -2,7 +2,6 @@
 
 import os
 
-from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.models.encoders import encoder_options
 from alignet.models.formats import saved_model
@@ -50,17 +49,10 @@ class SavedModelEncoder:
     )
     if pixel_range is None and saved_model.OUTPUT in outputs:
       pixel_range = "0,1"
-    if pixel_range is None:
-      raise AlignetError(
-          f"{path} does not say which pixel range its network was trained on;"
-          f" pass --pixel_range={pixels.FORMS}"
-      )
-    self._table = pixels.table(pixel_range)
+    self._table = encoder_options.table(path, pixel_range)
     self._pad, *sides = self._serve.shape
-    fixed = [side for side in sides if side]
-    if len(set(fixed)) > 1:
-      raise AlignetError(f"{path}: expected square images, found {sides}")
-    self.size = encoder_options.side(path, size, fixed[0] if fixed else None)
+    fixed = encoder_options.square(path, sides)
+    self.size = encoder_options.side(path, size, fixed)
     self.batch_size = encoder_options.batch_size(batch_size, self._pad, 32)
     self.meta = {
         "model": f"saved_model:{os.path.basename(os.path.abspath(path))}",
@@ -73,8 +65,7 @@ class SavedModelEncoder:
   def __call__(self, images: np.ndarray) -> np.ndarray:
     n = len(images)
     batch = pixels.apply(images, self._table).transpose(0, 2, 3, 1)
-    if self._pad and n < self._pad:
-      batch = np.pad(batch, [(0, self._pad - n)] + [(0, 0)] * 3)
+    batch = encoder_options.padded(batch, self._pad)
     out = self._serve(np.ascontiguousarray(batch))[self._layer]
     what = f"output {self._layer} of {self._path}"
     return encoder_options.vectors(out[:n], self._pool, what)

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 import json
+import pathlib
 from typing import Any
 
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import template
 
 UNKNOWN = "not given"
 
@@ -80,36 +82,24 @@ def card(
     parity: what was compared after reading back, and how it differed.
     usage: lines of code that load it.
   """
-  rows = [f"| {name} | {value} |" for name, value in (metrics or {}).items()]
-  table = ["| metric | value |", "|---|---|", *rows] if rows else [UNKNOWN]
-  return "\n".join(
-      [
-          f"# {title}",
-          "",
-          f"- Base model: {base}",
-          f"- Data: {data}",
-          f"- Licence: {licence}",
-          f"{PARITY}{parity}",
-          "",
-          "## Use",
-          "",
-          "```python",
-          usage,
-          "```",
-          "",
-          "## Metrics",
-          "",
-          *table,
-          "",
-          *_section("Configuration", config),
-          *(_section("Training", training) if training else []),
-      ]
+  sections = {"Configuration": config} | (
+      {"Training": training} if training else {}
   )
-
-
-def _section(title: str, content: Mapping[str, Any]) -> list[str]:
-  text = json.dumps(content, indent=2, sort_keys=True)
-  return [f"## {title}", "", "```json", text, "```", ""]
+  return template.fill(
+      pathlib.Path(__file__).with_suffix(".md"),
+      title=title,
+      base=base,
+      data=data,
+      licence=licence,
+      metrics=metrics,
+      parity=parity,
+      usage=usage,
+      unknown=UNKNOWN,
+      sections={
+          name: json.dumps(content, indent=2, sort_keys=True)
+          for name, content in sections.items()
+      },
+  )
 
 
 def _input(found: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any, Literal, get_args
 
+from alignet import errors
 from alignet.errors import AlignetError
 import jax
 import jax.numpy as jnp
@@ -37,8 +38,7 @@ def resample(
   Raises:
     AlignetError: an unknown method, or fewer positions than `old` has.
   """
-  if method not in get_args(Method):
-    raise AlignetError(f"expected bicubic or bilinear, found {method!r}")
+  errors.check_choice("method", method, get_args(Method))
   extra = positions.shape[1] - old[0] * old[1]
   if extra < 0:
     raise AlignetError(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import typing
 from typing import Any, Literal
 
+from alignet import errors
 from alignet.errors import AlignetError
 from alignet.models.vit import positions
 from alignet.models.vit.layers import Activation
@@ -253,12 +254,7 @@ class ViT(nn.Module):
 
   def _check(self, images: Array) -> None:
     for name, values in (("pool", Pool), ("final_norm", FinalNorm)):
-      found = getattr(self, name)
-      if found not in typing.get_args(values):
-        *some, last = typing.get_args(values)
-        raise AlignetError(
-            f"{name}: expected {', '.join(some)} or {last}, found {found!r}"
-        )
+      errors.check_choice(name, getattr(self, name), typing.get_args(values))
     if self.width % self.num_heads:
       raise AlignetError(
           f"a width of {self.width} cannot be shared by {self.num_heads} heads"

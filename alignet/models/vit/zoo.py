@@ -52,13 +52,13 @@ class Variant:
   Attributes:
     name: what it is called here.
     fields: of the `ViT`, without patch size and grid.
+    parameters: number, of the representation.
     patch_size: pixels.
     image_size: side in pixels of the images that its position embedding is
       made for; other sizes resample it.
     pixel_range: what its network expects; see `alignet.models.vit.pixels`.
     resize: what its authors do before: informative. alignet resizes straight
       to the size with OpenCV cubic, as AligNet's authors do.
-    parameters: number, of the representation.
     served: side in pixels of the images that features are extracted from, by
       its authors and here, unless another is asked for; None for image_size.
     format: of the weights that are published.
@@ -68,11 +68,11 @@ class Variant:
 
   name: str
   fields: Mapping[str, Any]
-  patch_size: int
-  image_size: int
-  pixel_range: pixels.PixelRange
-  resize: str
   parameters: int
+  patch_size: int = 16
+  image_size: int = 224
+  pixel_range: pixels.PixelRange = (-1.0, 1.0)
+  resize: str = "bilinear, straight to the size"
   served: int | None = None
   format: Format = "huggingface"
   hub: str | None = None
@@ -116,8 +116,6 @@ ZOO: Mapping[str, Variant] = {
             fields={**_SO400M, **_SIGLIP},
             patch_size=14,
             image_size=384,  # 27 patches of 14; the last 6 pixels are unused.
-            pixel_range=(-1.0, 1.0),
-            resize="bilinear, straight to the size",
             parameters=428_225_600,
             hub="google/siglip-so400m-patch14-384",
             licence="Apache-2.0",
@@ -126,9 +124,6 @@ ZOO: Mapping[str, Variant] = {
         Variant(
             name="siglip-b16",
             fields={**_B, **_SIGLIP},
-            patch_size=16,
-            image_size=224,
-            pixel_range=(-1.0, 1.0),
             resize="bicubic, straight to the size",
             parameters=92_884_224,
             hub="google/siglip-base-patch16-224",
@@ -138,10 +133,6 @@ ZOO: Mapping[str, Variant] = {
         Variant(
             name="siglip2-b16",
             fields={**_B, **_SIGLIP},
-            patch_size=16,
-            image_size=224,
-            pixel_range=(-1.0, 1.0),
-            resize="bilinear, straight to the size",
             parameters=92_884_224,
             hub="google/siglip2-base-patch16-224",
             licence="Apache-2.0",
@@ -150,8 +141,6 @@ ZOO: Mapping[str, Variant] = {
         Variant(
             name="dinov1-b16",
             fields={**_VIT, **_B},
-            patch_size=16,
-            image_size=224,
             pixel_range="imagenet",
             resize="bicubic, short side 256, centre 224",
             parameters=85_798_656,
@@ -178,10 +167,6 @@ ZOO: Mapping[str, Variant] = {
         Variant(
             name="cappa-b16",
             fields={**_B, **_CAPPA},
-            patch_size=16,
-            image_size=224,
-            pixel_range=(-1.0, 1.0),
-            resize="bilinear, straight to the size",
             parameters=85_797_120,
             format="big_vision",
         ),
@@ -189,10 +174,6 @@ ZOO: Mapping[str, Variant] = {
         Variant(
             name="vit-b16",
             fields={**_VIT, **_B},
-            patch_size=16,
-            image_size=224,
-            pixel_range=(-1.0, 1.0),
-            resize="bilinear, straight to the size",
             parameters=85_798_656,
             hub="google/vit-base-patch16-224",
             licence="Apache-2.0",
@@ -202,9 +183,6 @@ ZOO: Mapping[str, Variant] = {
             name="vit-b32",
             fields={**_VIT, **_B},
             patch_size=32,
-            image_size=224,
-            pixel_range=(-1.0, 1.0),
-            resize="bilinear, straight to the size",
             parameters=87_455_232,
             hub="google/vit-base-patch32-224-in21k",
             licence="Apache-2.0",
@@ -213,10 +191,6 @@ ZOO: Mapping[str, Variant] = {
         Variant(
             name="vit-s16",
             fields={**_VIT, **_S},
-            patch_size=16,
-            image_size=224,
-            pixel_range=(-1.0, 1.0),
-            resize="bilinear, straight to the size",
             parameters=21_665_664,
             hub="WinKawaks/vit-small-patch16-224",
             licence="Apache-2.0",
@@ -225,10 +199,6 @@ ZOO: Mapping[str, Variant] = {
         Variant(
             name="vit-ti16",
             fields={**_VIT, **_TI},
-            patch_size=16,
-            image_size=224,
-            pixel_range=(-1.0, 1.0),
-            resize="bilinear, straight to the size",
             parameters=5_524_416,
             hub="WinKawaks/vit-tiny-patch16-224",
             licence="Apache-2.0",
@@ -237,8 +207,6 @@ ZOO: Mapping[str, Variant] = {
         Variant(
             name="clip-b16",
             fields={**_B, **_CLIP},
-            patch_size=16,
-            image_size=224,
             pixel_range="clip",
             resize="bicubic, short side 224, centre 224",
             parameters=85_799_424,
@@ -250,7 +218,6 @@ ZOO: Mapping[str, Variant] = {
             name="clip-b32",
             fields={**_B, **_CLIP},
             patch_size=32,
-            image_size=224,
             pixel_range="clip",
             resize="bicubic, short side 224, centre 224",
             parameters=87_456_000,
@@ -262,8 +229,6 @@ ZOO: Mapping[str, Variant] = {
         Variant(
             name="scratch-b16",
             fields={**_B, **_SIGLIP},
-            patch_size=16,
-            image_size=224,
             pixel_range=(0.0, 1.0),
             resize="cubic, straight to the size",
             parameters=92_884_224,

@@ -6,6 +6,9 @@ import pathlib
 
 from alignet.data import images as images_lib
 from alignet.data import shapes as shapes_lib
+from alignet.data.labels import UNLABELLED
+from alignet.data.labels import Labels
+from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.pipeline.runner import stage
 import numpy as np
@@ -62,7 +65,6 @@ def cifar100_things(
   # pylint: disable=g-import-not-at-top
   from alignet.data import image_sources
   from alignet.data import tfds_images
-  from alignet.human import concepts as concepts_lib
   from alignet.human import things
 
   table = things.read_concepts(concepts)
@@ -73,7 +75,28 @@ def cifar100_things(
     )
     labels = things.label(store.labels, table)
     images_lib.write(out / split, dataclasses.replace(store, labels=labels))
-  concepts_lib.write_folds(out, labels["concept"], folds, seed=seed)
+  _write_folds(out, labels["concept"], folds, seed)
   files.save_npy(
       out / "embedding.npy", things.read_embedding(embedding, concepts)
   )
+
+
+def _write_folds(out: Path, labels: Labels, n: int, seed: int) -> None:
+  """Disjoint folds of the concepts that have images, at random."""
+  present = np.unique(labels.ids[labels.ids != UNLABELLED])
+  if not 2 <= n <= len(present) // 3:
+    raise AlignetError(
+        f"folds: expected 2 to {len(present) // 3} of the {len(present)}"
+        f" concepts that have images, found {n}"
+    )
+  order = np.random.default_rng([seed, 0x68656C64]).permutation(present)
+  for i, fold in enumerate(np.array_split(order, n), start=1):
+    held_out = np.isin(np.arange(len(labels.names)), fold)
+    (out / f"fold{i}").mkdir()
+    files.save_npy(out / f"fold{i}" / "held_out.npy", held_out)
+    names = {
+        "seed": seed,
+        "held_out": labels.names[held_out].tolist(),
+        "training": labels.names[np.setdiff1d(present, fold)].tolist(),
+    }
+    files.write_json(out / f"fold{i}" / "held_out.json", names)

@@ -25,6 +25,7 @@ Settings:
 from collections.abc import Mapping
 from typing import Any
 
+from alignet import errors
 from alignet.errors import AlignetError
 from alignet.io import config_files
 from alignet.pipeline import runner
@@ -57,10 +58,7 @@ def complete(
   cell = settings_of(scale, settings)
   features = _choose(scale.features, cell["features"], "features")
   for name, known in (("teacher", TEACHERS), ("judgments", JUDGMENTS)):
-    if cell[name] not in known:
-      raise AlignetError(
-          f"{name}: expected one of {', '.join(known)}, found {cell[name]!r}"
-      )
+    errors.check_choice(name, cell[name], known)
   stages = scale.stages
   roles = dict(
       scale.roles,

@@ -19,6 +19,7 @@ from alignet.io import progress
 from alignet.release import manifest as manifest_lib
 from alignet.release.verify import one_file
 from alignet.release.verify import outcome
+from alignet.representations import kmeans
 from alignet.triplets import layout
 from alignet.triplets import npz
 from alignet.triplets import sampling
@@ -175,9 +176,7 @@ def _read_given(representations, clusters) -> dict[str, Any]:
         name: ids for name, ids in arrays.items() if not name.endswith("_names")
     }
   if clusters is not None:
-    found["clusters"] = files.load_npz(clusters, required=("assignments",))[
-        "assignments"
-    ]
+    found["clusters"] = kmeans.load_assignments(clusters)
   return found
 
 

@@ -27,18 +27,14 @@ def _student(z, tau=TAU, kind="dot"):
   )
 
 
+def _of(
+    divergence=similarity.js_divergence, *, teacher=_teacher, student=_student
+):
+  return lambda z, s: divergence(teacher(s), student(z))
+
+
 def _reordered(order):
-  def loss(z, s):
-    student = similarity.log_choice_probabilities(
-        similarity.pair_similarities(z)[..., jnp.array(order)] / TAU
-    )
-    return similarity.js_divergence(_teacher(s), student)
-
-  return loss
-
-
-def _of(divergence):
-  return lambda z, s: divergence(_teacher(s), _student(z))
+  return _of(student=lambda z: _student(z)[..., jnp.array(order)])
 
 
 def _mean_of_logs(log_p, log_q):
@@ -48,25 +44,16 @@ def _mean_of_logs(log_p, log_q):
   )
 
 
-def _raw_teacher(z, s):
-  """s in the place of p: positive, but no probabilities."""
-  return similarity.js_divergence(jnp.log(s), _student(z))
-
-
-def _distances(z, s):
+def _distances(z):
   a, b, c = z[..., 0, :], z[..., 1, :], z[..., 2, :]
   d = jnp.stack(
       [jnp.square(x - y).sum(-1) for x, y in ((a, b), (a, c), (b, c))]
   )
-  d = jnp.moveaxis(d, 0, -1)
-  log_q = similarity.log_choice_probabilities(d / TAU)
-  return similarity.js_divergence(_teacher(s), log_q)
+  return similarity.log_choice_probabilities(jnp.moveaxis(d, 0, -1) / TAU)
 
 
-def _at_chance(z, s):
-  return similarity.js_divergence(
-      _teacher(s), jnp.full(s.shape, -np.log(3)) + 0 * z.sum((-1, -2))[:, None]
-  )
+def _at_chance(z):
+  return jnp.full((*z.shape[:-2], 3), -np.log(3)) + 0 * z.sum(-1)
 
 
 def _no_positions(params):
@@ -121,7 +108,7 @@ MISTAKES = {
         "the student's three probabilities are 1/3 whatever it sees and no"
         " gradient flows: the triplet head is all zeros, detached, or applied"
         " to the same image three times",
-        Port(loss=_at_chance),
+        Port(loss=_of(student=_at_chance)),
     ),
     "nothing_trained": (
         "the weights never change: the optimizer is not stepped, holds other"
@@ -154,20 +141,12 @@ MISTAKES = {
     ),
     "tau_missing": (
         "the student's similarities are not divided by tau = 100",
-        Port(
-            loss=lambda z, s: similarity.js_divergence(
-                _teacher(s), _student(z, 1.0)
-            )
-        ),
+        Port(loss=_of(student=lambda z: _student(z, 1.0))),
     ),
     "tau_on_teacher": (
         "the teacher's similarities are divided by tau = 100 too: its"
         " temperature is 1",
-        Port(
-            loss=lambda z, s: similarity.js_divergence(
-                _teacher(s / TAU), _student(z)
-            )
-        ),
+        Port(loss=_of(teacher=lambda s: _teacher(s / TAU))),
     ),
     "tau_squared": (
         "the loss is multiplied by tau**2, as in distillation after Hinton:"
@@ -177,23 +156,16 @@ MISTAKES = {
     "teacher_softmax_missing": (
         "the teacher's similarities are taken for probabilities: the softmax"
         " over the three pairs is missing",
-        Port(loss=_raw_teacher),
+        # Positive, but no probabilities.
+        Port(loss=_of(teacher=jnp.log)),
     ),
     "teacher_softmax_twice": (
         "the teacher's similarities pass a softmax twice",
-        Port(
-            loss=lambda z, s: similarity.js_divergence(
-                _teacher(jnp.exp(_teacher(s))), _student(z)
-            )
-        ),
+        Port(loss=_of(teacher=lambda s: _teacher(jnp.exp(_teacher(s))))),
     ),
     "student_softmax_twice": (
         "the student's similarities pass a softmax twice",
-        Port(
-            loss=lambda z, s: similarity.js_divergence(
-                _teacher(s), _teacher(jnp.exp(_student(z)))
-            )
-        ),
+        Port(loss=_of(student=lambda z: _teacher(jnp.exp(_student(z))))),
     ),
     "base_2": (
         "logarithms are of base 2: expected natural ones, nats",
@@ -243,16 +215,12 @@ MISTAKES = {
     ),
     "cosine": (
         "the student's similarities are cosines: expected dot products",
-        Port(
-            loss=lambda z, s: similarity.js_divergence(
-                _teacher(s), _student(z, kind="cosine")
-            )
-        ),
+        Port(loss=_of(student=lambda z: _student(z, kind="cosine"))),
     ),
     "distances": (
         "squared distances stand where dot products are expected: near pairs"
         " come out as far",
-        Port(loss=_distances),
+        Port(loss=_of(student=_distances)),
     ),
     "decay_to_zero": (
         "weights are pulled to zero: expected to their initial values",

@@ -5,6 +5,7 @@ import functools
 import operator
 from typing import Any, get_args
 
+from alignet import errors
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.io import parallel
@@ -155,10 +156,7 @@ def plan(
   """
   found = rules.find(strategy)
   rule = found.rule
-  if law not in get_args(rules.Law):
-    raise AlignetError(
-        f"law: expected {' or '.join(get_args(rules.Law))}, found {law!r}"
-    )
+  errors.check_choice("law", law, get_args(rules.Law))
   labels = _check_labels(labels, found)
   used = labels >= 0
   if exclude is not None:

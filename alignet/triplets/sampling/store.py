@@ -8,6 +8,7 @@ import functools
 import hashlib
 from typing import Any
 
+from alignet import errors
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.io import npz_stream
@@ -64,8 +65,7 @@ def write(
     AlignetError: see `plan`; fewer than n distinct triplets.
   """
   files.check_output(path, overwrite=overwrite)
-  if n < 1:
-    raise AlignetError(f"n: expected a positive number of triplets, found {n}")
+  errors.check_least(1, n=n)
   plan = make_plan(labels, strategy, law=law, exclude=exclude)
   plan.rows(seed, 0, 1)  # Refuses a bad seed before a file is begun.
   others = [_other(other, plan.n_labels) for other in disjoint_from]

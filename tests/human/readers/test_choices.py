@@ -200,11 +200,11 @@ def test_odd_first(tmp_path):
   for choices in (
       readers.read_triplets(tmp_path / "t.npy", _CONCEPTS, odd="first"),
       readers.read_triplets(tmp_path / "t.txt", _CONCEPTS, odd="first"),
-      readers.from_array(first.astype(float), _CONCEPTS, odd="first"),
+      readers.read_triplets(first.astype(float), _CONCEPTS, odd="first"),
   ):
     np.testing.assert_array_equal(choices.triplets, _LAST)
   with pytest.raises(AlignetError, match="odd: .*found 'middle'"):
-    readers.from_array(first, _CONCEPTS, odd="middle")
+    readers.read_triplets(first, _CONCEPTS, odd="middle")
 
 
 @pytest.mark.parametrize(
@@ -217,8 +217,8 @@ def test_impossible_triplets(tmp_path, row):
   with pytest.raises(AlignetError, match=message):
     readers.read_triplets(tmp_path / "t.txt", _CONCEPTS)
   with pytest.raises(AlignetError, match=message):
-    readers.from_array(array, _CONCEPTS)
-  choices = readers.from_array(array, _CONCEPTS, on_impossible="drop")
+    readers.read_triplets(array, _CONCEPTS)
+  choices = readers.read_triplets(array, _CONCEPTS, on_impossible="drop")
   np.testing.assert_array_equal(choices.triplets, _LAST[:3])
 
 
@@ -233,11 +233,11 @@ def test_bad_triplet_files(tmp_path):
   with pytest.raises(AlignetError, match="row 1 has 2 fields; expected 3"):
     readers.read_triplets(tmp_path / "t.txt", _CONCEPTS)
   with pytest.raises(AlignetError, match="on_impossible: .*found 'skip'"):
-    readers.from_array(np.array(_LAST), _CONCEPTS, on_impossible="skip")
+    readers.read_triplets(np.array(_LAST), _CONCEPTS, on_impossible="skip")
   with pytest.raises(AlignetError, match="concepts: row 1 has the name 'a'"):
-    readers.from_array(np.array(_LAST), ["a", "a"])
+    readers.read_triplets(np.array(_LAST), ["a", "a"])
   with pytest.raises(AlignetError, match="concepts: expected strings"):
-    readers.from_array(np.array(_LAST), [1, 2, 3])
+    readers.read_triplets(np.array(_LAST), [1, 2, 3])
 
 
 @given(
@@ -248,7 +248,7 @@ def test_what_is_kept_and_counted_adds_up(rows):
   possible = [i for i, row in enumerate(array) if len(set(row)) == 3]
   if not possible:
     return
-  choices = readers.from_array(array, list("abcd"), on_impossible="drop")
+  choices = readers.read_triplets(array, list("abcd"), on_impossible="drop")
   np.testing.assert_array_equal(choices.triplets, array[possible])
   answers = {(frozenset(t[:2]), t[2]) for t in choices.triplets.tolist()}
   assert choices.report == readers.Report(

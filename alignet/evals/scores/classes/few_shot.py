@@ -59,9 +59,8 @@ def accuracy(
       ("train", train, train_labels),
       ("test", test, test_labels),
   ):
-    files.check_array(x, what, shape=(None, train.shape[1]))
+    files.check_matrix(x, what, columns=train.shape[1])
     files.check_array(y, f"labels of {what}", shape=(len(x),), kinds="iu")
-    files.check_finite(x, what)
   if shots < 1 or repeats < 1:
     raise AlignetError(
         "few-shot: expected at least one shot and one repeat, found"

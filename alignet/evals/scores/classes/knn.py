@@ -179,10 +179,9 @@ def _vote(labels: np.ndarray) -> np.ndarray:
 
 
 def _check(features, labels, what: str, k: int, spare: int = 0) -> None:
-  files.check_array(features, what, shape=(None, None))
+  files.check_matrix(features, what)
   if not len(features):
     raise AlignetError(f"k-NN: {what} has no rows; expected at least one")
-  files.check_finite(features, what)
   if labels is not None:
     labels = files.check_array(
         labels, f"labels of {what}", shape=(None,), kinds="iu"

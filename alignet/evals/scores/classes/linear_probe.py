@@ -294,11 +294,10 @@ def _check_penalty(penalty: float) -> None:
 
 
 def _check(train, labels) -> None:
-  files.check_array(train, "train", shape=(None, None))
+  files.check_matrix(train, "train")
   labels = files.check_array(
       labels, "labels of train", shape=(len(train),), kinds="iu"
   )
-  files.check_finite(train, "train")
   if len(np.unique(labels)) < 2:
     raise AlignetError(
         "linear probe: expected training rows of at least two classes, found"

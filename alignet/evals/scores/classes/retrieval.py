@@ -66,9 +66,8 @@ def retrieve(
       ("queries", queries, query_labels),
       ("gallery", gallery, gallery_labels),
   ):
-    files.check_array(x, what, shape=(None, queries.shape[1]))
+    files.check_matrix(x, what, columns=queries.shape[1])
     files.check_array(y, f"labels of {what}", shape=(len(x),), kinds="iu")
-    files.check_finite(x, what)
   n = len(gallery) - own
   if not ks or min(ks) < 1 or max(ks) > n:
     raise AlignetError(

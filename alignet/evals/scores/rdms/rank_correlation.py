@@ -7,6 +7,7 @@ equal entries would, ties included. Values that differ by rounding only are ties
 
 from typing import Literal
 
+from alignet import errors
 from alignet.errors import AlignetError
 from alignet.evals.scores import ties
 from alignet.io import files
@@ -55,10 +56,8 @@ def correlate(a: np.ndarray, b: np.ndarray, method: Method) -> float:
     return _tau_a(*ranks)
   if method == "spearman":
     a, b = map(stats.rankdata, ranks)
-  elif method != "pearson":
-    raise AlignetError(
-        f"method: expected one of {', '.join(METHODS)}, found {method!r}"
-    )
+  else:
+    errors.check_choice("method", method, METHODS)
   return float(stats.pearsonr(a, b).statistic)
 
 

@@ -34,8 +34,7 @@ def rdm(
   Raises:
     AlignetError: not a matrix, a NaN or infinite value.
   """
-  features = files.check_array(features, "features", shape=(None, None))
-  files.check_finite(features, "features")
+  features = files.check_matrix(features, "features")
   s = similarities.matrix(features.astype(np.float64), kind=similarity)
   return 1 - s if similarity == "cosine" else -s
 

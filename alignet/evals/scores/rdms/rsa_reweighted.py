@@ -74,8 +74,7 @@ def cross_validate(
   Raises:
     AlignetError: too few stimuli, NaN, sizes that differ.
   """
-  features = files.check_array(features, "features", shape=(None, None))
-  files.check_finite(features, "features")
+  features = files.check_matrix(features, "features")
   x = features.astype(np.float64)
   (human,) = rsa.check(human, len(x))
   if folds < 2 or len(x) < 3 * folds * 2:

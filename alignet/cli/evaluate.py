@@ -254,12 +254,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
   one.add_argument("--workdir", help="of a training: its weights.safetensors")
   one.add_argument("--model", help="weights of ours, .safetensors")
   one.add_argument("--onnx", help="a network as ONNX file")
-  model.add_argument("--layer", help="pre_logits (default), triplet_logits, …")
-  model.add_argument(
-      "--size", type=flags.count, help="side of the images in pixels"
-  )
-  model.add_argument("--pixel_range", help="see `alignet extract --help`")
-  model.add_argument("--pool", choices=("first", "mean"))
+  flags.add_encoder(model)
   images = parser.add_argument_group("images")
   flags.add_source(images, what="images to evaluate on")
   images.add_argument(

@@ -64,31 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       action="store_true",
       help="accept weights in half precision; they are converted to float32",
   )
-  network.add_argument(
-      "--layer",
-      help=(
-          "pre_logits (default), triplet_logits; layer_K, what leaves block K"
-          " from 0, or attention_K; an output of the ONNX file or SavedModel"
-      ),
-  )
-  network.add_argument(
-      "--size", type=flags.count, help="side of the images in pixels"
-  )
-  network.add_argument(
-      "--pixel_range",
-      help=(
-          "LOW,HIGH: what 0 and 255 become (write --pixel_range=-1,1),"
-          " imagenet or clip; needed for ONNX, 0,1 for a SavedModel"
-      ),
-  )
-  network.add_argument(
-      "--pool",
-      choices=("first", "mean"),
-      help=(
-          "for a layer of one vector a token; of layer_K the mean of the"
-          " patches (default) or the class token"
-      ),
-  )
+  flags.add_encoder(network)
   network.add_argument("--batch_size", type=flags.count, help="images per call")
   output = parser.add_argument_group("output")
   flags.add_output(output, "DIR")

@@ -213,6 +213,33 @@ def models(args: argparse.Namespace) -> list[tuple[str, str]]:
   return found
 
 
+def add_encoder(group: argparse._ArgumentGroup) -> None:
+  """Adds what a network's file may leave open."""
+  group.add_argument(
+      "--layer",
+      help=(
+          "pre_logits (default), triplet_logits; layer_K, what leaves block K"
+          " from 0, or attention_K; an output of the ONNX file or SavedModel"
+      ),
+  )
+  group.add_argument("--size", type=count, help="side of the images in pixels")
+  group.add_argument(
+      "--pixel_range",
+      help=(
+          "LOW,HIGH: what 0 and 255 become (write --pixel_range=-1,1),"
+          " imagenet or clip; needed for ONNX, 0,1 for a SavedModel"
+      ),
+  )
+  group.add_argument(
+      "--pool",
+      choices=("first", "mean"),
+      help=(
+          "for a layer of one vector a token; of layer_K the mean of the"
+          " patches (default) or the class token"
+      ),
+  )
+
+
 def add_output(
     parser: argparse.ArgumentParser, metavar: str, what: str = "to write"
 ) -> None:

@@ -323,7 +323,7 @@ def test_names_of_the_labels_are_the_concept_list(folder):
                 **{"choices": "t.csv", "concept_list": "names.txt"},
                 "choices_format": "csv",
             },
-            "choices_format: expected one of things_csv .*found 'csv'",
+            "choices_format: expected one of things_csv, .*found 'csv'",
         ),
         ({"posterior": "V.npy"}, "expected an npz with mu and sigma"),
         ({"posterior": "vice.npz", "samples": 0}, "samples: .*found 0"),

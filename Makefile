@@ -17,7 +17,7 @@
 PYTHON ?= python3
 OUT ?= out
 BENCH ?= --quick
-PYTEST_ARGS ?= -q -n 2 --dist loadfile
+PYTEST_ARGS ?=
 
 VENV := .venv/bin
 
@@ -30,10 +30,10 @@ demo: environment
 test test-slow: export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/out/cache/jax
 test test-slow: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.1
 test: environment-dev
-	$(VENV)/python -m pytest $(PYTEST_ARGS) tests
+	$(VENV)/python -m pytest -q -n 2 --dist loadfile $(PYTEST_ARGS)
 
 test-slow: environment-dev
-	$(VENV)/python -m pytest -q -m slow tests
+	$(VENV)/python -m pytest -q -m slow $(PYTEST_ARGS)
 
 parity:
 	@PYTHON=$(PYTHON) .ci/parity

@@ -9,6 +9,8 @@ import argparse
 import pathlib
 
 from alignet.cli import flags
+from alignet.human.catalogue import CATALOGUE
+from alignet.human.catalogue import Dataset
 
 _SHA256 = "sha256.json"
 
@@ -19,21 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       "name",
       metavar="NAME",
       help=(
-          "things: 4.7 million odd-one-out choices and the list of the 1,854"
-          " concepts, checksums known. vice: VICE's embedding and two tables of"
-          " names, final_embedding.npy, item_names.tsv and"
-          " things_concepts.tsv, checksums unknown: what is found is printed"
-          f" and written to {_SHA256}, to be compared later. levels: human"
-          " choices at three levels of abstraction, pruned_dataset.pkl, made"
-          " levels.npz without running anything in it, checksums unknown."
-          " breeds: the class hierarchy of the BREEDS benchmarks,"
-          " class_hierarchy.txt, dataset_class_info.json and node_names.txt,"
-          " checksums unknown. mur2013: RDMs of 92 objects,"
-          " 92_behavRDMs.mat, checksums unknown. king2019, cichy2019, peterson"
-          " and hebart2020: similarities of images, addresses and checksums"
-          " unknown, so that --url must say where they are. alignet: the"
-          " published triplets, gigabytes without --only, addresses never tried"
-          " from here, checksums unknown. With --url: the name of any file"
+          " ".join(map(_says, CATALOGUE.values()))
+          + " A checksum that is not known before is printed and written to"
+          f" {_SHA256}, to be compared later. With --url: the name of any file"
           " there"
       ),
   )
@@ -62,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       action="store_true",
       help="unpack zip and tar files beside themselves",
   )
+
+
+def _says(dataset: Dataset) -> str:
+  address = any(file.url for file in dataset.files)
+  unknown = "" if address else ", whose address is unknown: --url alone"
+  return f"{dataset.name}: {dataset.about}{unknown}."
 
 
 def run(args: argparse.Namespace) -> None:

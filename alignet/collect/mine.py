@@ -4,6 +4,7 @@ from collections.abc import Iterator
 import dataclasses
 import itertools
 
+from alignet import errors
 from alignet.data.labels import UNLABELLED
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
@@ -96,8 +97,7 @@ def pairs(
     AlignetError: n below one, lengths that differ, or no class that can be
       used.
   """
-  if n < 1:
-    raise AlignetError(f"n: expected at least one pair a class, found {n}")
+  errors.check_least(1, n=n)
   lengths = [len(model.features), len(baseline.features), len(labels.ids)]
   if len(set(lengths)) > 1:
     raise AlignetError(
@@ -165,8 +165,7 @@ def triplets(
     AlignetError: n below one, no triplet in common, or none that they disagree
       on.
   """
-  if n < 1:
-    raise AlignetError(f"n: expected at least one triplet, found {n}")
+  errors.check_least(1, n=n)
   size = 1 + max(indices.max(initial=0), baseline_indices.max(initial=0))
   common, rows, others = np.intersect1d(
       layout.keys_of_sets(indices, size),

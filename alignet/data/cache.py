@@ -5,9 +5,8 @@ Pixels are appended to one file, block by block, in `OUT.partial`, which becomes
 was killed goes on behind its last whole block, to the same bytes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 import contextlib
-import errno
 import fcntl
 import hashlib
 import io
@@ -15,8 +14,8 @@ import json
 import os
 import pathlib
 import shutil
-from typing import Any
 
+from alignet import errors
 from alignet.data import decode
 from alignet.data import image_sources
 from alignet.data import images as images_lib
@@ -36,7 +35,7 @@ BLOCK = 256
 """Images that are written, and checksummed, together: 38 MB at 224 pixels."""
 
 _REPLACED = ("images.npy", "filenames.npy", "labels.npz", CHECKSUMS)
-_PLAN, _BLOCKS, _LOCK = "plan.json", "blocks", "lock"
+_BLOCKS, _LOCK = "blocks", "lock"
 
 
 def build(
@@ -71,12 +70,9 @@ def build(
     AlignetError: no images, one that cannot be decoded, a disk that is full or
       will be, the beginning of another store in `OUT.partial`.
   """
-  image_sources.check_size(size)
+  errors.check_least(1, size=size)
   out, n = pathlib.Path(out), len(source)
-  if n < 1 or block < 1:
-    raise AlignetError(
-        f"expected at least one image and one a block, found {n} and {block}"
-    )
+  errors.check_least(1, images=n, block=block)
   plan = {
       **source.meta,
       "n": n,
@@ -99,7 +95,9 @@ def build(
   folders.check(out, "meta.json", "{", _REPLACED, overwrite=overwrite)
   partial = out.with_name(out.name + ".partial")
   with _locked(partial):
-    _prepare(partial, plan, overwrite)
+    folders.begin(
+        partial, plan, what="store", beside=(_LOCK,), overwrite=overwrite
+    )
     made = _append(source, partial, size, block, workers)
     _finish(source, partial, plan, block)
     if out.exists():
@@ -154,26 +152,6 @@ def _locked(partial: pathlib.Path) -> Iterator[None]:
     yield
 
 
-def _prepare(
-    partial: pathlib.Path, plan: Mapping[str, Any], overwrite: bool
-) -> None:
-  """Begins a store, or checks that what was begun is of this plan."""
-  path = partial / _PLAN
-  if path.exists():
-    differ = files.differing(files.read_json(path), plan)
-    if not differ:
-      return
-    if not overwrite:
-      raise AlignetError(
-          f"{partial} holds the beginning of another store (other"
-          f" {', '.join(differ)}); finish that one, or pass --overwrite"
-          " (overwrite=True) to discard it"
-      )
-  shutil.rmtree(partial / _BLOCKS, ignore_errors=True)
-  (partial / "images.npy").unlink(missing_ok=True)
-  files.write_json(path, plan, overwrite=True)
-
-
 def _block(partial: pathlib.Path, i: int) -> pathlib.Path:
   return partial / _BLOCKS / f"{i:06d}.npz"
 
@@ -204,7 +182,11 @@ def _append(source, partial, size, block, workers) -> int:
     }
 
   bar = progress.bar(desc="decode", total=left, unit="image")
-  with _disk_full_is_clear(path), open(path, "ab") as f, bar:
+  with (
+      files.clear_disk_full(path, "whole blocks are kept"),
+      open(path, "ab") as f,
+      bar,
+  ):
     if done and os.fstat(f.fileno()).st_size < end:
       raise AlignetError(
           f"{path} is shorter than its {done} blocks; remove {partial} and"
@@ -212,7 +194,7 @@ def _append(source, partial, size, block, workers) -> int:
       )
     # What was written of a block that was not finished is cut off.
     f.truncate(end if done else 0)
-    _check_space(path, left * image)
+    files.check_space(path, left * image)
     if not done:
       f.write(head)
     with decode.single_threaded():
@@ -242,29 +224,6 @@ def _sha256(images: np.ndarray) -> str:
   return hashlib.sha256(np.ascontiguousarray(images)).hexdigest()
 
 
-def _check_space(path: pathlib.Path, size: int) -> None:
-  """Fails before the work where the disk cannot hold its result."""
-  free = shutil.disk_usage(path.parent).free
-  if free < size:
-    raise AlignetError(
-        f"{path} needs {size / 1e9:.1f} GB more, and {free / 1e9:.1f} GB are"
-        " free; free some space or choose another disk"
-    )
-
-
-@contextlib.contextmanager
-def _disk_full_is_clear(path: pathlib.Path) -> Iterator[None]:
-  try:
-    yield
-  except OSError as e:
-    if e.errno in (errno.ENOSPC, errno.EDQUOT):
-      raise AlignetError(
-          f"no space left while writing {path}; whole blocks are kept: free"
-          " some space, then run the same command again"
-      ) from e
-    raise
-
-
 def _finish(source, partial, plan, block) -> None:
   """Writes all but the pixels, which are there."""
   filenames, ids, sha256 = [], {}, []
@@ -291,5 +250,5 @@ def _finish(source, partial, plan, block) -> None:
 def _clean(out: pathlib.Path) -> None:
   """Removes what only an unfinished store needs."""
   shutil.rmtree(out / _BLOCKS, ignore_errors=True)
-  for name in (_PLAN, _LOCK):
+  for name in (folders.PLAN, _LOCK):
     (out / name).unlink(missing_ok=True)

@@ -6,6 +6,7 @@ import pathlib
 import re
 from typing import Any, Protocol
 
+from alignet import errors
 from alignet.data import decode
 from alignet.data import images as images_lib
 from alignet.data import labels as labels_lib
@@ -106,7 +107,7 @@ def read(
     AlignetError: no images, one that cannot be decoded, images of different
       sizes and no `size`.
   """
-  check_size(size)
+  errors.check_least(1, size=size)
   name = source.meta["source"]
   n = len(source) if limit is None else min(len(source), limit)
   if n < 1:
@@ -194,12 +195,6 @@ def per_class(store: images_lib.ImageStore, level: str, n: int) -> np.ndarray:
         " each class"
     )
   return np.sort(np.concatenate([order[s : s + n] for s in starts]))
-
-
-def check_size(size: int | None) -> None:
-  """Fails on a side of less than one pixel."""
-  if size is not None and size < 1:
-    raise AlignetError(f"size: expected at least 1 pixel, found {size}")
 
 
 FORMS = "tfds:NAME:SPLIT, folder:PATH, images:PATH"

@@ -12,6 +12,7 @@ import dataclasses
 import functools
 from typing import Any
 
+from alignet import errors
 from alignet.data import decode
 from alignet.data import image_sources
 from alignet.data import images as images_lib
@@ -131,7 +132,7 @@ class TfdsImages:
   names: str = ""
 
   def __post_init__(self):
-    image_sources.check_size(self.size)
+    errors.check_least(1, size=self.size)
 
   @functools.cached_property
   def _source(self) -> TfdsSource:

@@ -37,9 +37,9 @@ class Settings:
       type=evaluation.pair,
       metavar="NAME=FILE",
       help=(
-          "king2019, cichy2019, peterson, hebart2020 or mur2013 in their"
-          " published form, or any name and .npy, .csv or .mat; a part of a set"
-          " as king2019/set2, peterson/animals; repeatable"
+          f"{', '.join(similarity_sets.SETS)} in their published form, or any"
+          " name and .npy, .csv or .mat; a part of a set as king2019/set2,"
+          " peterson/animals; repeatable"
       ),
   )
   rdm_similarities: Sequence[str] = flag(
@@ -57,8 +57,8 @@ class Settings:
       metavar="NAME=FILE",
       help=(
           "file names in the order of the RDM of that name, one a line"
-          " (default: sorted by name, where the set is; hebart2020 and mur2013"
-          " are not); repeatable"
+          " (default: sorted by name, where the set's data card says so);"
+          " repeatable"
       ),
   )
   categories: Sequence[str] = flag(

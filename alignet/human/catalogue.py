@@ -34,6 +34,7 @@ class Dataset:
   Attributes:
     name: in the catalogue.
     files: what is downloaded.
+    about: what it holds, in a few words.
     licence: its name, and how sure that is.
     citation: what to cite.
     homepage: where people read about it.
@@ -41,6 +42,7 @@ class Dataset:
 
   name: str
   files: tuple[File, ...]
+  about: str = ""
   licence: str = "not known to alignet"
   citation: str = "not known to alignet"
   homepage: str = "not known to alignet"
@@ -84,6 +86,10 @@ CATALOGUE: Mapping[str, Dataset] = {
     for dataset in (
         Dataset(
             name="things",
+            about=(
+                "4.7 million odd-one-out choices and the 1,854 concepts, both"
+                " checksums known"
+            ),
             files=(
                 File(
                     name="triplets_large_final_correctednc_correctedorder.csv",
@@ -126,6 +132,7 @@ CATALOGUE: Mapping[str, Dataset] = {
         ),
         Dataset(
             name="vice",
+            about="VICE's embedding and two tables of names",
             files=(
                 File(
                     name="final_embedding.npy",
@@ -158,6 +165,10 @@ CATALOGUE: Mapping[str, Dataset] = {
         ),
         Dataset(
             name="levels",
+            about=(
+                "people's choices at three levels of abstraction, made"
+                " levels.npz without running anything in the pickle"
+            ),
             files=(
                 File(
                     name="pruned_dataset.pkl",
@@ -178,6 +189,7 @@ CATALOGUE: Mapping[str, Dataset] = {
         ),
         Dataset(
             name="breeds",
+            about="the class hierarchy of the BREEDS benchmarks",
             files=tuple(
                 File(
                     name=name,
@@ -199,6 +211,7 @@ CATALOGUE: Mapping[str, Dataset] = {
         ),
         Dataset(
             name="mur2013",
+            about="RDMs of 92 objects",
             files=(
                 File(
                     name="92_behavRDMs.mat",
@@ -220,6 +233,7 @@ CATALOGUE: Mapping[str, Dataset] = {
         ),
         Dataset(
             name="king2019",
+            about="arrangements of 144 images",
             files=(
                 File(
                     name="BEHAVIOR.mat",
@@ -238,6 +252,7 @@ CATALOGUE: Mapping[str, Dataset] = {
         ),
         Dataset(
             name="cichy2019",
+            about="arrangements of 118 images",
             files=(
                 File(
                     name="judgments_general.mat",
@@ -255,6 +270,7 @@ CATALOGUE: Mapping[str, Dataset] = {
         ),
         Dataset(
             name="peterson",
+            about="ratings of 120 images a category",
             files=tuple(
                 File(name=name, url=None, note=note)
                 for name, note in (
@@ -282,6 +298,7 @@ CATALOGUE: Mapping[str, Dataset] = {
         ),
         Dataset(
             name="hebart2020",
+            about="choices among 48 objects",
             files=tuple(
                 File(
                     name=name,
@@ -305,6 +322,10 @@ CATALOGUE: Mapping[str, Dataset] = {
         ),
         Dataset(
             name="alignet",
+            about=(
+                "the published triplets, gigabytes without --only, addresses"
+                " never tried from here"
+            ),
             files=tuple(
                 File(
                     name=name,

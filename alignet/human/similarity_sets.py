@@ -6,11 +6,13 @@ one subject where only a mean was published. None of the images comes with the
 matrices: rows are in the order that the card names, and representations of the
 images must be brought into it.
 
-A set goes by the name of its reader, or by READER/PART where it has parts that
-are used together: king2019/set2, peterson/animals. See `load`.
+A set goes by its name in `SETS`, or by SET/PART where it has parts that are
+used together: king2019/set2, peterson/animals. See `load`.
 """
 
 from collections.abc import Callable, Mapping
+import dataclasses
+import functools
 import pathlib
 import re
 from typing import Any
@@ -172,22 +174,43 @@ def mur2013(path: files.Path) -> np.ndarray:
   return rdm_files.from_array(np.stack(rdms), str(path))
 
 
-READERS: Mapping[str, Callable[..., np.ndarray]] = {
-    "king2019": king2019,
-    "cichy2019": cichy2019,
-    "peterson": peterson,
-    "hebart2020": hebart2020,
-    "mur2013": mur2013,
-}
-"""Reader of each data set that has a published form of its own."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PublishedSet:
+  """A data set that has a published form of its own.
 
-SORTED_BY_NAME = ("king2019", "cichy2019", "peterson")
-"""Sets whose stimuli are in the order of their file names, see the cards."""
+  Attributes:
+    read: its reader.
+    sorted_by_name: whether the stimuli are in the order of their file names;
+      see the card.
+    parts: those that it has, each with its reader.
+  """
 
-_PARTS: Mapping[str, tuple[str, ...]] = {
-    "king2019": ("set1", "set2"),
-    "peterson": PETERSON_CATEGORIES,
+  read: Callable[[files.Path], np.ndarray]
+  sorted_by_name: bool = False
+  parts: Mapping[str, Callable[[files.Path], np.ndarray]] = dataclasses.field(
+      default_factory=dict
+  )
+
+
+SETS: Mapping[str, PublishedSet] = {
+    "king2019": PublishedSet(
+        read=king2019,
+        sorted_by_name=True,
+        parts={
+            name: functools.partial(king2019, stimuli=name)
+            for name in ("set1", "set2")
+        },
+    ),
+    "cichy2019": PublishedSet(read=cichy2019, sorted_by_name=True),
+    "peterson": PublishedSet(
+        read=peterson,
+        sorted_by_name=True,
+        parts=dict.fromkeys(PETERSON_CATEGORIES, peterson),
+    ),
+    "hebart2020": PublishedSet(read=hebart2020),
+    "mur2013": PublishedSet(read=mur2013),
 }
+"""By name."""
 
 
 def check_name(name: str, *, similarities: bool = False) -> None:
@@ -203,9 +226,9 @@ def check_name(name: str, *, similarities: bool = False) -> None:
       that has a reader.
   """
   reader, _, part = name.partition("/")
-  alike = [known for known in READERS if reader.startswith(known)]
-  if reader in READERS:
-    parts = _PARTS.get(reader)
+  alike = [known for known in SETS if reader.startswith(known)]
+  if reader in SETS:
+    parts = SETS[reader].parts
     if part and parts and part not in parts:
       raise AlignetError(
           f"{reader} has the parts {', '.join(parts)}; found {name!r}"
@@ -229,7 +252,7 @@ def load(
   """RDMs of a set by its name.
 
   Args:
-    name: of `READERS`, or READER/PART; any other name is one's own.
+    name: of `SETS`, or SET/PART; any other name is one's own.
     path: the set's file; for one's own what `rdm_files.read` takes.
     similarities: one's own file holds similarities.
 
@@ -241,10 +264,8 @@ def load(
   """
   check_name(name, similarities=similarities)
   reader, _, part = name.partition("/")
-  if reader == "king2019" and part:
-    return king2019(path, stimuli=part)
-  if reader in READERS:
-    return READERS[reader](path)
+  if reader in SETS:
+    return SETS[reader].parts.get(part, SETS[reader].read)(path)
   return rdm_files.read(path, similarities=similarities)
 
 
@@ -264,8 +285,8 @@ def check_order(name: str, path: files.Path) -> None:
   """
   reader = name.partition("/")[0]
   numbered = pathlib.Path(path).suffix in _PICKLES
-  if reader in READERS and (
-      reader not in SORTED_BY_NAME or (reader == "peterson" and numbered)
+  if reader in SETS and (
+      not SETS[reader].sorted_by_name or (reader == "peterson" and numbered)
   ):
     raise AlignetError(
         f"{name}: the stimuli of {path} are not in the order of their file"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import dataclasses
 import pathlib
 
+from alignet import errors
 from alignet.data import images as images_lib
 from alignet.errors import AlignetError
 from alignet.io import files
@@ -64,8 +65,7 @@ def make(
     AlignetError: no trial is asked for, or fewer than one triplet in a hundred
       has a clear answer.
   """
-  if n < 1:
-    raise AlignetError(f"expected at least one trial, found n={n}")
+  errors.check_least(1, n=n)
   gram = similarity.matrix(embedding.astype(np.float64))
   kept, logits, found, drawn = [], [], 0, 0
   while found < n:

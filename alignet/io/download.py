@@ -4,11 +4,9 @@ A file is received under a temporary name, `NAME.part`, checked, and renamed. A
 connection that breaks goes on from where it was, as far as the server allows.
 """
 
-import errno
 import http.client
 import os
 import pathlib
-import shutil
 import time
 import urllib.error
 import urllib.parse
@@ -20,6 +18,7 @@ from alignet.io import files
 from alignet.io import progress
 
 _CHUNK = 2**16
+_KEPT = "what is there is kept"
 _TIMEOUT = 60  # seconds without a byte
 _LONGEST_WAIT = 30  # seconds between two attempts
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
@@ -140,7 +139,7 @@ def _receive(url, part, state, name, *, resume) -> None:
       part.unlink()
       raise _BrokenError("the server sent a part of another file")
     left = response.length
-    _check_space(part, left)
+    files.check_space(part, left or 0)
     with open(part, "ab" if have else "wb") as f:
       if not have:  # The old bytes are gone before the new state is written.
         _write_state(state, url, response.headers)
@@ -163,13 +162,9 @@ def _copy(response, f, name, have, left) -> int:
         raise _BrokenError(f"the connection broke ({e})") from e
       if not chunk:
         return n
-      try:
+      with files.clear_disk_full(f.name, _KEPT):
         f.write(chunk)
         f.flush()
-      except OSError as e:
-        if e.errno in (errno.ENOSPC, errno.EDQUOT):
-          raise _disk_full(f.name) from e
-        raise
       n += len(chunk)
       bar.update(len(chunk))
 
@@ -229,18 +224,6 @@ def _check_content(response, url, name) -> None:
         f"{url}: the server sent a web page in the place of {name}; open the"
         " address in a browser to see what it says"
     )
-
-
-def _check_space(part, left) -> None:
-  if left is not None and shutil.disk_usage(part.parent).free < left:
-    raise _disk_full(part)
-
-
-def _disk_full(path) -> AlignetError:
-  return AlignetError(
-      f"no space left for {path}; free some, then run the same command again:"
-      " it goes on from there"
-  )
 
 
 def check_url(url: str) -> None:

@@ -85,17 +85,44 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
   path = check_output(path, overwrite=overwrite)
   temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
   try:
-    with open(temporary, "wb") as f:
-      yield f
-      f.flush()
-      os.fsync(f.fileno())
-    os.replace(temporary, path)
-  except OSError as e:
-    if e.errno in (errno.ENOSPC, errno.EDQUOT):
-      raise _disk_full(path) from e
-    raise
+    with clear_disk_full(path):
+      with open(temporary, "wb") as f:
+        yield f
+        f.flush()
+        os.fsync(f.fileno())
+      os.replace(temporary, path)
   finally:
     temporary.unlink(missing_ok=True)
+
+
+def check_space(path: Path, size: int) -> None:
+  """Fails before the work where the disk cannot hold `size` bytes more."""
+  free = shutil.disk_usage(pathlib.Path(path).parent).free
+  if free < size:
+    raise AlignetError(
+        f"{path} needs {size / 1e9:.1f} GB more, and {free / 1e9:.1f} GB are"
+        " free; free some space or choose another disk"
+    )
+
+
+@contextlib.contextmanager
+def clear_disk_full(
+    path: Path, kept: str = "nothing of it was kept"
+) -> Iterator[None]:
+  """Inside, a full disk is one sentence, which says what is kept of a file.
+
+  Raises:
+    DiskFullError: the disk is full.
+  """
+  try:
+    yield
+  except OSError as e:
+    if e.errno in (errno.ENOSPC, errno.EDQUOT):
+      raise DiskFullError(
+          f"no space left while writing {path}; {kept}: free some space or"
+          " choose another disk, then run the same command again"
+      ) from e
+    raise
 
 
 @contextlib.contextmanager
@@ -122,15 +149,12 @@ def atomic_directory(
   temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
   temporary.mkdir()
   try:
-    yield temporary
-    if path.is_dir():
-      _replace_directory(temporary, path)
-    else:
-      os.replace(temporary, path)
-  except OSError as e:
-    if e.errno in (errno.ENOSPC, errno.EDQUOT):
-      raise _disk_full(path) from e
-    raise
+    with clear_disk_full(path):
+      yield temporary
+      if path.is_dir():
+        _replace_directory(temporary, path)
+      else:
+        os.replace(temporary, path)
   finally:
     shutil.rmtree(temporary, ignore_errors=True)
 
@@ -498,13 +522,6 @@ def row_blocks(array: np.ndarray, size: int = 2**24) -> Iterator[np.ndarray]:
 def _kind_names(kinds: str) -> str:
   names = {"f": "floats", "i": "integers", "u": "unsigned", "U": "strings"}
   return " or ".join(names.get(k, k) for k in kinds)
-
-
-def _disk_full(path: Path) -> DiskFullError:
-  return DiskFullError(
-      f"no space left while writing {path}; nothing of it was kept: free some"
-      " space or choose another disk, then run the same command again"
-  )
 
 
 def _missing(path: Path) -> AlignetError:

@@ -1,11 +1,57 @@
-"""Which folder may be replaced by another one."""
+"""Which folder may be gone on with, or be replaced by another one."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 import fnmatch
 import pathlib
+import shutil
+from typing import Any
 
 from alignet.errors import AlignetError
 from alignet.io import files
+
+PLAN = "plan.json"
+"""File of a folder that is being written: all that its content depends on."""
+
+
+def begin(
+    folder: files.Path,
+    plan: Mapping[str, Any],
+    *,
+    what: str,
+    beside: Collection[str] = (),
+    overwrite: bool,
+) -> None:
+  """Begins a folder, or checks that what was begun there is of this plan.
+
+  Args:
+    folder: it is made where it is not there.
+    plan: JSON.
+    what: is made, for messages.
+    beside: names of files that may lie there and stay.
+    overwrite: discard what is of another plan.
+
+  Raises:
+    AlignetError: the folder holds the beginning of something else.
+  """
+  folder = pathlib.Path(folder)
+  others = []
+  if folder.exists():
+    path = folder / PLAN
+    differ = ["plan"]
+    if path.exists():
+      differ = files.differing(files.read_json(path), plan)
+    if not differ:
+      return
+    others = [p for p in folder.iterdir() if p.name not in (PLAN, *beside)]
+    if others and not overwrite:
+      raise AlignetError(
+          f"{folder} holds the beginning of another {what} (other"
+          f" {', '.join(differ)}); finish that one, or pass --overwrite"
+          " (overwrite=True) to discard it"
+      )
+  for other in others:
+    shutil.rmtree(other) if other.is_dir() else other.unlink()
+  files.write_json(folder / PLAN, plan, overwrite=True)
 
 
 def check(

@@ -22,6 +22,7 @@ from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
 from alignet.human import things
 from alignet.io import files
+from alignet.io import folders
 from alignet.io import parallel
 from alignet.io import progress
 from alignet.models.encoders import encoders
@@ -30,8 +31,6 @@ from alignet.representations import store
 import numpy as np
 
 OnCorrupt = Literal["error", "skip"]
-
-_PLAN = "plan.json"
 
 
 class Outcome(NamedTuple):
@@ -175,7 +174,7 @@ def to_directory(
         f"{out} already exists and was made with other settings or from other"
         " images; choose another path or pass --overwrite (overwrite=True)"
     )
-  _prepare(partial, plan, overwrite)
+  folders.begin(partial, plan, what="extraction", overwrite=overwrite)
   total = -(-n // shard_size)
   first, step = part or (0, 1)
   if not 0 <= first < step:
@@ -215,25 +214,6 @@ def _finished(out: pathlib.Path, plan: Mapping[str, Any]) -> Outcome | None:
   if any(meta.get(key) != value for key, value in plan.items()):
     return None
   return Outcome(0, 0, meta["skipped"], meta["shape"][0])
-
-
-def _prepare(
-    partial: pathlib.Path, plan: Mapping[str, Any], overwrite: bool
-) -> None:
-  """Makes the folder of the shards, or checks that they are of this plan."""
-  path = partial / _PLAN
-  if path.exists():
-    differ = files.differing(files.read_json(path), plan)
-    if not differ:
-      return
-    if not overwrite and any(partial.glob("shard-*.npz")):
-      raise AlignetError(
-          f"{partial} holds shards of another extraction (other"
-          f" {', '.join(differ)}); finish that one, or pass --overwrite"
-          " (overwrite=True) to discard them"
-      )
-    shutil.rmtree(partial)
-  files.write_json(path, plan, overwrite=True)
 
 
 def _shard(partial: pathlib.Path, i: int) -> pathlib.Path:

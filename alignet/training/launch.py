@@ -21,6 +21,7 @@ import os
 import sys
 from typing import Any
 
+from alignet import errors
 from alignet.errors import AlignetError
 from alignet.io import config_files
 from alignet.io import files
@@ -73,11 +74,8 @@ def run(
   Raises:
     AlignetError: a config, override or input that cannot be used.
   """
-  if dry_run not in (None, *EFFORTS):
-    raise AlignetError(
-        "expected --dry_run, --dry_run=shapes or --dry_run=compile, found"
-        f" --dry_run={dry_run}"
-    )
+  if dry_run:
+    errors.check_choice("--dry_run", dry_run, EFFORTS)
   cfg = configure(name, overrides)
   # TensorFlow, which Kauldron imports, speaks up unless told before.
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

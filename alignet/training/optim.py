@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from alignet import errors
 from alignet.errors import AlignetError
 import jax
 import jax.numpy as jnp
@@ -71,8 +72,7 @@ def accumulate(
   Raises:
     AlignetError: fewer than one step.
   """
-  if steps < 1:
-    raise AlignetError(f"accumulate: expected 1 or more steps, found {steps}")
+  errors.check_least(1, steps=steps)
   if steps == 1:
     return optimizer
   return optax.MultiSteps(optimizer, steps).gradient_transformation()

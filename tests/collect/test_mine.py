@@ -131,7 +131,7 @@ def test_a_large_class_is_drawn_from_by_seed():
 
 def test_pairs_that_cannot_be():
   a, b, labels = _problem()
-  with pytest.raises(AlignetError, match="at least one pair"):
+  with pytest.raises(AlignetError, match="n: expected at least 1"):
     mine.pairs(a, b, labels, n=0)
   with pytest.raises(AlignetError, match="16, 15 and 16"):
     mine.pairs(a, _model(b.features[1:]), labels)
@@ -193,5 +193,5 @@ def test_triplets_that_cannot_be():
     mine.triplets(*one, *one)
   with pytest.raises(AlignetError, match="no triplet in common"):
     mine.triplets(*one, two[0] + 100, two[1])
-  with pytest.raises(AlignetError, match="at least one triplet"):
+  with pytest.raises(AlignetError, match="n: expected at least 1"):
     mine.triplets(*one, *two, n=0)

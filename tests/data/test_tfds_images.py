@@ -224,7 +224,7 @@ def test_no_image_feature(give):
 
 def test_size_must_be_positive(give):
   give(_Source(_records()))
-  with pytest.raises(AlignetError, match="at least 1 pixel, found 0"):
+  with pytest.raises(AlignetError, match="size: expected at least 1, found 0"):
     tfds_images.read("pets", "train", size=0)
 
 

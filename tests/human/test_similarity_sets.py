@@ -105,9 +105,9 @@ def test_mur(tmp_path, subjects):
   np.testing.assert_array_equal(similarity_sets.mur2013(path), rdms)
 
 
-@pytest.mark.parametrize("name", similarity_sets.READERS)
+@pytest.mark.parametrize("name", similarity_sets.SETS)
 def test_missing_and_other_content(tmp_path, name):
-  reader = similarity_sets.READERS[name]
+  reader = similarity_sets.SETS[name].read
   with pytest.raises(AlignetError, match="does not exist"):
     reader(tmp_path / "no.mat")
   io.savemat(tmp_path / "x.mat", {"other": np.eye(3)})

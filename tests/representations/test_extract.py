@@ -59,7 +59,7 @@ def test_a_memory_map_will_do(model, images, tmp_path):
         ({"images": np.zeros((0, 8, 8, 3), np.uint8)}, "at least one"),
         ({"images": np.zeros((2, 8, 8, 3), np.float32)}, "unsigned"),
         ({"images": np.zeros((8, 8, 3), np.uint8)}, "shape"),
-        ({"batch_size": 0}, "batch size"),
+        ({"batch_size": 0}, "batch_size"),
     ],
 )
 def test_what_cannot_be_extracted(model, images, change, message):

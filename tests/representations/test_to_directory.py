@@ -225,8 +225,8 @@ def test_a_full_disk_is_said_and_nothing_is_lost(folder, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "settings, message",
     [
-        (dict(dtype="float64"), "dtype: expected float32 or float16"),
-        (dict(on_corrupt="ignore"), "expected error or skip"),
+        (dict(dtype="float64"), "dtype: expected one of float32, float16"),
+        (dict(on_corrupt="ignore"), "expected one of error, skip"),
         (dict(shard_size=0), "shard_size: expected at least 1"),
     ],
 )

@@ -119,7 +119,10 @@ class _Everything:
         (["base", "student/small"], "expected one config, found base and"),
         (["--cfg"], "expected --cfg=NAME_OR_PATH, found no value"),
         (["base", "--cfg.workdir"], "expected --cfg.workdir=VALUE"),
-        (["base", "--dry_run=fast", "--cfg.workdir=x"], "found --dry_run=fast"),
+        (
+            ["base", "--dry_run=fast", "--cfg.workdir=x"],
+            "compile, found 'fast'",
+        ),
         (["base", "--dryrun", "--cfg.workdir=x"], "unexpected argument"),
         (["demo", "--cfg.workdir=x"], "try `alignet run`"),
         (["nothing", "--cfg.workdir=x"], "neither a file nor the name"),

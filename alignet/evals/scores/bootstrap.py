@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 import dataclasses
 from typing import Any
 
+from alignet import errors
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.io import progress
@@ -162,10 +163,7 @@ def draws(
     files.check_array(
         participants, "participants", shape=(len(concepts),), kinds="iu"
     )
-  if resamples < 2:
-    raise AlignetError(
-        f"bootstrap: expected 2 resamples or more, found {resamples}"
-    )
+  errors.check_least(2, resamples=resamples)
   found = [
       np.asarray(statistic(weights)) if weights.any() else None
       for weights in _weights(concepts, participants, rng, resamples)

@@ -13,6 +13,7 @@ import multiprocessing
 import pathlib
 from typing import Any
 
+from alignet import errors
 from alignet.errors import AlignetError
 from alignet.io import config_files
 from alignet.io import files
@@ -134,8 +135,7 @@ def run_all(
     AlignetError: that of the first cell that fails; others have ended or are
       left for the next run.
   """
-  if processes < 1:
-    raise AlignetError(f"processes: expected 1 or more, found {processes}")
+  errors.check_least(1, processes=processes)
   if processes == 1:
     for number, cell in enumerate(cells, start=1):
       say(f"({number}/{len(cells)}) {cell.name}, seed {cell.seed}")

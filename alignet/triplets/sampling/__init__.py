@@ -22,6 +22,7 @@ from alignet.triplets.sampling.rules import integers
 from alignet.triplets.sampling.rules import own_files
 from alignet.triplets.sampling.rules import parse
 from alignet.triplets.sampling.rules import skip
+from alignet.triplets.sampling.rules import uniforms
 from alignet.triplets.sampling.store import read
 from alignet.triplets.sampling.store import write
 
@@ -42,5 +43,6 @@ __all__ = [
     "read",
     "sample",
     "skip",
+    "uniforms",
     "write",
 ]

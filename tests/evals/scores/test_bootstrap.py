@@ -125,7 +125,7 @@ def test_bad_input(case):
     bootstrap.interval(values[1:], concepts, rng=rng)
   with pytest.raises(AlignetError, match="row 0 holds a NaN"):
     bootstrap.interval(values * np.nan, concepts, rng=rng)
-  with pytest.raises(AlignetError, match="2 resamples or more"):
+  with pytest.raises(AlignetError, match="resamples: expected at least 2"):
     bootstrap.interval(values, concepts, rng=rng, resamples=1)
   with pytest.raises(AlignetError, match="integers"):
     bootstrap.interval(values, concepts / 2, rng=rng)

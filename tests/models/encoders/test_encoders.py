@@ -124,7 +124,7 @@ _GOOD = dict(layer="mean", size=6, pixel_range="0,1")
         ({}, dict(layer=None), "outputs mean, tokens, map"),
         ({}, dict(pixel_range=None), "does not say which pixel range"),
         ({}, dict(size=None), "images of any size; pass --size"),
-        ({}, dict(pool="max"), "expected first or mean"),
+        ({}, dict(pool="max"), "expected one of first, mean"),
         ({}, dict(batch_size=-1), "batch size: expected at least 1"),
         (dict(shape=("n", 3, 4, 4)), {}, "images of 4 pixels, found --size=6"),
         (dict(shape=(2, 3, 6, 6)), dict(batch_size=3), "expected 2, found 3"),
@@ -306,5 +306,5 @@ def test_layers_of_a_model_of_ours(make_model, pool, scan):
       encode(layer=layer)
   with pytest.raises(AlignetError, match="leave out --pool=mean"):
     encode(pool="mean")
-  with pytest.raises(AlignetError, match="expected first or mean"):
+  with pytest.raises(AlignetError, match="expected one of first, mean"):
     encode(layer="layer_0", pool="max")

@@ -194,7 +194,7 @@ def test_parameters_are_float32_and_compute_is_not_where_asked():
     "change, message",
     [
         ({"patch_size": 5}, "8 x 8 pixels"),
-        ({"pool": "max"}, "map, gap or tok"),
+        ({"pool": "max"}, "map, gap, tok"),
         ({"num_heads": 3}, "3 heads"),
     ],
 )

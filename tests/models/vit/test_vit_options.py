@@ -209,8 +209,8 @@ def test_other_grids_and_pixels_that_fill_no_patch(draw_params):
     "change, message",
     [
         ({"activation": "relu"}, "gelu_tanh, gelu, quick_gelu; found 'relu'"),
-        ({"final_norm": "no"}, "before_pool or after_pool, found 'no'"),
-        ({"grid": (3, 3), "resampling": "area"}, "bicubic or bilinear"),
+        ({"final_norm": "no"}, "before_pool, after_pool, found 'no'"),
+        ({"grid": (3, 3), "resampling": "area"}, "bicubic, bilinear"),
     ],
 )
 def test_what_cannot_be_built(draw_params, change, message):

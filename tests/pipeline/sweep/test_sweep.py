@@ -217,7 +217,7 @@ def test_line():
         (["--part=2/2"], "argument --part: expected I/N"),
         (["--part=x"], "argument --part: expected I/N"),
         (["--merge"], "cells are still to be run"),
-        (["--processes=0"], "processes: expected 1 or more"),
+        (["--processes=0"], "processes: expected at least 1"),
         (["--dry_run", "--tflops=0"], "tflops: expected more than 0"),
     ],
 )

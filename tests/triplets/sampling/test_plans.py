@@ -252,7 +252,7 @@ def test_error_only_if_too_few_groups_remain(labels, rule):
     ("labels", "kwargs", "message"),
     [
         ([0, 1, 2], {"strategy": "nearest"}, "unknown sampling strategy"),
-        ([0, 1, 2], {"law": "pairs"}, "law: expected groups or images"),
+        ([0, 1, 2], {"law": "pairs"}, "law: expected one of groups, images"),
         ([0.0, 1.0], {}, "labels: expected integers"),
         ([[0, 1, 2]], {}, r"labels: expected shape \(any\)"),
         ([0, 1, -2], {}, "labels: .*found -2"),

@@ -17,6 +17,7 @@ Satterthwaite's (1946, Biometrics Bulletin 2(6)). The pool that training rows
 are drawn from stays what it is.
 """
 
+from alignet import errors
 from alignet.errors import AlignetError
 from alignet.evals.scores import ties
 from alignet.io import files
@@ -61,11 +62,7 @@ def accuracy(
   ):
     files.check_matrix(x, what, columns=train.shape[1])
     files.check_array(y, f"labels of {what}", shape=(len(x),), kinds="iu")
-  if shots < 1 or repeats < 1:
-    raise AlignetError(
-        "few-shot: expected at least one shot and one repeat, found"
-        f" {shots} and {repeats}"
-    )
+  errors.check_least(1, shots=shots, repeats=repeats)
   right = np.empty((repeats, len(test)))
   for of_draw in progress.bar(right, desc=f"{shots}-shot", unit="draw"):
     rows = draw(train_labels, shots, rng=rng)

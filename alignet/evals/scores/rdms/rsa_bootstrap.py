@@ -9,7 +9,7 @@ are not drawn: intervals speak of other stimuli, judged by the same people.
 
 from collections.abc import Mapping, Sequence
 
-from alignet.errors import AlignetError
+from alignet import errors
 from alignet.evals.scores.rdms import rank_correlation
 from alignet.evals.scores.rdms import rsa
 from alignet.io import progress
@@ -49,10 +49,7 @@ def draws(
   Raises:
     AlignetError: fewer than two resamples.
   """
-  if resamples < 2:
-    raise AlignetError(
-        f"bootstrap: expected 2 resamples or more, found {resamples}"
-    )
+  errors.check_least(2, resamples=resamples)
   n = human.shape[-1]
   i, j = np.triu_indices(n, k=1)
   values = _Values(models, human, given, statistics)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from alignet import errors
 from alignet.errors import AlignetError
 from alignet.evals.scores import ties
 from alignet.evals.scores.rdms import rank_correlation
@@ -48,11 +49,7 @@ def partial_correlation(
     AlignetError: another method, sizes that differ, or nothing is left of the
       model or of the human RDM.
   """
-  if method not in ("spearman", "pearson"):
-    raise AlignetError(
-        "partial correlation: expected the method spearman or pearson, found"
-        f" {method!r}"
-    )
+  errors.check_choice("method", method, ("spearman", "pearson"))
   n = len(model)
   vectors = []
   for matrix in (model, human, *given):

@@ -128,8 +128,8 @@ def test_draws_are_fair_and_equal_for_equal_generators(world):
     "more, message",
     [
         ({"shots": 100}, "at least 100 training rows of each class, found"),
-        ({"shots": 0}, "at least one shot"),
-        ({"shots": 1, "repeats": 0}, "found 1 and 0"),
+        ({"shots": 0}, "shots: expected at least 1"),
+        ({"shots": 1, "repeats": 0}, "repeats: .*found 0"),
     ],
 )
 def test_refused(world, more, message):

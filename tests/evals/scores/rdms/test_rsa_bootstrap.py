@@ -98,7 +98,7 @@ def test_undefined_resamples():
   assert found.resamples + found.skipped == 200
   assert 20 < found.resamples < 70
   assert found.low == pytest.approx(1) and found.high == pytest.approx(1)
-  with pytest.raises(AlignetError, match="2 resamples or more"):
+  with pytest.raises(AlignetError, match="resamples: expected at least 2"):
     ask([model], model[None], rng=rng, resamples=1)
   nothing = ask([model[:2, :2]], model[None, :2, :2], rng=rng, resamples=20)
   assert bootstrap.of_draws(1.0, nothing["spearman"][:, 0]) is None

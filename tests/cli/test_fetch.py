@@ -128,7 +128,7 @@ def test_help_names_the_datasets_and_those_without_address(capsys):
   text = " ".join(capsys.readouterr().out.split())
   for name, dataset in fetch.CATALOGUE.items():
     assert dataset.about
-    (part,) = re.findall(rf"{name}: {re.escape(dataset.about)}[^.]*\\.", text)
+    (part,) = re.findall(rf"{name}: {re.escape(dataset.about)}[^.]*\.", text)
     unknown = all(file.url is None for file in dataset.files)
     assert ("--url alone" in part) == unknown
   assert fetch.RECORD in text

@@ -121,7 +121,7 @@ class _Everything:
         (["base", "--cfg.workdir"], "expected --cfg.workdir=VALUE"),
         (
             ["base", "--dry_run=fast", "--cfg.workdir=x"],
-            "compile, found 'fast'",
+            "found 'fast'",
         ),
         (["base", "--dryrun", "--cfg.workdir=x"], "unexpected argument"),
         (["demo", "--cfg.workdir=x"], "try `alignet run`"),

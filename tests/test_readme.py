@@ -15,7 +15,7 @@ def _python_examples():
 
 
 def test_example_of_a_transform(tmp_path, monkeypatch):
-  code, _ = _python_examples()
+  code, _, _ = _python_examples()
   rng = np.random.default_rng(0)
   features = rng.normal(size=(5, 4)).astype(np.float32)
   weights = rng.normal(size=(4, 2))
@@ -40,7 +40,7 @@ def test_example_of_a_model(tmp_path, monkeypatch):
   import alignet
   from alignet import models
 
-  _, code = _python_examples()
+  _, _, code = _python_examples()
   backbone = models.ViT(
       patch_size=4, width=8, depth=1, num_heads=2, grid=(2, 2)
   )

@@ -2,7 +2,10 @@
 
 import gzip
 import json
+import pathlib
+import re
 
+import alignet
 from alignet.cli import main as cli
 from alignet.data import images as images_lib
 from alignet.data.labels import Labels
@@ -88,6 +91,25 @@ _ALL = (
     "--tasks=knn,few_shot,retrieval",
     "--resamples=20",
 )
+
+
+def test_a_cell_of_eight_lines_gives_the_same_numbers(world):
+  text = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
+  (cell,) = re.findall(r"```python\n(scores = .*?)```", text, re.DOTALL)
+  assert len(cell.splitlines()) <= 8
+  for name, ours in (("representations", "good"), ("rdm.npy", "r.npy")):
+    cell = cell.replace(f'"{name}"', f'"{ours}"')
+  names = {"alignet": alignet}
+  exec(cell, names)  # pylint: disable=exec-used
+  human = ("things=choices.npy", "concept_list=concepts.txt")
+  human += ("levels=levels.npz", "rdm=mine=r.npy")
+  assert not _run("--representations=good", *(f"--{flag}" for flag in human))
+  found = json.loads(json.dumps(names["scores"].to_json()))
+  assert found == _result(world)
+  assert len({"/".join(n.split("/")[:2]) for n in found["scores"]}) == 3
+  shown = names["scores"]._repr_html_()
+  for name, score in found["scores"].items():
+    assert f"<td>{name}</td><td>{score['mean']:.4f}" in shown
 
 
 def test_everything_at_once(world, capsys):

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 from alignet import errors
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import identities
 from alignet.triplets import similarity
 import numpy as np
 
@@ -167,17 +168,29 @@ def fold(transform: Transform) -> Transform:
 
 
 def save(
-    path: files.Path, transform: Transform, *, overwrite: bool = False
+    path: files.Path,
+    transform: Transform,
+    *,
+    columns: identities.Columns | None = None,
+    overwrite: bool = False,
 ) -> None:
   """Writes weights (d, d'), bias (d',), mean (), std () and a meta string.
 
   Per-dimension mean and std are folded into weights and bias.
+
+  Args:
+    path: the file.
+    transform: what to write.
+    columns: of the features that it was fitted to, where they are known.
+    overwrite: replace an existing file.
 
   Raises:
     OutputExistsError: the file exists and `overwrite` is false.
   """
   transform = fold(transform)
   meta = {**transform.meta, "input_map": transform.input_map}
+  if columns is not None:
+    meta["columns"] = columns
   files.save_npz(
       path,
       {
@@ -209,6 +222,34 @@ def load(path: files.Path) -> Transform:
     )
   except AlignetError as e:
     raise AlignetError(f"{path} holds no valid transform: {e}") from e
+
+
+def load_for(
+    path: files.Path | None,
+    of: object,
+    columns: identities.Columns | None,
+    trust: identities.Trust = identities.NOTHING,
+) -> Transform | None:
+  """Reads a transform that is to be applied to features of a file.
+
+  Args:
+    path: None, or "", for none.
+    of: what the features are called in messages, such as their path.
+    columns: of the features, None where they do not say.
+    trust: what the user vouches for.
+
+  Returns:
+    The transform; None for none.
+
+  Raises:
+    AlignetError: as `load`; the transform is of another network, layer or
+      pixels, or does not say of which.
+  """
+  if not path:
+    return None
+  transform = load(path)
+  trust.check_columns(path, transform.meta.get("columns"), of, columns)
+  return transform
 
 
 def _moment(value: np.ndarray | float, what: str, d: int) -> np.ndarray:

@@ -6,7 +6,8 @@ local images a batch, Adam 1e-3; the rest as in
 `uncertainty_distillation_paper.py`.
 
   python -m alignet.train glocal --cfg.workdir=out/glocal \
-    --cfg.aux.features=F.npy --cfg.aux.triplets=T.npy --cfg.aux.local=L.npy
+    --cfg.aux.features=F.npy --cfg.aux.triplets=T.npy --cfg.aux.local=L.npy \
+    --cfg.aux.rows=as_stored
 
 L holds representations of any images, such as ImageNet's, by the same network.
 The neighbourhoods to keep are those of L as it is. Unlike gLocal's code, what

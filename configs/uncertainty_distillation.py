@@ -12,8 +12,8 @@ With your own representations (row i of F shows concept C[i] of the posterior,
 that of `alignet vice` or `configs/vice.py`):
 
   python -m alignet.train uncertainty_distillation --cfg.workdir=out/teacher \
-    --cfg.aux.features=F.npy --cfg.aux.posterior=vice.npz \
-    --cfg.aux.concepts=C.npy
+    --cfg.aux.features=F.npy --cfg.aux.concepts=C.npy \
+    --cfg.aux.posterior=vice.npz --cfg.aux.rows=as_stored
 
 `cfg.aux` has the fields that `alignet teach --help` describes, by the same
 names; the seed is `cfg.seed`. Above an alpha of 0 glocal's local term needs
@@ -51,6 +51,8 @@ _INPUTS = {
     "embedding_order": "",
     "local": "",
     "blocks": "",
+    "rows": "",
+    "columns": "",
     "on_impossible": "error",
     "on_unknown": "error",
     "samples": 50,

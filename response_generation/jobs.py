@@ -53,10 +53,12 @@ class Job:
     self.folder = self.out.with_name(f"{self.out.name}.shards")
     self.shards = None  # Until `prepare`.
 
-  def load(self, source, common, store, device, earlier) -> None:
+  def load(self, source, common, store, device, earlier, trust) -> None:
     """Reads the small inputs; refuses those that do not fit."""
     r = self.response
-    self.teacher = None if r.transform is None else transforms.load(r.transform)
+    self.teacher = transforms.load_for(
+        r.transform, source.path, source.columns, trust
+    )
     if self.teacher is not None:
       self.teacher(source.features[:1])  # Refuses other widths before work.
     self._target = None

@@ -15,6 +15,7 @@ from absl import app
 from absl import flags
 from alignet.errors import AlignetError
 from alignet.io import config_files
+from alignet.io import identities
 import ml_collections
 from ml_collections import config_flags
 from response_generation import respond
@@ -45,8 +46,8 @@ def load(name: str, overrides: Sequence[str]) -> ml_collections.ConfigDict:
 def arguments(config: ml_collections.ConfigDict) -> dict[str, Any]:
   """Arguments of `respond.respond` that a config holds.
 
-  Every field but `clusters` has to be set: a config of aligned responses
-  without a transform is an error, never responses without one.
+  Every field but `clusters`, `rows` and `columns` has to be set: a config of
+  aligned responses without a transform is an error, never responses without.
 
   Raises:
     AlignetError: a field that is not set.
@@ -54,13 +55,14 @@ def arguments(config: ml_collections.ConfigDict) -> dict[str, Any]:
   fields = config.to_dict()
   if not fields.get("clusters"):
     fields.pop("clusters", None)
+  vouched = {name: fields.pop(name, None) for name in ("rows", "columns")}
   unset = [key for key, value in fields.items() if value in (None, "")]
   if unset:
     raise AlignetError(
         f"the config leaves {', '.join(unset)} open; set"
         f" {' '.join(f'--cfg.{key}=...' for key in unset)}"
     )
-  return fields
+  return fields | {"trust": identities.Trust(**vouched)}
 
 
 def run(config: ml_collections.ConfigDict, **options: Any) -> dict[str, Any]:

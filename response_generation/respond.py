@@ -29,6 +29,7 @@ from alignet import errors
 from alignet.errors import AlignetError
 from alignet.errors import DiskFullError
 from alignet.io import files
+from alignet.io import identities
 from alignet.representations import kmeans
 from alignet.representations import store as store_lib
 from alignet.triplets import layout
@@ -90,6 +91,7 @@ def respond_all(
     rows: int = ROWS,
     workers: int | None = None,
     overwrite: bool = False,
+    trust: identities.Trust = identities.NOTHING,
     compute: Callable[..., None] | None = None,
 ) -> list[dict[str, Any]]:
   """Answers the same triplets in several ways, in one pass over the rows.
@@ -115,6 +117,7 @@ def respond_all(
     rows: triplets of a shard; the result does not depend on it.
     workers: threads, all available cores if None; nor on these.
     overwrite: replace existing outputs.
+    trust: what the user vouches for where the inputs do not say it.
     compute: what computes the shards, see `response_generation.beam`;
       `jobs.compute` if None.
 
@@ -134,8 +137,8 @@ def respond_all(
       files.check_output(job.out, overwrite=overwrite)
 
   source = store_lib.open(representations, verify=True)
-  indices, triplets_meta = _read_triplets(triplets, len(source))
-  order_by = None if clusters is None else _labels(clusters, len(source))
+  indices, triplets_meta = _read_triplets(triplets, source, trust)
+  order_by = None if clusters is None else _labels(clusters, source, trust)
   common = {
       "features": source.meta["sha256"][store_lib.FEATURES],
       "filenames": source.meta["sha256"][store_lib.FILENAMES],
@@ -143,7 +146,7 @@ def respond_all(
   }
   earlier = set()
   for job in jobs:
-    job.load(source, common, store, device, earlier)
+    job.load(source, common, store, device, earlier, trust)
     earlier.add(job.out)
 
   done = {}
@@ -170,6 +173,8 @@ def respond_all(
     for job in todo:
       about = {
           "triplets": triplets_meta,
+          "rows": source.rows,
+          "trusted": trust.meta(),
           "representations": {
               key: value
               for key, value in source.meta.items()
@@ -210,12 +215,14 @@ def summary(out: files.Path, meta: Mapping[str, Any]) -> str:
 
 
 def _read_triplets(
-    path: files.Path, n: int
+    path: files.Path, source: store_lib.Representations, trust: identities.Trust
 ) -> tuple[np.ndarray, dict[str, Any]]:
-  """Triplets of a file, checked against the number of images."""
+  """Triplets of a file, which must be of the images of the representations."""
   indices, meta = sampling.read(path)
   if not len(indices):
     raise AlignetError(f"{path}: expected at least one triplet, found none")
+  trust.check_rows(path, meta.get("rows"), source.path, source.rows)
+  n = len(source)
   if meta.get("n_images", n) != n:
     raise AlignetError(
         f"{path} was sampled over {meta['n_images']} images, the"
@@ -226,10 +233,9 @@ def _read_triplets(
   return indices, meta
 
 
-def _labels(path: files.Path, n: int) -> np.ndarray:
+def _labels(path, source, trust) -> np.ndarray:
   """(n,) cluster of each image."""
-  labels = kmeans.load_assignments(path)
-  files.check_array(labels, f"assignments in {path}", shape=(n,))
+  labels = kmeans.load_for(path, source, trust)
   # Short integers are sorted by their digits, in a tenth of the time.
   return labels.astype(np.uint16) if labels.max() < 2**16 else labels
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from alignet.data import linear_world as simulated
 from alignet.errors import AlignetError
+from alignet.io import identities
 from alignet.training.input import batches
 import grain.python as grain
 import jax
@@ -72,6 +73,8 @@ class TeacherData:
   embedding_order: str = ""
   local: str = ""
   blocks: str = ""
+  rows: str = ""
+  columns: str = ""
   on_impossible: str = "error"
   on_unknown: str = "error"
   samples: int = 50
@@ -85,6 +88,8 @@ class TeacherData:
         for field in dataclasses.fields(self)
         if field.name != "config"
     }
+    trust = identities.Trust(rows=self.rows, columns=self.columns)
+    values = {k: v for k, v in values.items() if k not in ("rows", "columns")}
     given = {name: value for name, (value, _) in values.items() if value != ""}
     if paths := sorted(name for name in given if values[name][1] == ""):
       if not {*paths} & {"features", "representations"}:
@@ -92,7 +97,7 @@ class TeacherData:
             f"{', '.join(paths)} given without features; pass"
             " --cfg.aux.features=F.npy or --cfg.aux.representations=DIR"
         )
-      return inputs.load(**given, seed=self.config.seed)
+      return inputs.load(**given, trust=trust, seed=self.config.seed)
     features, concepts, embedding = simulated.make(seed=self.config.seed)
     return inputs.make(
         features=features,
@@ -107,6 +112,8 @@ class TeacherData:
   def prepared(self) -> fit.Prepared:
     """All that comes before the training."""
     data = self.inputs
+    if self.config.start_file:
+      data.transform(self.config.start)
     with jax.transfer_guard("allow"):
       return fit.prepare(
           *(data.features, data.concepts, data.judgments, self.config),

@@ -75,7 +75,7 @@ def read(
     concepts: names of the concepts, or None.
     as_it_stands: see `readers.read_embedding`.
     choices_format: of `CHOICES_FORMATS`.
-    embedding_order: "things" or None.
+    embedding_order: one of `readers.ORDERS`, or None.
     on_impossible: "error" or "drop".
     on_unknown: "error" or "drop".
 

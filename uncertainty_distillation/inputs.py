@@ -6,12 +6,15 @@ import functools
 import pathlib
 from typing import Any
 
+from alignet import transforms
 from alignet.data.labels import UNLABELLED
+from alignet.data.labels import Labels
 from alignet.errors import AlignetError
 from alignet.human import judgments as judgments_lib
 from alignet.human import readers
 from alignet.human.judgments import Judgments
 from alignet.io import files
+from alignet.io import identities
 from alignet.representations import store
 import numpy as np
 from uncertainty_distillation import human
@@ -31,6 +34,8 @@ class Inputs:
     predict: (m, 3) concept numbers -> judgments, what the embedding or
       posterior says of any triplets; None where only those judged are known.
     sha256: of each file read, by the name of its argument.
+    columns: of representations, which network and layer; None of an array.
+    trust: what was taken on the user's word.
     notes: JSON-serialisable, by the name of the argument: what was dropped or
       repeated in choices, names of dropped rows of an embedding or posterior,
       mean standard error of probabilities that are a mean over samples.
@@ -44,12 +49,24 @@ class Inputs:
   local: np.ndarray | None = None
   predict: Callable[[np.ndarray], Judgments] | None = None
   sha256: dict[str, str] = dataclasses.field(default_factory=dict)
+  columns: identities.Columns | None = None
+  trust: identities.Trust = identities.NOTHING
   notes: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+
+  def transform(self, path: files.Path) -> transforms.Transform:
+    """A transform of these features.
+
+    Raises:
+      AlignetError: one of others, or one that does not say of which.
+    """
+    return transforms.load_for(path, "the features", self.columns, self.trust)
 
   def provenance(self) -> dict[str, Any]:
     """For the report of what is made of them; JSON-serialisable."""
     return {
         "inputs": self.sha256,
+        "columns": self.columns,
+        "trusted": self.trust.meta(),
         "notes": self.notes,
         "versions": files.versions(),
     }
@@ -73,6 +90,7 @@ def load(
     embedding_order: str | None = None,
     local: files.Path | None = None,
     blocks: files.Path | None = None,
+    trust: identities.Trust = identities.NOTHING,
     on_impossible: str = "error",
     on_unknown: str = "error",
     samples: int = 50,
@@ -86,7 +104,7 @@ def load(
     representations: directory, in the place of features and concepts: the
       images that have a label at `level`.
     level: the concepts there; class i is concept i, and where a concept list
-      is given, has its name.
+      is given, has its name. "image" for each image, by its file name.
     concepts: npy, (n,) concept number of each row of the features; None where
       row i shows concept i.
     concept_list: names of the concepts, for `readers.read_names`, such as
@@ -102,16 +120,16 @@ def load(
     probabilities: npy, (m, 3) probabilities of the triplets' pairs; None for
       hard choices.
     embedding: human embedding, may be left out where there are choices or
-      triplets. Its rows are joined by name, see `readers.read_embedding`. Where
-      no names of them and no concept list are given, row i is concept i,
-      unless there are 1,854: those need `embedding_order`.
+      triplets. Its rows are joined by name, see `readers.read_embedding`.
     posterior: in its place a Gaussian posterior, see `readers.read_posterior`;
       judgments are the posterior predictive, of the choices' or triplets' rows
       where these are given.
     embedding_names: the name of each row of the embedding or posterior.
-    embedding_order: in its place "things": row i is concept i.
+    embedding_order: in its place one of `readers.ORDERS`.
     local: npy, (m, d) representations of any images, for glocal.
     blocks: npy, (concepts,) category of each.
+    trust: with `rows`, that rows and numbers of plain arrays are the concepts
+      in their order.
     on_impossible: "error", or "drop" for choices that cannot be.
     on_unknown: the same for choices, and rows of the embedding or posterior,
       of what is none of the concepts.
@@ -154,10 +172,13 @@ def load(
         "expected either --features=F.npy, with --concepts=C.npy where a row"
         " is not one concept, or --representations=DIR, which has labels"
     )
+  for name in ("features", "concepts", "triplets", "blocks"):
+    if name in given:
+      trust.check_rows(paths[name], None, "the other files", None)
   names = None if concept_list is None else readers.read_names(concept_list)
-  arrays = {}
+  arrays, columns = {}, None
   if representations is not None:
-    arrays, names = _labelled(representations, level, names)
+    arrays, names, columns = _labelled(representations, level, names)
     paths["representations"] = pathlib.Path(representations) / store.FEATURES
   for name, shape, kinds in (
       ("features", (None, None), "f"),
@@ -172,7 +193,7 @@ def load(
   found, notes = human.read(
       paths,
       names,
-      as_it_stands=concept_list is None,
+      as_it_stands=bool(trust.rows) and names is None,
       choices_format=choices_format,
       embedding_order=embedding_order,
       on_impossible=on_impossible,
@@ -186,20 +207,25 @@ def load(
       max_triplets=max_triplets,
       seed=seed,
       sha256={name: files.sha256(path) for name, path in paths.items()},
+      columns=columns,
+      trust=trust,
       notes=notes,
   )
 
 
-def _labelled(path, level, names) -> tuple[dict[str, np.ndarray], np.ndarray]:
-  """Features and concepts of the images with a label; names of the concepts."""
-  reps = store.open(path)
-  if level not in reps.labels:
+def _labelled(path, level, names):
+  """Features and concepts of the images with a label; their names; columns."""
+  reps = store.by_name(store.open(path))
+  labels = reps.labels.get(level)
+  if level == "image":
+    labels = Labels(ids=np.arange(len(reps)), names=np.array(reps.filenames))
+  if labels is None:
     raise AlignetError(
         f"{path} has no labels of level {level!r}, only"
         f" {', '.join(reps.labels) or 'none'}; extract with"
-        " --concepts=concepts.tsv, or pass --level"
+        " --concepts=concepts.tsv, or pass --level (image: each is a concept,"
+        " by its file name)"
     )
-  labels = reps.labels[level]
   if names is not None and labels.names.tolist() != names.tolist():
     raise AlignetError(
         f"{path}: expected the classes of level {level} to be the concepts of"
@@ -214,7 +240,8 @@ def _labelled(path, level, names) -> tuple[dict[str, np.ndarray], np.ndarray]:
         f"features in {path}: row {rows[np.argmin(finite)]} holds a NaN or"
         " infinite value; extract the representations again"
     )
-  return {"features": features, "concepts": labels.ids[rows]}, labels.names
+  found = {"features": features, "concepts": labels.ids[rows]}
+  return found, labels.names, reps.columns
 
 
 def _difference(labels, names) -> str:
@@ -240,6 +267,8 @@ def make(
     max_triplets: int = 1_000_000,
     seed: int = 0,
     sha256: dict[str, str] | None = None,
+    columns: identities.Columns | None = None,
+    trust: identities.Trust = identities.NOTHING,
     notes: dict[str, dict[str, Any]] | None = None,
 ) -> Inputs:
   """The same from arrays.
@@ -294,6 +323,8 @@ def make(
       blocks=blocks,
       predict=predict,
       sha256=sha256 or {},
+      columns=columns,
+      trust=trust,
       notes=notes,
   )
 

@@ -3,8 +3,8 @@ r"""How many concepts and choices does an experiment need?
 Examples:
   alignet budget --representations=representations --choices=choices.csv \
       --n_concepts=50,100 --n_choices=1000,10k --out=budget
-  alignet budget --features=F.npy --embedding=V.npy --n_concepts=20 \
-      --n_choices=500 --repeats=1 --out=budget
+  alignet budget --features=F.npy --embedding=V.npy --rows=as_stored \
+      --n_concepts=20 --n_choices=500 --repeats=1 --out=budget
 """
 
 import argparse

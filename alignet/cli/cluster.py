@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       default=256,
       help="fit to at most k times as many images" + flags.DEFAULT,
   )
+  flags.add_trust(parser, rows=False)
   flags.add_output(
       parser,
       "clusters.npz|DIR",
@@ -70,7 +71,10 @@ def run(args: argparse.Namespace) -> None:
 
   files.check_output(args.out, overwrite=args.overwrite)
   reps = store.open(args.representations)
-  transform = transforms.load(args.transform) if args.transform else None
+  trust = flags.trust(args)
+  transform = transforms.load_for(
+      args.transform, reps.path, reps.columns, trust
+  )
   inputs = {"features": reps.meta["sha256"][store.FEATURES]}
   if args.transform:
     inputs["transform"] = files.sha256(args.transform)
@@ -83,7 +87,11 @@ def run(args: argparse.Namespace) -> None:
       iterations=args.iterations,
       restarts=args.restarts,
       points_per_centroid=args.points_per_centroid,
-      meta={"inputs_sha256": inputs},
+      meta={
+          "inputs_sha256": inputs,
+          "rows": reps.rows,
+          "trusted": trust.meta(),
+      },
   )
   if len(args.k) == 1:
     found = fit(args.k[0])

@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pairs.add_argument(
         f"--{flag}", metavar="t.npz", help="affine transform to apply first"
     )
+  flags.add_trust(pairs, rows=False)
   pairs.add_argument(
       "--level",
       default="subordinate",
@@ -165,6 +166,7 @@ def _pairs(args: argparse.Namespace) -> str:
       seed=args.seed,
       source=args.source,
       data_dir=args.data_dir,
+      trust=flags.trust(args),
       overwrite=args.overwrite,
   )
   return (

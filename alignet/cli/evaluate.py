@@ -3,7 +3,8 @@ r"""Score a model or representations: human judgments, classes.
 Examples:
   alignet evaluate representations --representations=student --baseline=base \
       --levels=levels/levels.npz --out=scores.json
-  alignet evaluate triplets --features=F.npy --triplets=T.npy --out=r.json
+  alignet evaluate triplets --features=F.npy --triplets=T.npy \
+      --rows=as_stored --out=r.json
 """
 
 import argparse
@@ -52,15 +53,17 @@ def triplets(args: argparse.Namespace) -> tuple[dict, str]:
   "temperature"), n, and meta.
 
   Examples:
-    alignet evaluate triplets --features=F.npy --triplets=T.npy --out=r.json
     alignet evaluate triplets --features=F.npy --triplets=T.npy \
-        --transform=transform.npz --out=aligned.json
+        --rows=as_stored --out=r.json
+    alignet evaluate triplets --features=F.npy --triplets=T.npy \
+        --transform=transform.npz --rows=as_stored --columns=as_given \
+        --out=aligned.json
   """
   # pylint: disable=g-import-not-at-top
   from alignet.evals.scores import summary
   from alignet.io import files
 
-  features, kind = _features(args)
+  features, kind = _features(args, args.triplets)
   rows = files.load_npy(
       args.triplets, what="triplets", shape=(None, 3), kinds="iu"
   )
@@ -85,15 +88,16 @@ def rdm(args: argparse.Namespace) -> tuple[dict, str]:
   split_half, reliability and bound), both null for a single RDM, and meta.
 
   Examples:
-    alignet evaluate rdm --features=F.npy --rdm=R.npy --out=rdm.json
-    alignet evaluate rdm --features=F.npy --rdm=R.npy --similarity=dot \
-        --resamples=0 --out=rdm_dot.json
+    alignet evaluate rdm --features=F.npy --rdm=R.npy --rows=as_stored \
+        --out=rdm.json
+    alignet evaluate rdm --features=F.npy --rdm=R.npy --rows=as_stored \
+        --similarity=dot --resamples=0 --out=rdm_dot.json
   """
   # pylint: disable=g-import-not-at-top
   from alignet.evals.scores import summary
   from alignet.io import files
 
-  features, kind = _features(args)
+  features, kind = _features(args, args.rdm)
   human = files.load_npy(args.rdm, what="human RDM", kinds="fiu")
   result = summary.of_rdm(
       features,
@@ -317,10 +321,11 @@ def _add_arrays(parser: argparse.ArgumentParser) -> None:
       choices=("dot", "cosine"),
       help="default: dot with a transform, cosine without",
   )
+  flags.add_trust(parser)
   flags.add_seed(parser)
 
 
-def _features(args: argparse.Namespace):
+def _features(args: argparse.Namespace, others: str):
   """Features, transformed if so asked, and the similarity to compare by."""
   # pylint: disable=g-import-not-at-top
   from alignet import transforms
@@ -330,8 +335,11 @@ def _features(args: argparse.Namespace):
       args.features, what="features", kinds="fiu", mmap=True
   )
   files.check_matrix(features, f"features in {args.features}")
+  trust = flags.trust(args)
+  trust.check_rows(args.features, None, others, None)
   if args.transform:
-    features = transforms.load(args.transform)(features)
+    transform = transforms.load_for(args.transform, args.features, None, trust)
+    features = transform(features)
   return features, args.similarity or ("dot" if args.transform else "cosine")
 
 
@@ -341,6 +349,7 @@ def _meta(args: argparse.Namespace, *inputs: str) -> dict:
   paths = {x: getattr(args, x) for x in ("features", "transform", *inputs)}
   return {
       "seed": args.seed,
+      "trusted": flags.trust(args).meta(),
       "sha256": {x: files.sha256(path) for x, path in paths.items() if path},
       "versions": files.versions(),
   }

@@ -132,6 +132,30 @@ def _several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
   return parse
 
 
+def add_trust(
+    parser: argparse.ArgumentParser, *, rows: bool = True, columns: bool = True
+) -> None:
+  """Adds --rows and --columns, for files that do not say what theirs are."""
+  for wanted, name, value, what in (
+      (rows, "rows", "as_stored", "what their row numbers mean: row i of one"),
+      (columns, "columns", "as_given", "of which network they are: each"),
+  ):
+    if wanted:
+      parser.add_argument(
+          f"--{name}",
+          choices=(value,),
+          help=f"for files that do not say {what} is that of the other",
+      )
+
+
+def trust(args: argparse.Namespace) -> Any:
+  """What the user vouches for, an `identities.Trust`."""
+  from alignet.io import identities
+
+  names = ("rows", "columns")
+  return identities.Trust(**{n: getattr(args, n, None) for n in names})
+
+
 def add_config(parser: argparse.ArgumentParser, what: str) -> None:
   """Adds NAME and `--cfg=NAME_OR_PATH`; the frame takes `--cfg.a.b=value`.
 

@@ -19,7 +19,10 @@ _OBJECTS: Mapping[str, Mapping[str, Any]] = {
     },
     "level": {
         "default": "concept",
-        "help": "labels in DIR; class i is concept i" + flags.DEFAULT,
+        "help": (
+            "labels in DIR; class i is concept i; image: each image, by its"
+            " file name" + flags.DEFAULT
+        ),
     },
     "concepts": {
         "metavar": "C.npy",
@@ -65,9 +68,8 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
         "metavar": "V.npy",
         "help": (
             "(concepts, k) human embedding; targets are the softmax of its dot"
-            " products, unless choices or triplets are given. With"
-            " --concept_list, or 1,854 rows, one of the next two is needed;"
-            " else row i is concept i"
+            " products, unless choices or triplets are given. What its rows are"
+            " is said by one of the next two, or by --rows"
         ),
     },
     "embedding_names": {
@@ -75,8 +77,12 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
         "help": "name of each row of the embedding or posterior",
     },
     "embedding_order": {
-        "choices": ("things",),
-        "help": "things: row i is concept i, as in concepts.tsv",
+        "choices": ("things", "vice", "sorted", "natural"),
+        "help": (
+            "of the rows: things, that of the list of concepts; vice, that of"
+            " VICE as published; sorted, that of the sorted names; natural, a2"
+            " before a10"
+        ),
     },
     "posterior": {
         "metavar": "vice.npz",
@@ -115,6 +121,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(title)
     for name, options in of_group.items():
       group.add_argument(f"--{name}", **options)
+  flags.add_trust(group)
 
 
 def given(args: argparse.Namespace) -> dict[str, Any]:
@@ -134,6 +141,7 @@ def load(args: argparse.Namespace, **others: Any):
   data = inputs.load(
       **given(args),
       **others,
+      trust=flags.trust(args),
       max_triplets=args.max_triplets,
       seed=args.seed,
   )

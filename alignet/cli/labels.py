@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from alignet.cli import flags
 from alignet.errors import AlignetError
 
 
@@ -42,14 +43,15 @@ def add_strategy(
   )
 
 
-def load(args: argparse.Namespace) -> tuple[Any, dict[str, str]]:
+def load(args: argparse.Namespace) -> tuple[Any, dict[str, str], Any]:
   """The labels that the flags name, None where they name none.
 
   Args:
     args: parsed flags.
 
   Returns:
-    (n,) integers or None, and sha256 of the file they come from by flag.
+    (n,) integers or None; sha256 of the file they come from by flag; the
+    identity of their rows, None where nothing says it.
 
   Raises:
     AlignetError: more than one source, a level that is not there, a file that
@@ -70,19 +72,36 @@ def load(args: argparse.Namespace) -> tuple[Any, dict[str, str]]:
     labels = files.load_npy(
         args.labels, what="labels", shape=(None,), kinds="iu"
     )
-    return labels, {"labels": files.sha256(args.labels)}
+    rows = _check_rows(args, None, args.labels)
+    return labels, {"labels": files.sha256(args.labels)}, rows
   if args.clusters:
     from alignet.representations import kmeans
 
     labels = kmeans.load_assignments(args.clusters)
-    return labels, {"clusters": files.sha256(args.clusters)}
+    rows = _check_rows(args, kmeans.rows_of(args.clusters), args.clusters)
+    return labels, {"clusters": files.sha256(args.clusters)}, rows
   if level:
     import pathlib
 
     path = pathlib.Path(args.representations) / "labels.npz"
     labels = level_ids(args, args.level, "--level")
-    return labels, {"labels": files.sha256(path)}
-  return None, {}
+    return labels, {"labels": files.sha256(path)}, _rows(args)
+  return None, {}, None
+
+
+def _check_rows(args, rows, what) -> Any:
+  """The identity of labels' rows, compared with --representations if given."""
+  if not args.representations:
+    return rows
+  named = _rows(args)
+  flags.trust(args).check_rows(what, rows, args.representations, named)
+  return named
+
+
+def _rows(args: argparse.Namespace) -> Any:
+  from alignet.representations import store
+
+  return store.open(args.representations).rows
 
 
 def level_ids(args: argparse.Namespace, level: str, flag: str) -> Any:

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
   from uncertainty_distillation import recover
 
   files.check_output(args.out, overwrite=args.overwrite)
-  representations = store.open(args.representations)
+  representations = store.by_name(store.open(args.representations))
   opened = npz.open(args.file)
   indices = verify.join(opened, representations.filenames)
   found = recover.recover(
@@ -73,7 +73,12 @@ def run(args: argparse.Namespace) -> int:
       max_rows=args.max_rows,
       seed=args.seed,
   )
-  transforms.save(args.out, found.transform, overwrite=args.overwrite)
+  transforms.save(
+      args.out,
+      found.transform,
+      columns=representations.columns,
+      overwrite=args.overwrite,
+  )
   report = found.report
   if args.json:
     print(json.dumps(report))

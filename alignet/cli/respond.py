@@ -66,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       choices=("cpu", "jax"),
       help="jax: JAX's default device, which has to hold all of them",
   )
+  flags.add_trust(parser)
   flags.add_parts(parser, "shards")
   parser.add_argument("--out", metavar="ALIGNET.npz", help="the file to write")
   flags.add_overwrite(parser)
@@ -102,6 +103,7 @@ def run(args: argparse.Namespace) -> None:
   missing = [f"--{n}" for n in _REQUIRED if n not in given]
   if missing:
     raise AlignetError(f"expected {', '.join(missing)}, or a config")
+  given.setdefault("trust", flags.trust(args))
   given["overwrite"] = given.get("overwrite") or args.overwrite
   meta = respond.respond(**given, part=args.part, merge=args.merge)
   if args.part is None:

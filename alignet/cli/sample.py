@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       default=(),
       help="triplets to leave out, such as those of another split",
   )
+  flags.add_trust(parser, columns=False)
   flags.add_output(parser, "triplets.npz")
 
 
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
 
   files.check_output(args.out, overwrite=args.overwrite)
   strategy = sampling.find(args.strategy)
-  labels, inputs = _labels(args, strategy)
+  labels, inputs, rows = _labels(args, strategy)
   exclude = _exclude(args, inputs)
   meta = sampling.write(
       args.out,
@@ -76,6 +77,8 @@ def run(args: argparse.Namespace) -> None:
       exclude=exclude,
       distinct=args.distinct,
       disjoint_from=args.disjoint_from,
+      rows=rows,
+      trust=flags.trust(args),
       meta={"inputs_sha256": inputs},
       overwrite=args.overwrite,
   )
@@ -104,6 +107,12 @@ def _exclude(args, inputs):
         " both, with --representations=DIR"
     )
   exclude = []
+  for path, of in (
+      (args.exclude, "the labels"),
+      (args.exclude_classes, f"level {args.exclude_level}"),
+  ):
+    if path:
+      flags.trust(args).check_rows(path, None, of, None)
   if args.exclude:
     exclude.append(
         files.load_npy(args.exclude, what="image numbers", shape=(None,))
@@ -133,12 +142,12 @@ def _labels(args, strategy):
         f"--strategy={strategy.name} samples by classes; with --clusters use"
         " --strategy=cluster_border_K"
     )
-  labels, inputs = label_flags.load(args)
+  labels, inputs, rows = label_flags.load(args)
   if labels is None and args.representations and strategy.rule.law == "images":
     from alignet.representations import store
 
-    n = len(store.open(args.representations).filenames)
-    labels = np.zeros(n, np.int32)
+    rows = store.open(args.representations).rows
+    labels = np.zeros(rows["n"], np.int32)
   if labels is None:
     raise AlignetError(
         "pass the labels: --labels=L.npy, --clusters=clusters.npz, or"
@@ -153,4 +162,4 @@ def _labels(args, strategy):
           f"--strategy={strategy.name} promises {strategy.clusters} clusters;"
           f" {args.clusters} has {len(arrays['centroids'])}"
       )
-  return labels, inputs
+  return labels, inputs, rows

@@ -3,7 +3,7 @@ r"""Train a teacher transform from human judgments.
 Examples:
   alignet teach --representations=representations --choices=choices.csv \
       --cross_validate=5 --out=transform.npz
-  alignet teach --features=F.npy --embedding=V.npy \
+  alignet teach --features=F.npy --embedding=V.npy --rows=as_stored \
       --regulariser_weight=.01,.1 --out=transform.npz
 """
 
@@ -108,6 +108,9 @@ def run(args: argparse.Namespace) -> None:
     raise AlignetError("--compare needs --cross_validate; pass that too")
   configs = _configs(args)
   data = judgments.load(args, local=args.local, blocks=args.blocks)
+  for config in configs:
+    if config.start_file:
+      data.transform(config.start)
   found = None
   if args.cross_validate:
     found = _cross_validate(args, data, configs)
@@ -148,7 +151,6 @@ def _configs(args: argparse.Namespace) -> list[Any]:
 def _cross_validate(args, data, configs):
   """Scores on held-out concepts; written, printed and returned."""
   # pylint: disable=g-import-not-at-top
-  from alignet import transforms
   from alignet.io import files
   from uncertainty_distillation import crossval
   from uncertainty_distillation import crossval_report
@@ -163,7 +165,7 @@ def _cross_validate(args, data, configs):
           f"--compare={name}={path}: expected a name other than"
           f" {', '.join(methods)}"
       )
-    methods[name] = crossval.Method(transform=transforms.load(path))
+    methods[name] = crossval.Method(transform=data.transform(path))
     sha256[name] = files.sha256(path)
   report = crossval_report.make(
       crossval.cross_validate(

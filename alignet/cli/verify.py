@@ -10,6 +10,7 @@ Examples:
 import argparse
 import pathlib
 
+from alignet.cli import flags
 from alignet.cli import labels as label_flags
 from alignet.errors import AlignetError
 
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       metavar="transform.npz",
       help="recompute some similarities of DIR through this transform",
   )
+  flags.add_trust(parser)
   parser.add_argument(
       "--json", action="store_true", help="print one JSON object instead"
   )
@@ -82,7 +84,7 @@ def _verify_file(args: argparse.Namespace):
   from alignet.triplets import sampling
 
   strategy = sampling.find(args.strategy) if args.strategy else None
-  labels, _ = label_flags.load(args)
+  labels, _, rows = label_flags.load(args)
   by_name = labels is None and strategy and strategy.labels == "class"
   if (labels is None) != (strategy is None) and not by_name:
     raise AlignetError(
@@ -103,7 +105,12 @@ def _verify_file(args: argparse.Namespace):
   # Raw representations are not what an aligned file was made of: without a
   # transform there is nothing to compare.
   if args.transform:
-    transform = transforms.load(args.transform)
+    transform = transforms.load_for(
+        args.transform,
+        representations.path,
+        representations.columns,
+        flags.trust(args),
+    )
     features = representations.features
   return verify.verify(
       args.path,

@@ -13,6 +13,7 @@ from alignet.errors import AlignetError
 from alignet.evals import model as model_lib
 from alignet.io import files
 from alignet.io import folders
+from alignet.io import identities
 from alignet.report import style
 from alignet.triplets import npz
 import numpy as np
@@ -38,6 +39,7 @@ def write_pairs(
     seed: int = 0,
     source: str | None = None,
     data_dir: str | None = None,
+    trust: identities.Trust = identities.NOTHING,
     overwrite: bool = False,
 ) -> mine.Pairs:
   """Finds pairs of each class, see `mine.pairs`, and writes them.
@@ -57,6 +59,7 @@ def write_pairs(
     seed: as there.
     source: of the images, see `stimuli.read`; None for no gallery.
     data_dir: where TFDS keeps its datasets.
+    trust: what the user vouches for.
     overwrite: replace an existing folder.
 
   Raises:
@@ -65,13 +68,14 @@ def write_pairs(
       such level, and what `mine.pairs` and `stimuli.find` raise.
   """
   _check(out, PAIRS, overwrite)
-  model = model_lib.open_model(representations, transform=transform)
-  other = model_lib.open_model(baseline, transform=baseline_transform)
-  if model.filenames.tolist() != other.filenames.tolist():
-    raise AlignetError(
-        f"{baseline} and {representations} hold different images, or in another"
-        " order; extract both from the same source"
-    )
+  model = model_lib.open_model(
+      representations, transform=transform, trust=trust
+  )
+  other = model_lib.of_images(
+      model_lib.open_model(baseline, transform=baseline_transform, trust=trust),
+      model.filenames,
+      baseline,
+  )
   if level not in model.labels:
     raise AlignetError(
         f"--level={level}: {representations} has the levels"

@@ -151,6 +151,47 @@ def check_filenames(
     start += len(block)
 
 
+def numbers(
+    path: files.Path,
+    indices: np.ndarray,
+    names: Iterable[np.ndarray],
+    image_names: np.ndarray,
+) -> np.ndarray:
+  """Joins an AligNet npz to images by file name, whatever it numbers.
+
+  Args:
+    path: the npz, for the message.
+    indices: (n, 3) its image numbers.
+    names: consecutive (rows, 3) blocks of its file names.
+    image_names: (images,) names of the images there are.
+
+  Returns:
+    (n, 3) int32 numbers of these images.
+
+  Raises:
+    AlignetError: a name that none of the images has.
+  """
+  image_names = np.asarray(image_names)
+  order = np.argsort(image_names, kind="stable")
+  ranked = image_names[order]
+  out = np.empty(indices.shape, np.int32)
+  start = 0
+  for block in names:
+    at = np.minimum(np.searchsorted(ranked, block), len(ranked) - 1)
+    wrong = (ranked[at] != block).any(axis=1)
+    if wrong.any():
+      row = int(np.argmax(wrong))
+      unknown = str(block[row][ranked[at[row]] != block[row]][0])
+      raise AlignetError(
+          f"{path}: row {start + row} is about {unknown!r}, which none of the"
+          f" {len(image_names)} images is called, such as"
+          f" {str(image_names[0])!r}; give the images it was made from"
+      )
+    out[start : start + len(block)] = order[at]
+    start += len(block)
+  return out
+
+
 def _check(where, images, filenames, labels) -> None:
   files.check_array(
       images, f"images of {where}", shape=(None, None, None, 3), kinds="u"

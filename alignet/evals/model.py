@@ -5,7 +5,9 @@ import dataclasses
 
 from alignet import transforms
 from alignet.data import labels as labels_lib
+from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import identities
 from alignet.representations import store
 from alignet.triplets import similarity
 import numpy as np
@@ -33,27 +35,61 @@ def open_model(
     *,
     transform: files.Path | None = None,
     kind: similarity.Kind | None = None,
+    trust: identities.Trust = identities.NOTHING,
 ) -> Model:
   """Opens a directory of representations for evaluation.
+
+  Rows are put into the order of their file names: in which order the images
+  were read changes no score.
 
   Args:
     directory: as `alignet extract` writes it.
     transform: affine transform to apply first.
     kind: similarity; None for dot with a transform and cosine without.
+    trust: what the user vouches for.
 
   Raises:
-    AlignetError: a broken directory or transform, NaN.
+    AlignetError: a broken directory or transform, NaN; a transform of another
+      network, or one that does not say of which.
   """
-  opened = store.open(directory)
+  opened = store.by_name(store.open(directory))
   files.check_finite(opened.features, f"features in {directory}")
   features = opened.features
-  if transform:
-    features = transforms.load(transform)(features)
+  applied = transforms.load_for(transform, opened.path, opened.columns, trust)
+  if applied:
+    features = applied(features)
   return Model(
       features=features,
       filenames=opened.filenames,
       labels=opened.labels,
       kind=kind or ("dot" if transform else "cosine"),
+  )
+
+
+def of_images(model: Model, names: np.ndarray, what: object) -> Model:
+  """The model's images of these names, which come in sorted order.
+
+  Raises:
+    AlignetError: the model lacks one.
+  """
+  at = np.searchsorted(model.filenames, names)
+  at = np.minimum(at, len(model.filenames) - 1)
+  missing = names[model.filenames[at] != names]
+  if len(missing):
+    raise AlignetError(
+        f"{what} lacks {len(missing)} of the {len(names)} images, the first is"
+        f" {str(missing[0])!r}; extract both from the same source"
+    )
+  if len(names) == len(model.filenames):
+    return model
+  return dataclasses.replace(
+      model,
+      features=model.features[at],
+      filenames=names,
+      labels={
+          level: labels_lib.Labels(ids=labels.ids[at], names=labels.names)
+          for level, labels in model.labels.items()
+      },
   )
 
 

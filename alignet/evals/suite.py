@@ -33,6 +33,7 @@ from alignet.evals import usefulness
 from alignet.evals.evaluation import flag
 from alignet.evals.model import Model
 from alignet.io import files
+from alignet.io import identities
 from alignet.report.shown import Shown
 from alignet.triplets import similarity as similarity_lib
 import numpy as np
@@ -67,6 +68,9 @@ class Suite(*(one.Settings for one in ALL)):
     baseline_transform: likewise, to the baseline's.
     similarity: "dot" or "cosine"; None for dot with a transform and cosine
       without.
+    rows: "as_stored": vouches for numbers that do not say what they number.
+    columns: "as_given": vouches for a transform that does not say of which
+      network it is.
     names: of model and baseline, for reports.
     resamples: of bootstraps, 0 for no intervals.
     seed: of temperatures, splits and bootstraps.
@@ -96,6 +100,13 @@ class Suite(*(one.Settings for one in ALL)):
       is_path=True, metavar="DIR", help="for classes"
   )
   baseline_transform: files.Path | None = flag(is_path=True, metavar="t.npz")
+  rows: str | None = flag(
+      choices=("as_stored",), help="for files that do not say what they number"
+  )
+  columns: str | None = flag(
+      choices=("as_given",),
+      help="for a transform that does not say of which network it is",
+  )
   names: Sequence[str] = flag(NAMES)
   resamples: int = flag(
       1000, type=int, help="of bootstraps, 0 for none (default: %(default)s)"
@@ -190,17 +201,14 @@ class Suite(*(one.Settings for one in ALL)):
         baseline_train = self._open(
             self.baseline_train, self.baseline_transform
         )
-        _check_same(
-            train,
-            baseline_train,
-            self.train_representations,
-            self.baseline_train,
+        baseline_train = model_lib.of_images(
+            baseline_train, train.filenames, self.baseline_train
         )
     model = self._open(self.representations, self.transform)
     baseline = None
     if self.baseline:
       baseline = self._open(self.baseline, self.baseline_transform)
-      _check_same(model, baseline, self.representations, self.baseline)
+      baseline = model_lib.of_images(baseline, model.filenames, self.baseline)
     return evaluation.Models(
         model=model,
         baseline=baseline,
@@ -210,7 +218,10 @@ class Suite(*(one.Settings for one in ALL)):
 
   def _open(self, directory, transform) -> Model:
     return model_lib.open_model(
-        directory, transform=transform, kind=self.similarity
+        directory,
+        transform=transform,
+        kind=self.similarity,
+        trust=identities.Trust(rows=self.rows, columns=self.columns),
     )
 
   def meta(self) -> dict[str, Any]:
@@ -235,6 +246,9 @@ class Suite(*(one.Settings for one in ALL)):
         "similarity": kind(self.transform),
         "baseline_similarity": kind(self.baseline_transform),
         "names": list(self.names),
+        "trusted": identities.Trust(
+            rows=self.rows, columns=self.columns
+        ).meta(),
         "representations": {
             name: files.read_json(pathlib.Path(path) / "meta.json")
             for name, path in directories.items()
@@ -317,14 +331,6 @@ def evaluate(suite: Suite, models: evaluation.Models | None = None) -> Scores:
 def shown() -> dict[str, Shown]:
   """First part of scores' names to how a report shows them, people first."""
   return {source: how for one in ALL for source, how in one.shown.items()}
-
-
-def _check_same(model, baseline, directory, of_baseline) -> None:
-  if model.filenames.tolist() != baseline.filenames.tolist():
-    raise AlignetError(
-        f"{of_baseline} and {directory} hold different images, or in another"
-        " order; extract both from the same source"
-    )
 
 
 def _text(score: Mapping[str, Any]) -> str:

@@ -96,8 +96,8 @@ def read(path: files.Path, *, image_names: np.ndarray | None = None) -> Trials:
 
   Args:
     path: an AligNet npz.
-    image_names: (images,) names of the images it refers to, to check it
-      against; None for no such check.
+    image_names: (images,) names of the images, to which the trials' are
+      joined; None to take the file's numbers.
 
   Returns:
     The trials, in canonical order whatever the order of the file.
@@ -109,14 +109,13 @@ def read(path: files.Path, *, image_names: np.ndarray | None = None) -> Trials:
   opened = npz.open(path)
   if not len(opened):
     raise AlignetError(f"{path} holds no trials")
+  indices = opened.indices
   if image_names is not None:
-    images_lib.check_filenames(
-        path, opened.indices, opened.filename_blocks(), image_names
+    indices = images_lib.numbers(
+        path, indices, opened.filename_blocks(), image_names
     )
   files.check_finite(opened.similarities, f"similarities in {path}")
-  indices, similarities = layout.canonical_order(
-      opened.indices, opened.similarities
-  )
+  indices, similarities = layout.canonical_order(indices, opened.similarities)
   return Trials(
       indices=indices,
       probabilities=similarity.choice_probabilities(

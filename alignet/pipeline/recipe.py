@@ -40,6 +40,10 @@ def config(
   made.law = "groups"  # What is uniform: groups, or images.
   # Left out of all triplets: an npy file of image numbers, names of classes.
   made.exclude = dict(images="", classes=())
+  # For files that do not say what their numbers and columns are: "as_stored"
+  # (exclude.images), "as_given" (a transform of somebody else's).
+  made.rows = ""
+  made.columns = ""
   made.store = "float32"  # Numbers of the rows that are multiplied.
   made.csv_rows = 10_000  # Rows of the main files that are given as CSV too.
   # What the images come from, such as tfds:imagenet2012:train; TFDS's folder.
@@ -95,6 +99,7 @@ def config(
               law=field("law"),
               exclude_images=made.exclude.get_ref("images"),
               exclude_classes=made.exclude.get_ref("classes"),
+              rows=field("rows"),
           ),
       )
       name = f"answers_{split}_{sampling}"
@@ -102,7 +107,11 @@ def config(
           run="alignet.pipeline.stages.release.answer",
           inputs=dict(triplets=f"{split}_{sampling}/triplets.npz", **clusters),
           files=dict(transforms=teachers, **files),
-          params=dict(matched=TRANSFORM, store=field("store")),
+          params=dict(
+              matched=TRANSFORM,
+              store=field("store"),
+              columns=field("columns"),
+          ),
       )
       answers[sampling][split] = name
   stages.release = dict(

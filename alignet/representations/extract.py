@@ -150,11 +150,9 @@ def to_directory(
   if n < 1:
     raise AlignetError("expected at least one image in the source, found none")
   plan = {
-      **encoder.meta,
+      **encoders.meta_of(encoder),
       **source.meta,
       "n": n,
-      "decode": "OpenCV, RGB",
-      "resize": f"OpenCV cubic, {encoder.size} x {encoder.size}",
       "batch_size": encoder.batch_size,
       "dtype": dtype,
       "on_corrupt": on_corrupt,

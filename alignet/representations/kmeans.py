@@ -12,8 +12,10 @@ from typing import Any
 from alignet import errors
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import identities
 from alignet.io import progress
 from alignet.representations import blocks
+from alignet.representations import store
 from alignet.triplets import similarity
 import numpy as np
 
@@ -240,9 +242,42 @@ def load(path: files.Path) -> Clusters:
 
 def load_assignments(path: files.Path) -> np.ndarray:
   """(n,) number of each image's cluster, of a file that may hold no more."""
-  found = files.load_npz(path, required=("assignments",))["assignments"]
+  return _assignments(path)[0]
+
+
+def load_for(
+    path: files.Path,
+    representations: store.Representations,
+    trust: identities.Trust = identities.NOTHING,
+) -> np.ndarray:
+  """(n,) cluster of each image of representations.
+
+  Raises:
+    AlignetError: a damaged file; clusters of other images, in another order, or
+      which do not say of which.
+  """
+  found, rows = _assignments(path)
+  trust.check_rows(path, rows, representations.path, representations.rows)
   what = f"assignments in {path}"
-  return files.check_array(found, what, shape=(None,), kinds="iu")
+  return files.check_array(found, what, shape=(len(representations),))
+
+
+def rows_of(path: files.Path) -> identities.Rows | None:
+  """Which images the clusters of a file are of, if it says so."""
+  return _assignments(path)[1]
+
+
+def _assignments(path) -> tuple[np.ndarray, identities.Rows | None]:
+  with files.open_npz(path, required=("assignments",)) as archive:
+    found = files.read_member(archive, "assignments", path)
+    meta = {}
+    if "meta" in archive.files:
+      meta = files.parse_json_array(
+          files.read_member(archive, "meta", path), f"meta in {path}"
+      )
+  what = f"assignments in {path}"
+  found = files.check_array(found, what, shape=(None,), kinds="iu")
+  return found, meta.get("rows")
 
 
 def _training_rows(n: int, most: int, seed: int) -> np.ndarray:

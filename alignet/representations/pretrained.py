@@ -8,6 +8,7 @@ from alignet.data import decode
 from alignet.errors import AlignetError
 from alignet.io import download
 from alignet.io import files
+from alignet.io import identities
 from alignet.models.encoders import encoders
 from alignet.models.vit import zoo
 import numpy as np
@@ -69,6 +70,7 @@ def load_model(
     transform: files.Path | None = None,
     batch_size: int | None = None,
     allow_half: bool = False,
+    columns: str | None = None,
 ) -> Features:
   """A model whose call turns uint8 images into features.
 
@@ -90,27 +92,29 @@ def load_model(
     transform: a transform.npz to apply to the representations.
     batch_size: images on the device at a time; None for the model's own.
     allow_half: accept weights in half precision.
+    columns: "as_given" for a transform that does not say of which network it
+      is.
 
   Raises:
-    AlignetError: no such model, no weights, weights that do not fit, or the hub
-      cannot be reached.
+    AlignetError: no such model, no weights, weights that do not fit, a
+      transform of another network, or the hub cannot be reached.
   """
   name = os.fspath(name_or_path)
   if name in zoo.ZOO and weights is None:
     weights = fetch(zoo.find(name))
-  return Features(
-      encoders.open(
-          name,
-          weights=weights,
-          layer=layer,
-          size=size,
-          pixel_range=pixel_range,
-          pool=pool,
-          batch_size=batch_size,
-          allow_half=allow_half,
-      ),
-      None if transform is None else transforms.load(transform),
+  encoder = encoders.open(
+      name,
+      weights=weights,
+      layer=layer,
+      size=size,
+      pixel_range=pixel_range,
+      pool=pool,
+      batch_size=batch_size,
+      allow_half=allow_half,
   )
+  of = identities.of_columns(encoders.meta_of(encoder))
+  trust = identities.Trust(columns=columns)
+  return Features(encoder, transforms.load_for(transform, name, of, trust))
 
 
 def fetch(variant: zoo.Variant) -> pathlib.Path:

@@ -11,12 +11,14 @@ and renamed.
 
 from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
+import functools
 import pathlib
 from typing import Any
 
 from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import identities
 import numpy as np
 
 FEATURES = "features.npy"
@@ -32,6 +34,7 @@ class Representations:
   """An open representations directory.
 
   Attributes:
+    path: the directory.
     features: (n, d) float32 or float16, a read-only memory map.
     filenames: (n,) str, a read-only memory map.
     labels: level to labels of the n images; levels that are not known are
@@ -40,10 +43,21 @@ class Representations:
       file name to hexadecimal digest.
   """
 
+  path: pathlib.Path
   features: np.ndarray
   filenames: np.ndarray
   labels: Mapping[str, labels_lib.Labels]
   meta: Mapping[str, Any]
+
+  @functools.cached_property
+  def rows(self) -> identities.Rows:
+    """Which images the row numbers mean."""
+    return identities.of_names(self.filenames)
+
+  @property
+  def columns(self) -> identities.Columns | None:
+    """Which network, layer and pixels the features are of, if known."""
+    return identities.of_columns(self.meta)
 
   def __len__(self) -> int:
     return len(self.features)
@@ -160,7 +174,27 @@ def open(  # pylint: disable=redefined-builtin
         )
     files.check_finite(features, f"features in {directory / FEATURES}")
   return Representations(
-      features=features, filenames=filenames, labels=labels, meta=meta
+      path=directory,
+      features=features,
+      filenames=filenames,
+      labels=labels,
+      meta=meta,
+  )
+
+
+def by_name(representations: Representations) -> Representations:
+  """The same in the order of the file names, which no reading order changes."""
+  rows = np.argsort(representations.filenames, kind="stable")
+  if (np.diff(rows) == 1).all():
+    return representations
+  return dataclasses.replace(
+      representations,
+      features=representations.features[rows],
+      filenames=representations.filenames[rows],
+      labels={
+          level: labels_lib.Labels(ids=labels.ids[rows], names=labels.names)
+          for level, labels in representations.labels.items()
+      },
   )
 
 

@@ -29,6 +29,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.pool = ""
   config.dtype = "float32"
   config.on_corrupt = "error"
+  config.columns = ""  # "as_given": a transform that does not say of which.
   config.paths = dict(images="", model="", transform="")
   field, path = config.get_ref, config.paths.get_ref
   stages = config.stages = ml_collections.ConfigDict()
@@ -59,7 +60,12 @@ def get_config() -> ml_collections.ConfigDict:
       clusters="clusters/clusters.npz",
   )
   transform = dict(transform=path("transform"))
-  stages.aligned = dict(run="respond", inputs=answered, files=transform)
+  stages.aligned = dict(
+      run="respond",
+      inputs=answered,
+      files=transform,
+      params=dict(columns=field("columns")),
+  )
   stages.untransformed = dict(run="respond", inputs=answered)
   stages.matched = dict(
       run="respond",

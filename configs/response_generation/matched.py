@@ -37,6 +37,10 @@ def get_config() -> ml_collections.ConfigDict:
   # The AligNet npz to write:
   # {root}/untransformed-matched/{train|val}_{sampling}.npz.
   config.out = config_dict.placeholder(str)
+  # For inputs that do not say what their rows and columns are: "as_stored",
+  # "as_given".
+  config.rows = ""
+  config.columns = ""
   # Replace an existing output.
   config.overwrite = False
   return config

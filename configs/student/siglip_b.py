@@ -287,6 +287,8 @@ def _dense(cfg):
           "clusters": "",
           "representations": "",
           "teacher": "",
+          "rows": "",
+          "columns": "",
           "groups": 64,
           "group_size": 8,
       }
@@ -298,6 +300,7 @@ def _dense(cfg):
   taught = teacher.Teacher(
       representations=cfg.ref.aux.representations,
       transform=cfg.ref.aux.teacher,
+      columns=cfg.ref.aux.columns,
   )
   sparse = cfg.train_ds.data_source
   cfg.train_ds.data_source = group_batches.GroupBatches(
@@ -312,6 +315,7 @@ def _dense(cfg):
       group_size=cfg.ref.aux.group_size,
       num_batches=cfg.ref.num_train_steps + 1,
       seed=cfg.ref.seed,
+      rows=cfg.ref.aux.rows,
   )
   cfg.train_losses = {
       name: losses.Dense(of=loss, weight=loss.get_ref("weight"))

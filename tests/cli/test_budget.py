@@ -25,7 +25,9 @@ def _budget(folder, *flags):
           ("embedding", "V"),
       )
   ]
-  return main.main(["budget", *paths, f"--out={folder / 'b'}", *flags])
+  return main.main(
+      ["budget", *paths, "--rows=as_stored", f"--out={folder / 'b'}", *flags]
+  )
 
 
 def test_table_and_picture(folder, capsys):

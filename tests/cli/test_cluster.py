@@ -18,7 +18,9 @@ def setting(tmp_path, monkeypatch):
   features = centres + rng.standard_normal((90, 4))
   features = np.concatenate([features, 1e3 * np.eye(4)[2:]])
   names = [f"{i}.png" for i in range(92)]
-  store.write(tmp_path / "r", features.astype(np.float32), names, {}, {})
+  store.write(
+      tmp_path / "r", features.astype(np.float32), names, {}, {"model": "none"}
+  )
   return features
 
 
@@ -56,6 +58,7 @@ def test_transformed(setting):
   transform = transforms.Transform(
       weights=np.diag([1, 0, 0, 0]).astype(np.float32),
       bias=np.zeros(4, np.float32),
+      meta={"columns": {"model": "none"}},
   )
   transforms.save("t.npz", transform)
   assert (

@@ -32,7 +32,7 @@ def _world(tmp_path, monkeypatch):
   )
   for model, noise in (("good", 0.3), ("bad", 2)):
     x = centres[fine] + noise * rng.normal(size=(48, 12))
-    store.write(model, x.astype(np.float32), names, labels, {"m": model})
+    store.write(model, x.astype(np.float32), names, labels, {"model": model})
   bare = store.open("good")
   one = Labels(ids=np.zeros(48, np.int32), names=np.array(["all"]))
   store.write("bare", bare.features, names, {}, {})
@@ -183,7 +183,9 @@ def test_only_what_was_scored(world, capsys):
     transforms.save(
         world / name,
         transforms.Transform(
-            weights=rng.normal(size=(12, 3)), bias=np.zeros(3)
+            weights=rng.normal(size=(12, 3)),
+            bias=np.zeros(3),
+            meta={"columns": store.open(world / "good").columns},
         ),
     )
   _run(

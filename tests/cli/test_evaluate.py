@@ -40,8 +40,9 @@ def _result(world, name="r.json"):
   return json.loads((world["dir"] / name).read_text())
 
 
-_TRIPLETS = ("triplets", "--features=F.npy", "--triplets=T.npy")
-_RDM = ("rdm", "--features=F.npy", "--rdm=R.npy")
+_TRUST = ("--rows=as_stored", "--columns=as_given")
+_TRIPLETS = ("triplets", "--features=F.npy", "--triplets=T.npy", *_TRUST)
+_RDM = ("rdm", "--features=F.npy", "--rdm=R.npy", *_TRUST)
 
 
 def test_triplets(world, capsys):
@@ -191,3 +192,13 @@ def test_a_subcommand_is_required(world, capsys):
   del world
   assert _run() == 2
   assert "evaluation" in capsys.readouterr().err
+
+
+def test_plain_arrays_need_a_word(world, capsys):
+  ask = _TRIPLETS[:3]
+  assert _run(*ask, "--out=r.json") == 2
+  assert "F.npy does not say which images" in (e := capsys.readouterr().err)
+  assert "if they are those of T.npy, pass --rows=as_stored" in e
+  with_transform = (*ask, "--rows=as_stored", "--transform=t.npz")
+  assert _run(*with_transform, "--out=r.json") == 2
+  assert "t.npz does not say which network" in capsys.readouterr().err

@@ -1,4 +1,5 @@
 import argparse
+import dataclasses
 import json
 
 from alignet import transforms
@@ -6,6 +7,7 @@ from alignet.cli import respond as command
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
 from alignet.io import files
+from alignet.io import identities
 from alignet.representations import store
 from alignet.triplets import npz
 from alignet.triplets import sampling
@@ -19,11 +21,18 @@ def flags(tmp_path):
   """Flags of the inputs; their files are written."""
   rng = np.random.default_rng(0)
   x = rng.standard_normal((30, 5)).astype(np.float32)
-  store.write(tmp_path / "r", x, [f"{i}.png" for i in range(30)], {}, {})
+  names = [f"{i}.png" for i in range(30)]
+  store.write(tmp_path / "r", x, names, {}, {"model": "m"})
   sampling.write(
-      tmp_path / "t.npz", np.arange(30) % 3, "within_class", 50, seed=0
+      *(tmp_path / "t.npz", np.arange(30) % 3, "within_class", 50),
+      seed=0,
+      rows=identities.of_names(names),
   )
-  transforms.save(tmp_path / "w.npz", transforms.identity(5))
+  known = {"columns": {"model": "m"}}
+  transforms.save(
+      tmp_path / "w.npz",
+      dataclasses.replace(transforms.identity(5), meta=known),
+  )
   return [f"--representations={tmp_path}/r", f"--triplets={tmp_path}/t.npz"]
 
 

@@ -6,6 +6,7 @@ from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
 from alignet.io import files
+from alignet.io import identities
 from alignet.representations import store
 from alignet.triplets import sampling
 import numpy as np
@@ -90,6 +91,7 @@ def test_says_what_was_left_out(folder, capsys):
       "--labels=DIR/labels.npy",
       "--strategy=class_border",
       "--exclude=DIR/e.npy",
+      "--rows=as_stored",
   )
   out = capsys.readouterr().out
   assert "100 triplets, class_border, of 58 images in 6 groups" in out
@@ -112,6 +114,7 @@ def test_classes_left_out_and_distinct_rows(folder):
       "--exclude_level=basic",
       "--disjoint_from",
       "DIR/val.npz",
+      "--rows=as_stored",
   )
   assert not np.isin(_LABELS[rows], [0, 3]).any()
   assert meta["n_images_excluded"] == 20 and meta["distinct"]
@@ -203,3 +206,21 @@ def test_existing_output(folder):
     _run(folder, *flags, "--seed=1")
   again, _ = _run(folder, *flags, "--seed=1", "--overwrite")
   assert (first != again).any()
+
+
+def test_numbers_of_what_is_not_said_need_a_word(folder):
+  np.save(folder / "e.npy", [0, 1])
+  for flags in (
+      ["--labels=DIR/labels.npy", "--exclude=DIR/e.npy"],
+      ["--labels=DIR/labels.npy", "--representations=DIR/representations"],
+      ["--clusters=DIR/clusters.npz", "--representations=DIR/representations"],
+  ):
+    with pytest.raises(AlignetError, match="does not say .*--rows=as_stored"):
+      _run(folder, *flags, "--strategy=random")
+
+
+def test_rows_say_which_images_they_number(folder):
+  reps = store.open(folder / "representations")
+  flags = ("--representations=DIR/representations", "--level=basic")
+  _, meta = _run(folder, *flags, "--strategy=within")
+  assert meta["rows"] == reps.rows == identities.of_names(reps.filenames)

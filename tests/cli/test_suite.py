@@ -44,7 +44,9 @@ def _world(tmp_path, monkeypatch):
   for name, noise in (("good", 0.2), ("bad", 3)):
     for part in ("", "_train"):
       z = x + noise * rng.normal(size=x.shape)
-      store.write(name + part, z.astype(np.float32), names, labels, {"m": name})
+      store.write(
+          name + part, z.astype(np.float32), names, labels, {"model": name}
+      )
   triplets = np.stack([rng.permutation(48)[:3] for _ in range(60)])
   s = similarity.of_triplets(x, triplets, "cosine") * 5
   npz.write("sets/a.npz", names, triplets, s)
@@ -163,7 +165,7 @@ def test_everything_at_once(world, capsys):
       *("things", "levels", "rdm_images/mine", "rdm/mine"),
       *("simulated/a", "synthetic/a"),
   }
-  assert result["meta"]["representations"]["baseline"]["m"] == "bad"
+  assert result["meta"]["representations"]["baseline"]["model"] == "bad"
   said = capsys.readouterr().out
   assert "human/levels/fine/modal" in said and " over 0." in said
 
@@ -370,31 +372,59 @@ def test_arguments_are_refused_before_the_work(
 
 
 @pytest.mark.parametrize(
-    "baseline, asked",
+    "asked",
     [
-        (("other", "bad_train"), ("--levels=levels.npz",)),
-        (("other", "bad_train"), ("--tasks=knn",)),
-        (("bad", "other"), ("--tasks=knn",)),
-        (
-            ("bad", "other"),
-            ("--breeds=living17", "--breeds_hierarchy=breeds"),
-        ),
+        ("--levels=levels.npz",),
+        ("--tasks=knn,few_shot,retrieval",),
+        ("--trials=human=sets/a.npz", "--hierarchy=subordinate"),
+        ("--things=choices.npy", "--concept_list=concepts.txt"),
+        ("--rdm=mine=r.npy",),
     ],
 )
-def test_a_baseline_of_other_images(world, capsys, baseline, asked):
-  """Its features would be scored with the labels of the model's images."""
+def test_the_order_of_images_changes_nothing(world, asked):
+  found = []
+  for seed in range(20):
+    rng = np.random.default_rng(seed)
+    for name in ("good", "bad", "good_train", "bad_train"):
+      opened = store.open(name)
+      rows = rng.permutation(len(opened)) if seed else np.arange(len(opened))
+      store.write(
+          *(f"moved/{name}", opened.features[rows], opened.filenames[rows]),
+          {
+              level: Labels(ids=labels.ids[rows], names=labels.names)
+              for level, labels in opened.labels.items()
+          },
+          {},
+          overwrite=True,
+      )
+    args = ("--representations=moved/good", "--baseline=moved/bad")
+    args += ("--train_representations=moved/good_train", "--overwrite")
+    args += ("--baseline_train=moved/bad_train", "--resamples=20")
+    assert _run(*args, *asked) == 0
+    result = _result(world)
+    found.append((result["scores"], result["details"]))
+  assert all(one == found[0] for one in found)
+
+
+def test_a_baseline_of_more_and_of_fewer_images(world, capsys):
   opened = store.open("bad")
-  store.write(
-      *("other", opened.features[::-1], opened.filenames[::-1]),
-      *(opened.labels, {}),
-  )
-  args = (
-      *("--representations=good", "--train_representations=good_train"),
-      *(f"--baseline={baseline[0]}", f"--baseline_train={baseline[1]}"),
-  )
-  assert _run(*args, *asked) == 2
-  assert "hold different images" in capsys.readouterr().err
-  assert not (world["dir"] / "r.json").exists()
+  for name, more in (("bad_more", 1), ("bad_fewer", -1)):
+    rows = np.arange(48)[: 48 + min(more, 0)]
+    extra = max(more, 0)
+    store.write(
+        name,
+        np.concatenate([opened.features[rows], opened.features[:extra]]),
+        [*opened.filenames[rows], *["another.jpg"] * extra],
+        {},
+        {},
+    )
+  ask = ("--representations=good", "--levels=levels.npz", "--resamples=0")
+  assert _run(*ask, "--baseline=bad") == 0
+  wanted = _result(world)["scores"]
+  assert _run(*ask, "--baseline=bad_more", "--overwrite") == 0
+  assert _result(world)["scores"] == wanted
+  assert _run(*ask, "--baseline=bad_fewer", "--overwrite") == 2
+  assert "bad_fewer lacks 1 of the 48 images" in capsys.readouterr().err
 
 
 def test_student(world, tiny_world, shrunk, capsys, monkeypatch):

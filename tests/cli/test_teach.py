@@ -19,6 +19,7 @@ from uncertainty_distillation import config as config_lib
 from uncertainty_distillation import human
 from uncertainty_distillation import inputs
 
+_TRUST = ("--rows=as_stored", "--columns=as_given")
 _FAST = ("--steps=50", "--batch=512", "--inner_folds=3")
 
 
@@ -61,7 +62,9 @@ def _teach(folder, *flags, out="transform.npz"):
       )
   ]
   rest = [f for f in flags if f[0] != "@"]
-  return main.main(["teach", *paths, *rest, *_FAST, f"--out={folder / out}"])
+  return main.main(
+      ["teach", *paths, *rest, *_TRUST, *_FAST, f"--out={folder / out}"]
+  )
 
 
 _EMBEDDING = ("@features=F.npy", "@embedding=V.npy", "@concepts=C.npy")
@@ -252,7 +255,7 @@ def _set(row, value):
             "--choices needs --concept_list",
         ),
         ((*_LISTED, "@choices=t.csv"), None, "--on_impossible=drop"),
-        ((*_LISTED, "@embedding=W.npy"), None, "--embedding_order=things"),
+        ((*_LISTED, "@embedding=W.npy"), None, "--embedding_order"),
         ((*_LISTED, "@posterior=V.npy"), None, "expected an npz with mu"),
     ],
 )
@@ -284,15 +287,21 @@ def test_representations_with_labels(folder, capsys):
       {"concept": labels},
       {},
   )
-  assert _teach(folder, "@representations=R", "@embedding=V.npy") == 0
+  assert _teach(folder, "@representations=R", "@embedding=V.npy") == 2
+  assert "expected either the names of its 40 rows" in capsys.readouterr().err
+  order = "--embedding_order=things"
+  assert _teach(folder, "@representations=R", "@embedding=V.npy", order) == 0
   assert _teach(folder, *_EMBEDDING, out="plain.npz") == 0
   a, b = (transforms.load(folder / f) for f in ("transform.npz", "plain.npz"))
   np.testing.assert_allclose(a.weights, b.weights, rtol=1e-5, atol=1e-6)
   capsys.readouterr()
   for flags, message in (
-      (("@representations=R", "@embedding=F.npy"), "expected 40 rows, one a"),
       (
-          ("@representations=R", "@embedding=V.npy", "--level=basic"),
+          ("@representations=R", "@embedding=F.npy", order),
+          "expected 40 rows, one a",
+      ),
+      (
+          ("@representations=R", "@embedding=V.npy", order, "--level=basic"),
           "no labels",
       ),
       (("@representations=R", *_EMBEDDING), "either --features=F.npy"),

@@ -35,6 +35,7 @@ def folder(tmp_path_factory):
         transforms.Transform(
             weights=np.eye(4, dtype=np.float32) * np.float32(scale),
             bias=np.zeros(4, np.float32),
+            meta={"columns": {"model": "none"}},
         ),
     )
   rows = sampling.sample(_LABELS, "class_border", 50, seed=0)

@@ -6,6 +6,7 @@ from alignet import transforms
 from alignet.data import images as images_lib
 from alignet.io import config_files
 from alignet.io import files
+from alignet.io import identities
 from alignet.representations import kmeans
 from alignet.representations import store as store_lib
 from alignet.training import writer
@@ -31,12 +32,22 @@ def teacher(tiny_world, tmp_path_factory):
   store = images_lib.open_store(tiny_world["images"])
   rng = np.random.default_rng(0)
   features = rng.normal(size=(len(store), 5)).astype(np.float32)
-  store_lib.write(folder / "representations", features, store.filenames, {}, {})
-  kmeans.save(folder / "clusters.npz", kmeans.fit(features, 6, seed=0))
+  store_lib.write(
+      folder / "representations", features, store.filenames, {}, {"model": "m"}
+  )
+  rows = identities.of_names(store.filenames)
+  kmeans.save(
+      folder / "clusters.npz",
+      kmeans.fit(features, 6, seed=0, meta={"rows": rows}),
+  )
   weights = 0.2 * rng.normal(size=(5, 4)).astype(np.float32)
   transforms.save(
       folder / "transform.npz",
-      transforms.Transform(weights=weights, bias=np.ones(4, np.float32)),
+      transforms.Transform(
+          weights=weights,
+          bias=np.ones(4, np.float32),
+          meta={"columns": {"model": "m"}},
+      ),
   )
   return folder
 

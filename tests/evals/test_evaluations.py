@@ -22,7 +22,7 @@ import pytest
 @pytest.fixture(name="world")
 def _world(tmp_path):
   rng = np.random.default_rng(0)
-  names = np.array([f"i{n}" for n in rng.permutation(30)])
+  names = np.array([f"i{n:02d}" for n in range(30)])
   concepts = Labels(
       ids=np.repeat(np.arange(10), 3),
       names=np.array([f"c{i}" for i in range(12)]),
@@ -268,7 +268,9 @@ def test_a_transform_comes_first(world):
   folder, _, _ = world
   rng = np.random.default_rng(0)
   t = transforms.Transform(
-      weights=rng.normal(size=(6, 3)), bias=np.zeros(3), mean=0.0, std=1.0
+      weights=rng.normal(size=(6, 3)),
+      bias=np.zeros(3),
+      meta={"columns": {"model": "good"}},
   )
   transforms.save(folder / "t.npz", t)
   model = model_lib.open_model(folder / "good", transform=folder / "t.npz")

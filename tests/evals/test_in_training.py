@@ -246,7 +246,9 @@ def test_the_documented_config(setup, monkeypatch):
   """What docs/evaluation.md shows is run, at the size of these tests."""
   trainer, _, folder, store, _ = setup
   text = pathlib.Path(__file__).parents[2] / "docs" / "evaluation.md"
-  (shown,) = re.findall(r"```python\n(.*?)```", text.read_text(), re.DOTALL)
+  (shown,) = re.findall(
+      r"```python\n([^`]*cfg\.evals.*?)```", text.read_text(), re.DOTALL
+  )
   monkeypatch.chdir(folder)
   images_lib.write(folder / "levels_images", store)
   levels, _ = levels_lib.from_trials(simulated_levels.participants(6, 8))

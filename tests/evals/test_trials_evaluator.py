@@ -51,7 +51,7 @@ def test_the_evaluator_writes_what_offline_scoring_says(
 def test_trials_of_other_images_are_an_error(trainer, tiny_world):
   evaluator = trainer.evals["observers"]
   object.__setattr__(evaluator, "images", tiny_world["images"])
-  with pytest.raises(AlignetError, match="names .*trial_images"):
+  with pytest.raises(AlignetError, match="is about .*trial_images"):
     evaluator.evaluate(None, step=0)
 
 

@@ -106,9 +106,9 @@ def test_what_is_no_set_of_trials(tmp_path):
   path = tmp_path / "a.npz"
   npz.write(path, _names(), np.array([[1, 2, 3]]), np.ones((1, 3)))
   trials.read(path)
-  with pytest.raises(AlignetError, match="names.*image_1"):
+  with pytest.raises(AlignetError, match="is about 'image_1'"):
     trials.read(path, image_names=np.array(["x"] * 60))
-  with pytest.raises(AlignetError, match="refers to image 3"):
+  with pytest.raises(AlignetError, match="is about 'image_3'"):
     trials.read(path, image_names=_names(3))
   for change, message in (
       ({"similarities": np.float32([[np.inf, 0, 0]])}, "NaN or infinite"),

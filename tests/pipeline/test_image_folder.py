@@ -29,7 +29,8 @@ def setting(tmp_path, monkeypatch):
     cv2.imwrite(str(path), color.astype(np.uint8))
   test_encoders.network(tmp_path / "network.onnx")
   transform = transforms.Transform(
-      weights=np.eye(3, dtype=np.float32), bias=np.zeros(3, np.float32)
+      weights=np.eye(3, dtype=np.float32),
+      bias=np.zeros(3, np.float32),
   )
   transforms.save(tmp_path / "transform.npz", transform)
   return tmp_path
@@ -43,6 +44,9 @@ def test_folder_to_dataset(setting, capsys):
       *("--cfg.paths.transform=transform.npz", "--cfg.pixel_range=0,1"),
       *("--cfg.k=5", "--cfg.n=200"),
   ]
+  assert main.main([*command, "--cfg.on_corrupt=skip"]) == 2
+  assert "does not say which network" in capsys.readouterr().err
+  command.append("--cfg.columns=as_given")
   assert main.main(command) == 2
   assert "bad.png is empty" in capsys.readouterr().err
   assert main.main([*command, "--cfg.on_corrupt=skip"]) == 0
@@ -85,4 +89,7 @@ def test_commands_of_the_docs(setting, capsys):
         .replace("100000", "100")
         for a in command[1:]
     ]
+    if any("transform" in a for a in found):  # It says of no network.
+      cfg = "cfg." * (found[0] == "run")
+      found.append(f"--{cfg}columns=as_given")
     assert main.main(found) == 0, (command, capsys.readouterr().err)

@@ -49,6 +49,7 @@ def inputs(tmp_path_factory):
       transforms.Transform(
           weights=(rng.standard_normal((6, 4)) * 0.4).astype(np.float32),
           bias=np.full(4, 0.1, np.float32),
+          meta={"columns": {"model": "numbers", "layer": "none"}},
       ),
   )
   (folder / "config.py").write_text(_CONFIG)

@@ -366,6 +366,7 @@ def test_transforms_law_store_exclusions_and_a_gallery(
       *("--cfg.law=images", "--cfg.store=bfloat16"),
       f"--cfg.exclude.images={tmp_path / 'held.npy'}",
       *('--cfg.exclude.classes=("c",)', "--cfg.n_train=200"),
+      *("--cfg.rows=as_stored", "--cfg.columns=as_given"),
       f"--cfg.gallery.images=images:{tmp_path / 'images'}",
   ]
   assert main.main([*flags, f"--out={out}"]) == 0

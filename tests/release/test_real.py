@@ -43,6 +43,7 @@ def test_mini_imagenet(test_data, tmp_path):
       transforms.Transform(
           weights=rng.normal(size=(1280, 42), scale=0.02).astype(np.float32),
           bias=np.zeros(42, np.float32),
+          meta={"columns": {"model": "lite0", "layer": "feat"}},
       ),
   )
   out = tmp_path / "release"

@@ -72,9 +72,11 @@ def test_with_a_transform(tmp_path, teacher):
   )
   transforms.save(tmp_path / "t.npz", transform)
   raw = alignet.load_model(variant.name, weights=path)(_images())
-  found = alignet.load_model(
-      variant.name, weights=path, transform=tmp_path / "t.npz"
-  )(_images())
+  given = {"weights": path, "transform": tmp_path / "t.npz"}
+  with pytest.raises(AlignetError, match="does not say .*--columns=as_given"):
+    alignet.load_model(variant.name, **given)
+  model = alignet.load_model(variant.name, **given, columns="as_given")
+  found = model(_images())
   wanted = (raw - 0.5) / 2 @ weights_ + 1
   np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
 

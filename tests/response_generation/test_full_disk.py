@@ -1,6 +1,7 @@
 """On a disk that is full nothing is half there, and work goes on later."""
 
 import contextlib
+import dataclasses
 import os
 import re
 import subprocess
@@ -8,6 +9,7 @@ import subprocess
 from alignet import transforms
 from alignet.cli import main
 from alignet.errors import DiskFullError
+from alignet.io import identities
 from alignet.representations import store
 from alignet.triplets import sampling
 import numpy as np
@@ -24,12 +26,18 @@ def inputs(tmp_path_factory):
   folder = tmp_path_factory.mktemp("inputs")
   rng = np.random.default_rng(0)
   features = rng.standard_normal((_N, _D)).astype(np.float32)
-  store.write(folder / "r", features, [f"{i}.jpg" for i in range(_N)], {}, {})
+  names = [f"{i}.jpg" for i in range(_N)]
+  store.write(folder / "r", features, names, {}, {"model": "m"})
   np.save(folder / "labels.npy", np.arange(_N) % 20)
   sampling.write(
-      *(folder / "t.npz", np.arange(_N) % 20, "border", _TRIPLETS), seed=0
+      *(folder / "t.npz", np.arange(_N) % 20, "border", _TRIPLETS),
+      seed=0,
+      rows=identities.of_names(names),
   )
-  transforms.save(folder / "w.npz", transforms.identity(_D))
+  known = {"columns": {"model": "m"}}
+  transforms.save(
+      folder / "w.npz", dataclasses.replace(transforms.identity(_D), meta=known)
+  )
   return folder
 
 

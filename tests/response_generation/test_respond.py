@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 from alignet import transforms
@@ -5,6 +6,7 @@ from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
 from alignet.io import files
+from alignet.io import identities
 from alignet.representations import store
 from alignet.triplets import layout
 from alignet.triplets import npz
@@ -13,6 +15,7 @@ import pytest
 from response_generation import respond
 from response_generation import temperature
 from response_generation import transformed_store
+from tests.response_generation import conftest
 from tests.response_generation import reference
 
 
@@ -57,7 +60,7 @@ def test_meta_names_the_inputs(world, tmp_path):
       "temperature_from": None,
   }
   assert meta["triplets"]["seed"] == 3
-  assert meta["transform"] == {"seed": 11}
+  assert meta["transform"] == {"seed": 11, "columns": conftest.COLUMNS}
   assert meta["representations"]["layer"] == "pooled"
   assert str(tmp_path) not in json.dumps(meta)
   s = npz.open(out).similarities.astype(np.float64)
@@ -183,7 +186,8 @@ def _nan_features(world):
 
 
 def _other_width(world):
-  transforms.save(world.transform, transforms.identity(9), overwrite=True)
+  wide = dataclasses.replace(transforms.identity(9), meta=world.teacher.meta)
+  transforms.save(world.transform, wide, overwrite=True)
 
 
 def _fewer_images(world):
@@ -200,7 +204,7 @@ def _fewer_images(world):
 def _outside(world):
   arrays = {
       "indices": np.array([[0, 1, 60]], np.int32),
-      "meta": files.json_array({}),
+      "meta": files.json_array({"rows": identities.of_names(world.names)}),
   }
   files.save_npz(world.triplets, arrays, overwrite=True)
 
@@ -209,7 +213,9 @@ def _outside_a_strange_number(world):
   """`n_images` that a reader cannot go by."""
   arrays = {
       "indices": np.array([[0, 1, 60]], np.int32),
-      "meta": files.json_array({"n_images": 60.0}),
+      "meta": files.json_array(
+          {"n_images": 60.0, "rows": identities.of_names(world.names)}
+      ),
   }
   files.save_npz(world.triplets, arrays, overwrite=True)
 
@@ -238,7 +244,7 @@ def _overflow(world):
     [
         (_nan_features, "is not the file that was written"),
         (_other_width, r"expected shape \(any, 9\)"),
-        (_fewer_images, "sampled over 60 images"),
+        (_fewer_images, "numbers other rows than .*n 60 and 50"),
         (_outside, "expected numbers from 0 to 59"),
         (_outside_a_strange_number, "expected numbers from 0 to 59"),
         (_none, "at least one triplet"),
@@ -268,8 +274,12 @@ def test_cluster_order_does_not_show(world, tmp_path):
       tmp_path / "c.npz", {"assignments": np.arange(60, dtype=np.int32) % 7}
   )
   a, b = tmp_path / "a.npz", tmp_path / "b.npz"
-  respond.respond(**world.inputs, out=a)
-  respond.respond(**world.inputs, out=b, clusters=tmp_path / "c.npz")
+  trust = identities.Trust(rows="as_stored")
+  respond.respond(**world.inputs, out=a, trust=trust)
+  by_clusters = {"clusters": tmp_path / "c.npz"}
+  with pytest.raises(AlignetError, match="c.npz does not say .*--rows=as_st"):
+    respond.respond(**world.inputs, out=b, **by_clusters)
+  respond.respond(**world.inputs, out=b, **by_clusters, trust=trust)
   assert a.read_bytes() == b.read_bytes()
 
 
@@ -339,3 +349,50 @@ def test_bad_arguments(world, tmp_path, arguments, message):
   with pytest.raises(AlignetError, match=message):
     respond.respond(**world.inputs, out=tmp_path / "x.npz", **arguments)
   assert not list(tmp_path.glob("x.npz*"))
+
+
+def test_other_images_of_the_same_number_are_refused(world, tmp_path):
+  """Other names, another order: never answered by their number."""
+  opened = store.open(world.representations)
+  for name, names in (
+      ("other", [f"other/{i}.jpg" for i in range(60)]),
+      ("moved", opened.filenames[::-1]),
+  ):
+    store.write(tmp_path / name, opened.features, names, {}, {"model": "m"})
+    with pytest.raises(AlignetError, match=f"t.npz numbers .*{name}") as e:
+      respond.respond(
+          representations=tmp_path / name,
+          triplets=world.triplets,
+          out=tmp_path / "x.npz",
+          trust=identities.Trust(rows="as_stored"),
+      )
+    assert "\n" not in str(e.value)
+  assert not (tmp_path / "x.npz").exists()
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"model": "m", "layer": "other"},
+        {"weights_sha256": "ab", "layer": "pooled"},
+        {},
+    ],
+)
+def test_features_of_another_network_are_refused(world, tmp_path, meta):
+  store.write(tmp_path / "o", world.features, world.names, {}, meta)
+  ask = {
+      "representations": tmp_path / "o",
+      "triplets": world.triplets,
+      "transform": world.transform,
+      "out": tmp_path / "x.npz",
+  }
+  said = "is of other features" if meta else "o does not say .*--columns=as_giv"
+  with pytest.raises(AlignetError, match=said):
+    respond.respond(**ask)
+  trust = identities.Trust(columns="as_given")
+  if meta:
+    with pytest.raises(AlignetError, match=said):
+      respond.respond(**ask, trust=trust)
+  else:
+    found = respond.respond(**ask, trust=trust)
+    assert found["trusted"] == {"columns": "as_given"}

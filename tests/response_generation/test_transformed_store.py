@@ -3,6 +3,7 @@ import tracemalloc
 from alignet import transforms
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import identities
 from alignet.representations import store
 from alignet.triplets import npz
 import numpy as np
@@ -23,7 +24,13 @@ def test_float16_representations_are_summed_in_float32(
   store.write(tmp_path / "r", x, [str(i) for i in range(n)], {}, {"model": "m"})
   indices = np.array([[0, 1, 2], [3, 4, 5]], np.int32)
   files.save_npz(
-      tmp_path / "t.npz", {"indices": indices, "meta": files.json_array({})}
+      tmp_path / "t.npz",
+      {
+          "indices": indices,
+          "meta": files.json_array(
+              {"rows": identities.of_names([str(i) for i in range(n)])}
+          ),
+      },
   )
   respond.respond(
       representations=tmp_path / "r",
@@ -81,7 +88,9 @@ def test_float16_overflow_names_the_way_out(world, tmp_path):
   transforms.save(
       world.transform,
       transforms.Transform(
-          weights=1e6 * np.eye(6, dtype=np.float32), bias=np.zeros(6, "f")
+          weights=1e6 * np.eye(6, dtype=np.float32),
+          bias=np.zeros(6, "f"),
+          meta=world.teacher.meta,
       ),
       overwrite=True,
   )

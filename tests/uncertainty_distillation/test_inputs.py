@@ -9,6 +9,7 @@ from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
 from alignet.human import judgments as judgments_lib
 from alignet.human import readers
+from alignet.io import identities
 from alignet.representations import store
 import numpy as np
 import pytest
@@ -58,7 +59,8 @@ def _load(folder, **given):
           name: folder / value if "." in str(value) or value == "R" else value
           for name, value in given.items()
           if value is not None
-      }
+      },
+      trust=identities.Trust(rows="as_stored"),
   )
 
 
@@ -150,12 +152,11 @@ def test_order_of_things_has_to_be_said(folder, test_data):
       "concepts": folder / "C.npy",
       "embedding": things / "vice_embedding.npy",
   }
+  trust = identities.Trust(rows="as_stored")
   for more in ({}, {"concept_list": things / "concepts.tsv"}):
-    with pytest.raises(
-        AlignetError, match="1854 rows .*embedding_order=things"
-    ):
-      inputs.load(**given, **more)
-    data = inputs.load(**given, **more, embedding_order="things")
+    with pytest.raises(AlignetError, match="1854 rows .*embedding_order"):
+      inputs.load(**given, **more, trust=trust)
+    data = inputs.load(**given, **more, embedding_order="things", trust=trust)
     np.testing.assert_array_equal(
         data.embedding, np.load(things / "vice_embedding.npy")
     )
@@ -262,8 +263,9 @@ def test_a_nan_is_named_by_its_row_in_the_directory(folder):
 def test_posterior_of_other_classes_than_the_labels(folder):
   _representations(folder, _NAMES[:4])
   given = {"features": None, "concepts": None, "representations": "R"}
+  given |= {"posterior": "vice.npz", "embedding_order": "things"}
   with pytest.raises(AlignetError, match="vice.npz: expected 4 rows.* found 6"):
-    _load(folder, **given, posterior="vice.npz")
+    _load(folder, **given)
 
 
 def test_names_of_the_labels_are_the_concept_list(folder):
@@ -280,11 +282,13 @@ def test_names_of_the_labels_are_the_concept_list(folder):
   )
   data = _load(folder, **given, choices="t.csv")
   np.testing.assert_array_equal(data.judgments.triplets, _TRIPLETS)
-  # Without names: as it stands, and said to be so.
-  for options in ({}, {"embedding_order": "things"}):
-    data = _load(folder, **given, embedding="V.npy", **options)
-    np.testing.assert_array_equal(data.embedding, _V[_ORDER])
-    assert data.notes["embedding"]["order"] == options.get("embedding_order")
+  # Without names: as it is said, and only then.
+  with pytest.raises(AlignetError, match="names of its 6 rows"):
+    _load(folder, **given, embedding="V.npy")
+  order = {"embedding_order": "things"}
+  data = _load(folder, **given, embedding="V.npy", **order)
+  np.testing.assert_array_equal(data.embedding, _V[_ORDER])
+  assert data.notes["embedding"]["order"] == "things"
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from alignet.human.readers.images import ReferenceImages
 from alignet.human.readers.images import ReferenceSource
 from alignet.human.readers.images import find_reference_images
 from alignet.human.readers.names import NAME_COLUMNS
+from alignet.human.readers.names import ORDERS
 from alignet.human.readers.names import ConceptList
 from alignet.human.readers.names import read_names
 
@@ -33,6 +34,7 @@ __all__ = [
     "ConceptList",
     "Embedding",
     "NAME_COLUMNS",
+    "ORDERS",
     "POSTERIOR_KEYS",
     "Posterior",
     "ReferenceImages",

@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 import warnings
 
+from alignet import errors
 from alignet.errors import AlignetError
 from alignet.human import things
 from alignet.human.readers import names as names_lib
@@ -75,11 +76,9 @@ def read_embedding(
     concepts: the result's row i is concept i of these; None where nothing is
       to be joined by name.
     names: the name of each row, a file for `read_names` or a list.
-    order: in its place "things": row i is concept i, as where both follow
-      `concepts.tsv`.
-    as_it_stands: row i is concept i without names or order, too, unless there
-      are 1,854 rows: those are THINGS', of which there are two orders. Always
-      so without `concepts`.
+    order: in its place one of `names.ORDERS`.
+    as_it_stands: row i is concept i, on the caller's word, where neither is
+      given; not of 1,854 rows, THINGS', of which there are two orders.
     on_unknown: "error", or "drop" for rows that are none of the concepts.
 
   Returns:
@@ -170,28 +169,29 @@ def _join(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
   """Row of each concept, and the names that are none of the concepts."""
   names_lib.check_policy(on_unknown=on_unknown)
-  told = (names is None) != (order is None)
-  if (as_it_stands or concepts is None) and len(values) != things.N_CONCEPTS:
-    told |= names is None and order is None
-  if not told:
+  trusted = as_it_stands and len(values) != things.N_CONCEPTS
+  if (names is None) == (order is None) and (names or not trusted):
     raise AlignetError(
         f"{path}: expected either the names of its {len(values)} rows"
-        " (--embedding_names=FILE, names=FILE) or --embedding_order=things"
-        ' (order="things"), which says that row i is concept i; an array alone'
-        " does not tell, and VICE as published is in another order than"
-        " concepts.tsv"
+        " (--embedding_names=FILE, names=FILE) or --embedding_order"
+        f" (order), one of {', '.join(names_lib.ORDERS)}; an array alone does"
+        " not tell: row i may be concept i (things), but VICE as published"
+        " (vice) is in another order than concepts.tsv"
     )
-  if order not in (None, "things"):
-    raise AlignetError(f'order: expected "things", found {order!r}')
+  if order is not None:
+    errors.check_choice("order", order, names_lib.ORDERS)
   if concepts is None:
-    if names is not None:
+    if names is not None or order not in (None, "things"):
       raise AlignetError(
-          f"{path}: names of the rows are given without the concepts that they"
-          " are joined to (--concept_list=FILE)"
+          f"{path}: names or order of the rows are given without the concepts"
+          " that they are joined to (--concept_list=FILE)"
       )
     return np.arange(len(values)), ()
   concepts = names_lib.names_of(concepts, "concepts")
-  expected = concepts if names is None else names_lib.names_of(names, "names")
+  if names is None:
+    expected = names_lib.in_order(concepts, order or "things")
+  else:
+    expected = names_lib.names_of(names, "names")
   if len(values) != len(expected):
     mend = "transpose it" if values.shape[1] == len(expected) else "name each"
     raise AlignetError(

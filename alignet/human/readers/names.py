@@ -4,6 +4,7 @@ from collections.abc import Sequence
 import csv
 import os
 import pathlib
+import re
 from typing import Any
 
 from alignet import errors
@@ -18,6 +19,11 @@ ConceptList = things.Concepts | Sequence[str] | np.ndarray
 
 NAME_COLUMNS = ("unique_id", "uniqueID")
 """Either is the column of names in a table with a header."""
+
+ORDERS = ("things", "vice", "sorted", "natural")
+"""Order of an array's rows without names: that of the list of concepts, as
+THINGS' own arrays are; of the concepts' picture files NAME.jpg, sorted, as VICE
+is published; of the names, sorted; likewise, but numbers by value."""
 
 ABSENT = -1
 """Number of a name that is none of the concepts."""
@@ -90,6 +96,18 @@ def numbers(names: np.ndarray, concepts: np.ndarray) -> np.ndarray:
   """(names,) number of the concept of each name, -1 where there is none."""
   number = {name: i for i, name in enumerate(concepts.tolist())}
   return np.array([number.get(name, ABSENT) for name in names.tolist()])
+
+
+def in_order(names: np.ndarray, order: str) -> np.ndarray:
+  """Names of the rows of an array that is in one of `ORDERS` of the names."""
+  key = {"vice": lambda name: f"{name}.jpg", "natural": natural}.get(order)
+  return names if order == "things" else np.array(sorted(names, key=key))
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+  """A key to sort by in which a2 comes before a10."""
+  parts = re.findall(r"[0-9]+|[^0-9]+", name)
+  return [(int(p), p) if p[0].isdigit() else (-1, p) for p in parts]
 
 
 def check_policy(**given: str) -> None:

@@ -41,6 +41,16 @@ class Encoder(Protocol):
     """(b, size, size, 3) uint8 RGB images -> (b, d) float32."""
 
 
+def meta_of(encoder: Encoder) -> dict[str, Any]:
+  """All that features depend on but the images: the meta, and the pixels."""
+  size = encoder.size
+  return {
+      **encoder.meta,
+      "decode": "OpenCV, RGB",
+      "resize": f"OpenCV cubic, {size} x {size}",
+  }
+
+
 def open(  # pylint: disable=redefined-builtin
     model: str,
     *,

@@ -15,6 +15,7 @@ from alignet.evals import suite
 from alignet.human import trials as trials_lib
 from alignet.io import files
 from alignet.io import folders
+from alignet.io import identities
 from alignet.pipeline.compare import class_figures
 from alignet.pipeline.compare import disagreements
 from alignet.report import comparison
@@ -156,6 +157,7 @@ def levels_of(
 def _models(inputs: Inputs, result):
   """Model and baseline, None where they are not given."""
   meta = result.get("meta") or {}
+  trust = identities.Trust(**meta.get("trusted", {}))
   out = []
   for path, transform, kind, key in (
       (
@@ -175,15 +177,14 @@ def _models(inputs: Inputs, result):
       out.append(None)
       continue
     _check_scored(inputs.scores, meta, key, pathlib.Path(path), transform)
-    out.append(model_lib.open_model(path, transform=transform, kind=kind))
+    out.append(
+        model_lib.open_model(path, transform=transform, kind=kind, trust=trust)
+    )
   model, baseline = out
   if baseline and not model:
     raise AlignetError("a baseline needs the model's representations, too")
-  if baseline and model.filenames.tolist() != baseline.filenames.tolist():
-    raise AlignetError(
-        f"{inputs.baseline} and {inputs.representations} hold different images,"
-        " or in another order; extract both from the same source"
-    )
+  if baseline:
+    baseline = model_lib.of_images(baseline, model.filenames, inputs.baseline)
   return model, baseline
 
 

@@ -5,6 +5,7 @@ import pathlib
 from alignet import transforms
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import identities
 from alignet.pipeline.runner import stage
 from alignet.release import verify
 from alignet.triplets import sampling
@@ -21,17 +22,21 @@ def cluster(
     k: int,
     seed: int,
     transform: Path | None = None,
+    columns: str = "",
 ) -> None:
   """k-means of raw or transformed representations; writes clusters.npz."""
   # pylint: disable=g-import-not-at-top
   from alignet.representations import kmeans
   from alignet.representations import store as store_lib
 
+  reps = store_lib.open(representations)
+  trust = identities.Trust(columns=columns)
   clusters = kmeans.fit(
-      store_lib.open(representations).features,
+      reps.features,
       k,
       seed=seed,
-      transform=transforms.load(transform) if transform else None,
+      transform=transforms.load_for(transform, reps.path, reps.columns, trust),
+      meta={"rows": reps.rows, "trusted": trust.meta()},
   )
   kmeans.save(out / "clusters.npz", clusters)
 
@@ -61,9 +66,10 @@ def sample(
   from alignet.representations import store as store_lib
 
   if clusters is not None:
-    labels = kmeans.load(clusters).assignments
+    labels, rows = kmeans.load(clusters).assignments, kmeans.rows_of(clusters)
   else:
-    labels = store_lib.open(representations).labels[group_level].ids
+    reps = store_lib.open(representations)
+    labels, rows = reps.labels[group_level].ids, reps.rows
   exclude = None
   if held_out is not None:
     hidden = files.load_npy(held_out, what="held-out classes", shape=(None,))
@@ -77,6 +83,7 @@ def sample(
       seed=seed,
       law=law,
       exclude=exclude,
+      rows=rows,
   )
 
 
@@ -89,6 +96,7 @@ def respond(
     transform: Path | None = None,
     temperature_from: Path | None = None,
     clusters: Path | None = None,
+    columns: str = "",
 ) -> None:
   """Responses to triplets, verified; writes alignet.npz and verify.json."""
   # pylint: disable=g-import-not-at-top
@@ -104,13 +112,14 @@ def respond(
       transform=transform,
       temperature_from=temperature_from,
       overwrite=path.exists(),
+      trust=identities.Trust(columns=columns),
   )
   reps = store_lib.open(representations)
   _, meta = sampling.read(triplets)
   verification = verify.verify(
       path,
       image_filenames=reps.filenames,
-      labels=kmeans.load(clusters).assignments if clusters else None,
+      labels=kmeans.load_for(clusters, reps) if clusters else None,
       rule=sampling.RULES.get(meta["rule"]) if clusters else None,
       features=reps.features if transform else None,
       transform=transforms.load(transform) if transform else None,

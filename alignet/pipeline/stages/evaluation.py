@@ -208,14 +208,15 @@ def evaluate_teacher(
 
   opened = store_lib.open(representations)
   raw = np.asarray(opened.features, np.float32)
-  aligned = transforms.load(transform)(raw)
+  load = lambda path: transforms.load_for(path, opened.path, opened.columns)
+  aligned = load(transform)(raw)
   compared = [
       ("dot", aligned, "dot"),
       ("cosine", aligned, "cosine"),
       ("raw", raw, "cosine"),
   ]
   if ridge is not None:
-    compared.append(("ridge", transforms.load(ridge)(raw), "dot"))
+    compared.append(("ridge", load(ridge)(raw), "dot"))
   scores = {}
   for key, features, kind in compared:
     model = Model(

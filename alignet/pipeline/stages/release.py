@@ -7,6 +7,7 @@ from typing import Any
 from alignet.data import image_sources as image_sources
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import identities
 from alignet.pipeline.runner import stage
 from alignet.release import card as card_lib
 from alignet.release import folder as folder_lib
@@ -40,6 +41,7 @@ def sample(
     exclude_images: str = "",
     exclude_classes: Sequence[str] = (),
     disjoint_from: Path | None = None,
+    rows: str = "",
 ) -> None:
   """Distinct triplets by clusters or by the classes of a level.
 
@@ -52,9 +54,10 @@ def sample(
   from alignet.representations import store
 
   by_cluster = sampling.find(strategy).labels == "cluster"
+  reps, trust = store.open(representations), identities.Trust(rows=rows)
   classes = None
   if not by_cluster or exclude_classes:
-    levels = store.open(representations).labels
+    levels = reps.labels
     if level not in levels:
       raise AlignetError(
           f"sampling {strategy} needs labels of level {level!r}; the"
@@ -64,6 +67,7 @@ def sample(
     classes = levels[level]
   exclude = []
   if exclude_images:
+    trust.check_rows(exclude_images, None, reps.path, reps.rows)
     exclude.append(
         files.load_npy(exclude_images, what="image numbers", shape=(None,))
     )
@@ -75,7 +79,7 @@ def sample(
       )
     numbers = np.flatnonzero(np.isin(classes.names, exclude_classes))
     exclude.append(np.flatnonzero(np.isin(classes.ids, numbers)))
-  labels = kmeans.load(clusters).assignments if by_cluster else classes.ids
+  labels = kmeans.load_for(clusters, reps) if by_cluster else classes.ids
   sampling.write(
       out / "triplets.npz",
       labels,
@@ -86,6 +90,7 @@ def sample(
       exclude=np.concatenate(exclude) if exclude else None,
       distinct=True,
       disjoint_from=[disjoint_from] if disjoint_from else [],
+      rows=reps.rows,
   )
 
 
@@ -99,6 +104,7 @@ def answer(
     matched: str,
     clusters: Path | None = None,
     store: str = "float32",
+    columns: str = "",
 ) -> None:
   """Answers of all transforms and of both controls, in one pass.
 
@@ -132,6 +138,7 @@ def answer(
       responses=responses,
       clusters=clusters,
       store=store,
+      trust=identities.Trust(columns=columns),
   )
 
 

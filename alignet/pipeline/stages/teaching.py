@@ -80,7 +80,7 @@ def teach_posterior(
   # pylint: disable=g-import-not-at-top
   from uncertainty_distillation import fit
 
-  features, ids = _labelled(representations, level)
+  features, ids, columns = _labelled(representations, level)
   judgments, embedding = _posterior(vice, ids, samples, seed)
   transform, found = fit.fit(
       *(features, ids, judgments),
@@ -89,7 +89,9 @@ def teach_posterior(
       calibration=_read(choices),
   )
   transforms.save(
-      out / "transform.npz", dataclasses.replace(transform, meta=found)
+      out / "transform.npz",
+      dataclasses.replace(transform, meta=found),
+      columns=columns,
   )
 
 
@@ -121,7 +123,7 @@ def cross_validate_choices(
   from uncertainty_distillation import crossval_report
   from uncertainty_distillation import fit
 
-  features, ids = _labelled(representations, level)
+  features, ids, _ = _labelled(representations, level)
   judgments = _read(choices)
 
   def learn(held_out, fold):
@@ -165,15 +167,15 @@ def choices_report(
   )
 
 
-def _labelled(representations, level) -> tuple[np.ndarray, np.ndarray]:
-  """Features and concept of each image that has one."""
+def _labelled(representations, level):
+  """Features and concept of each image that has one; columns."""
   # pylint: disable=g-import-not-at-top
   from alignet.representations import store as store_lib
 
   reps = store_lib.open(representations)
   ids = reps.labels[level].ids
   rows = np.flatnonzero(ids >= 0)
-  return np.asarray(reps.features[rows], np.float32), ids[rows]
+  return np.asarray(reps.features[rows], np.float32), ids[rows], reps.columns
 
 
 def _read(choices):

@@ -97,7 +97,7 @@ def extract(
     )
 
 
-@stage(version=1)
+@stage(version=2)
 def represent(out: Path, *, weights: Path, tap: str, **stores: Path) -> None:
   """Representations of image stores by a model, a folder each."""
   # pylint: disable=g-import-not-at-top
@@ -115,7 +115,7 @@ def represent(out: Path, *, weights: Path, tap: str, **stores: Path) -> None:
         store.labels,
         {
             "layer": tap,
-            "weights": files.sha256(weights),
+            "weights_sha256": files.sha256(weights),
             "source": dict(store.meta),
         },
     )
@@ -237,7 +237,9 @@ def teach(
       local_images=features if config.optimisation.alpha else None,
   )
   transforms.save(
-      out / "transform.npz", dataclasses.replace(transform, meta=report)
+      out / "transform.npz",
+      dataclasses.replace(transform, meta=report),
+      columns=reps.columns,
   )
 
 

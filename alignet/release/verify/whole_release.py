@@ -15,6 +15,7 @@ from typing import Any
 from alignet import transforms
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import identities
 from alignet.io import progress
 from alignet.release import manifest as manifest_lib
 from alignet.release.verify import one_file
@@ -177,6 +178,10 @@ def _read_given(representations, clusters) -> dict[str, Any]:
     }
   if clusters is not None:
     found["clusters"] = kmeans.load_assignments(clusters)
+    rows = kmeans.rows_of(clusters)
+    if representations is not None and rows is not None:
+      named = identities.of_names(found["filenames"])
+      identities.NOTHING.check_rows(clusters, rows, representations, named)
   return found
 
 

@@ -9,7 +9,7 @@ import functools
 
 from alignet.data import images as images_lib
 from alignet.errors import AlignetError
-from alignet.representations import kmeans
+from alignet.io import identities
 from alignet.training.input import batches
 from alignet.training.input import teacher as teacher_lib
 from alignet.triplets import sampling
@@ -44,6 +44,7 @@ class GroupBatches(batches.BatchSource):
     group_size: k, images of a cluster.
     num_batches: length of the source.
     seed: seed of the draws.
+    rows: "as_stored" for clusters that do not say of which images they are.
     part: (i, n) gives part i of n of each batch's groups; by default this
       process's.
   """
@@ -57,6 +58,7 @@ class GroupBatches(batches.BatchSource):
   group_size: int
   num_batches: int
   seed: int = 0
+  rows: str = ""
   part: tuple[int, int] = dataclasses.field(
       default_factory=batches.this_process
   )
@@ -97,13 +99,8 @@ class GroupBatches(batches.BatchSource):
   @functools.cached_property
   def _plan(self) -> sampling.Plan:
     """The clusters that take part, as in the sparse sampler."""
-    assignments = kmeans.load(self.clusters).assignments
-    if len(assignments) != len(self.teacher):
-      raise AlignetError(
-          f"{self.clusters} is of {len(assignments)} images,"
-          f" {self.teacher.representations} of {len(self.teacher)}; give the"
-          " representations that were clustered"
-      )
+    trust = identities.Trust(rows=self.rows)
+    assignments = self.teacher.groups(self.clusters, trust)
     plan = sampling.plan(assignments, _RULE)
     groups, images = _RULE.min_groups, _RULE.min_images
     if not groups <= self.groups <= len(plan.sizes) or self.group_size < images:

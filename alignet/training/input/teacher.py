@@ -8,6 +8,8 @@ from alignet import transforms
 from alignet.data import images as images_lib
 from alignet.data import tfds_images
 from alignet.errors import AlignetError
+from alignet.io import identities
+from alignet.representations import kmeans
 from alignet.representations import store as store_lib
 import numpy as np
 
@@ -25,10 +27,13 @@ class Teacher:
   Attributes:
     representations: folder of the representations.
     transform: transform.npz; "" for the representations as they are.
+    columns: "as_given" for a transform that does not say of which network it
+      is.
   """
 
   representations: str
   transform: str = ""
+  columns: str = ""
 
   def __len__(self) -> int:
     return len(self._representations)
@@ -81,10 +86,19 @@ class Teacher:
     size = 4 * len(features) * self._transform.weights.shape[1]
     return self._transform(features) if size <= _IN_MEMORY else None
 
+  def groups(self, clusters: str, trust: identities.Trust) -> np.ndarray:
+    """(n,) cluster of each image, of a file of these images' clusters."""
+    return kmeans.load_for(clusters, self._representations, trust)
+
   @functools.cached_property
   def _representations(self) -> store_lib.Representations:
     return store_lib.open(self.representations)
 
   @functools.cached_property
   def _transform(self) -> transforms.Transform | None:
-    return transforms.load(self.transform) if self.transform else None
+    return transforms.load_for(
+        self.transform,
+        self.representations,
+        self._representations.columns,
+        identities.Trust(columns=self.columns),
+    )

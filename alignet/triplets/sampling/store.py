@@ -11,6 +11,7 @@ from typing import Any
 from alignet import errors
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import identities
 from alignet.io import npz_stream
 from alignet.io import progress
 from alignet.triplets import layout
@@ -34,6 +35,8 @@ def write(
     exclude: np.ndarray | None = None,
     distinct: bool = False,
     disjoint_from: Sequence[files.Path] = (),
+    rows: identities.Rows | None = None,
+    trust: identities.Trust = identities.NOTHING,
     meta: Mapping[str, Any] | None = None,
     block: int = 2**18,
     overwrite: bool = False,
@@ -53,6 +56,8 @@ def write(
       `alignet.triplets.sampling.distinct` says.
     disjoint_from: other triplets.npz over the same images; their triplets are
       left out too, whatever their order. Implies `distinct`.
+    rows: which images are numbered, where that is known.
+    trust: what the user vouches for where a file does not say it.
     meta: what else to record, such as hashes of input files.
     block: triplets in memory at a time; the file does not depend on it.
     overwrite: replace an existing file.
@@ -68,7 +73,9 @@ def write(
   errors.check_least(1, n=n)
   plan = make_plan(labels, strategy, law=law, exclude=exclude)
   plan.rows(seed, 0, 1)  # Refuses a bad seed before a file is begun.
-  others = [_other(other, plan.n_labels) for other in disjoint_from]
+  others = [
+      _other(other, plan.n_labels, rows, trust, path) for other in disjoint_from
+  ]
   kept = None
   if distinct or others:
     kept = distinct_lib.candidates(plan, n, seed=seed, avoid=others)
@@ -76,6 +83,8 @@ def write(
   meta = {
       **(meta or {}),
       **plan.meta(),
+      "rows": rows,
+      "trusted": trust.meta(),
       "n": n,
       "seed": seed,
       "distinct": kept is not None,
@@ -145,9 +154,10 @@ def _length(kept: np.ndarray) -> int:
   return 8 * (len(kept) - 1) + int(kept[-1]).bit_length()
 
 
-def _other(path: files.Path, n_images: int) -> np.ndarray:
+def _other(path, n_images, rows, trust, out) -> np.ndarray:
   """Triplets to leave out."""
   indices, meta = read(path)
+  trust.check_rows(path, meta.get("rows"), out, rows)
   if meta.get("n_images", n_images) != n_images:
     raise AlignetError(
         f"{path} was sampled over {meta['n_images']} images, these labels are"

@@ -6,6 +6,7 @@ from alignet import transforms
 from alignet.data import images as images_lib
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import identities
 from alignet.representations import kmeans
 from alignet.representations import store as store_lib
 from alignet.training import losses
@@ -43,14 +44,16 @@ def world(tmp_path_factory):
   )
   rng = np.random.default_rng(1)
   features = rng.normal(size=(_N, 5)).astype(np.float16)
-  store_lib.write(folder / "representations", features, names, {}, {})
+  store_lib.write(
+      folder / "representations", features, names, {}, {"model": "m"}
+  )
   kmeans.save(
       folder / "clusters.npz",
       kmeans.Clusters(
           assignments=_LABELS.astype(np.int32),
           centroids=np.zeros((len(_SIZES), 5), np.float32),
           inertia=0.0,
-          meta={},
+          meta={"rows": identities.of_names(names)},
       ),
   )
   transforms.save(
@@ -58,6 +61,7 @@ def world(tmp_path_factory):
       transforms.Transform(
           weights=rng.normal(size=(5, 3)).astype(np.float32),
           bias=rng.normal(size=3).astype(np.float32),
+          meta={"columns": {"model": "m"}},
       ),
   )
   return folder
@@ -151,7 +155,7 @@ def test_images_that_are_decoded_when_drawn(test_data, tmp_path):
           assignments=np.arange(len(names), dtype=np.int32) % 20,
           centroids=np.zeros((20, 3), np.float32),
           inertia=0.0,
-          meta={},
+          meta={"rows": identities.of_names(names)},
       ),
   )
 
@@ -288,8 +292,8 @@ def test_clusters_of_other_images(world, tmp_path):
           assignments=np.zeros(5, np.int32),
           centroids=np.zeros((1, 5), np.float32),
           inertia=0.0,
-          meta={},
+          meta={"rows": identities.of_names(list("abcde"))},
       ),
   )
-  with pytest.raises(AlignetError, match="is of 5 images"):
+  with pytest.raises(AlignetError, match="numbers other rows than .*n 5 and"):
     _source(world, clusters=str(tmp_path / "clusters.npz"))[0]

@@ -1,5 +1,6 @@
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import identities
 from alignet.triplets import sampling
 from alignet.triplets.sampling import distinct
 from hypothesis import given
@@ -43,6 +44,7 @@ def test_first_times_in_order(tmp_path_factory, n, seed, part, n_avoid):
         seed=seed,
         distinct=True,
         disjoint_from=others,
+        trust=identities.Trust(rows="as_stored"),
         block=16,
     )
   avoid = sampling.read(others[0])[0].tolist() if others else ()
@@ -123,6 +125,13 @@ def test_other_images(tmp_path):
   with pytest.raises(AlignetError, match="over 14 images"):
     sampling.write(
         *(tmp_path / "b", _LABELS[:9], "border", 5),
+        seed=0,
+        disjoint_from=[tmp_path / "a"],
+        trust=identities.Trust(rows="as_stored"),
+    )
+  with pytest.raises(AlignetError, match="a does not say .*--rows=as_stored"):
+    sampling.write(
+        *(tmp_path / "b", _LABELS, "border", 5),
         seed=0,
         disjoint_from=[tmp_path / "a"],
     )

@@ -148,6 +148,10 @@ def run(args: argparse.Namespace) -> None:
     )
     return
   print(f"{args.out}: representations of {outcome.images:,} images")
+  for line in extract.remarks(args.out):
+    print(line)
+  for suffix, n in getattr(source, "passed_over", {}).items():
+    print(f"passed over: {n} files {suffix}")
   if missing:
     print(f"concepts without an image: {len(missing)}, first {missing[0]}")
   if outcome.skipped:

@@ -78,6 +78,7 @@ def build(
       "n": n,
       "decode": "OpenCV, RGB",
       "resize": f"OpenCV cubic, {size} x {size}",
+      "background": decode.BACKGROUND,
       "block": block,
       "versions": {k: v for k, v in files.versions().items() if "opencv" in k},
   }

@@ -6,51 +6,168 @@ import contextlib
 from alignet.errors import AlignetError
 import numpy as np
 
+BACKGROUND = "white"
+"""What people see behind a transparent picture, and so do networks here."""
+
 _JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
-_SCAN, _END_OF_IMAGE, _END_OF_PNG = b"\xff\xda", b"\xff\xd9", b"IEND"
+_END_OF_IMAGE, _END_OF_PNG = 0xD9, b"IEND"
+_SCAN, _RESTARTS = 0xDA, range(0xD0, 0xD8)
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_EXTRA_SAMPLES = 338  # A tag of TIFF.
+_NOISE = (
+    *(bytes([byte]) * 4096 for byte in (0x00, 0x2A, 0x55, 0xB6)),
+    *(bytes([0xFF, marker]) + b"\x2a" * 4096 for marker in _RESTARTS),
+)
 
 
 def decode(encoded: bytes, name: str) -> np.ndarray:
   """Decodes an image file with OpenCV.
 
-  Grey and CMYK images become RGB, transparency is dropped, 16 bits become 8,
-  and a note in the file that the camera was turned is ignored, as TFDS does.
+  Grey and CMYK images become RGB, transparent ones lie on `BACKGROUND`, 16 bits
+  become 8, and a note in the file that the camera was turned is ignored, as
+  TFDS does.
 
   Args:
-    encoded: the bytes of a JPEG, PNG or any other file that OpenCV reads.
+    encoded: the bytes of a JPEG, PNG or any other file that OpenCV reads; what
+      stands behind the picture, as in motion photos, is passed over.
     name: of the image, for the message.
 
   Returns:
     (h, w, 3) uint8, RGB.
 
   Raises:
-    AlignetError: with the name: no bytes, a truncated or another file.
+    AlignetError: with the name: no bytes, a truncated or another file, one of
+      floating-point numbers or of more pixels than OpenCV reads.
   """
-  import cv2  # pylint: disable=g-import-not-at-top
-
   if not encoded:
     raise AlignetError(f"image {name} is empty (0 bytes); restore or remove it")
-  # OpenCV fills what is missing of a truncated file with grey, in silence.
-  truncated = (
-      encoded.startswith(_JPEG)
-      and encoded.rfind(_END_OF_IMAGE) < max(encoded.rfind(_SCAN), 2)
-  ) or (encoded.startswith(_PNG) and _END_OF_PNG not in encoded)
-  image = None
-  if not truncated:
-    try:
-      image = cv2.imdecode(
-          np.frombuffer(encoded, np.uint8),
-          cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION,
-      )
-    except cv2.error:
-      pass
+  if encoded.startswith(_JPEG) and not _has_end(encoded):
+    image, why = _without_end(encoded)
+  else:
+    image, why = _decode(encoded, colour=True)
+  if encoded.startswith(_PNG) and _END_OF_PNG not in encoded:
+    image, why = None, "it is truncated"
+  elif not _is_opaque(encoded):
+    stored, _ = _decode(encoded, colour=False)
+    if stored is not None and stored.dtype.kind == "f":
+      image, why = None, "its numbers are floats; save it with 8 or 16 bits"
+    elif stored is not None and stored.ndim == 2 and _has_extra(encoded):
+      image, why = None, "it is grey with transparency; save it as PNG"
+    elif image is not None and stored is not None:
+      image = _on_background(image, stored, encoded)
   if image is None:
-    why = "it is truncated" if truncated else "it is damaged or no image"
     raise AlignetError(
         f"image {name} ({len(encoded)} bytes) cannot be decoded: {why};"
         " restore or remove it"
     )
-  return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+  return np.ascontiguousarray(image[..., ::-1])
+
+
+def _decode(encoded: bytes, *, colour: bool) -> tuple[np.ndarray | None, str]:
+  """BGR, or as it is stored; None and why where it cannot be read."""
+  import cv2  # pylint: disable=g-import-not-at-top
+
+  mode = cv2.IMREAD_UNCHANGED
+  if colour:
+    mode = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+  why = "it is damaged or no image"
+  try:
+    return cv2.imdecode(np.frombuffer(encoded, np.uint8), mode), why
+  except cv2.error as e:
+    if any(limit in str(e) for limit in ("PIXELS", "IMAGE_WIDTH", "HEIGHT")):
+      why = "it has more pixels than OpenCV reads (2^30, or 2^20 a side)"
+    return None, why
+
+
+def _is_opaque(encoded: bytes) -> bool:
+  """Whether the file's form alone tells that nothing shines through."""
+  of_png = encoded.startswith(_PNG) and encoded[25:26] in (b"\0", b"\2", b"\3")
+  return encoded.startswith(_JPEG) or (of_png and b"tRNS" not in encoded)
+
+
+def _has_extra(encoded: bytes) -> bool:
+  """Whether a TIFF has more than colours, such as transparency."""
+  order = {b"II*\0": "little", b"MM\0*": "big"}.get(encoded[:4])
+  if order is None:
+    return False
+  number = lambda at, n: int.from_bytes(encoded[at : at + n], order)
+  start = number(4, 4)
+  entries = range(start + 2, start + 2 + 12 * number(start, 2), 12)
+  return any(number(at, 2) == _EXTRA_SAMPLES for at in entries)
+
+
+def _on_background(image, stored, encoded) -> np.ndarray:
+  """A picture where nothing shines through, and what is behind it elsewhere."""
+  largest = np.iinfo(stored.dtype).max if stored.dtype.kind == "u" else 1
+  if stored.ndim == 3 and stored.shape[2] == 4:
+    alpha, colours = stored[..., 3:], stored[..., :3]
+  elif stored.ndim == 2 and encoded.startswith(_PNG) and b"tRNS" in encoded:
+    # A grey PNG names one grey that is transparent, in its own bits.
+    at, bits = encoded.index(b"tRNS") + 4, encoded[24]
+    grey = int.from_bytes(encoded[at : at + 2], "big")
+    grey = grey * largest // ((1 << bits) - 1)
+    alpha = np.where(stored == grey, 0, largest)[..., None]
+    colours = stored[..., None]
+  else:
+    return image
+  share = alpha.astype(np.float64) / largest
+  mixed = colours / largest
+  if not (encoded[:2] in (b"II", b"MM") and largest == 255):
+    mixed = mixed * share  # libtiff has done so.
+  mixed = 255 * (mixed + 1 - share)
+  return np.where(alpha == largest, image, np.rint(mixed)).astype(np.uint8)
+
+
+def _has_end(encoded: bytes) -> bool:
+  """Whether a JPEG has its end marker, wherever it is."""
+  return any(marker == _END_OF_IMAGE for marker, _ in _segments(encoded))
+
+
+def _segments(encoded: bytes) -> Iterator[tuple[int, bytes]]:
+  """Marker and content of a JPEG's segments, up to its end."""
+  at = 2
+  while 0 <= (at := encoded.find(b"\xff", at)) < len(encoded) - 1:
+    marker = encoded[at + 1]
+    if marker in (0, 0xFF) or marker in _RESTARTS:  # Of the picture's numbers.
+      at += 1 + (marker != 0xFF)
+      continue
+    size = int.from_bytes(encoded[at + 2 : at + 4], "big")
+    yield marker, encoded[at + 4 : at + 2 + size]
+    if marker == _END_OF_IMAGE:
+      return
+    at += 2 + size
+
+
+def _has_all_scans(encoded: bytes) -> bool:
+  """Whether some scan has the last bit of each coefficient and component."""
+  missing = None
+  for marker, content in _segments(encoded):
+    if marker in _FRAMES and len(content) > 5:
+      known = content[6 : 6 + 3 * content[5] : 3]
+      missing = {(c, i) for c in known for i in range(64)}
+    elif marker == _SCAN and missing and len(content) > 3:
+      first, last, bits = content[-3:]
+      if not bits & 0xF:
+        chosen = content[1 : 1 + 2 * content[0] : 2]
+        missing -= {(c, i) for c in chosen for i in range(first, last + 1)}
+  return missing == set()
+
+
+def _without_end(encoded: bytes) -> tuple[np.ndarray | None, str]:
+  """A JPEG that lacks its end marker and nothing else.
+
+  OpenCV may fill what is missing with grey, in silence. Whatever follows a
+  complete picture changes nothing of it.
+  """
+  if not _has_all_scans(encoded):
+    return None, "it is truncated"
+  encoded, end = encoded.rstrip(b"\xff"), bytes([0xFF, _END_OF_IMAGE])
+  image, _ = _decode(encoded + end, colour=True)
+  for noise in _NOISE:
+    other, _ = _decode(encoded + noise + end, colour=True)
+    if other is None or not np.array_equal(image, other):
+      return None, "it is truncated"
+  return image, ""
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:

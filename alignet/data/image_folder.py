@@ -1,5 +1,6 @@
 """A folder of image files, flat or with a folder for each class."""
 
+import collections
 import hashlib
 import json
 import os
@@ -13,25 +14,36 @@ import numpy as np
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 """Files with other suffixes, and hidden ones, are no images."""
 
+_SPLITS = {"train", "training", "val", "valid", "validation", "test"}
+
 
 class FolderSource:
   """The image files below a folder, sorted by path.
 
   An image is named by its path below the folder, with forward slashes. Its
   class, level subordinate, is the first folder of that path; images that lie
-  in no folder of their own have none. Links are followed.
+  in no folder of their own have none. Links are followed, but not in circles.
 
   Args:
     path: the folder.
+
+  Attributes:
+    passed_over: suffix to the number of files that are no images.
   """
 
   def __init__(self, path: files.Path):
     self._root = pathlib.Path(path)
-    self._names = _find(self._root)
+    self._names, self.passed_over = _find(self._root)
     folders = [
         name.rpartition("/")[0].partition("/")[0] for name in self._names
     ]
     classes = sorted(set(folders) - {""})
+    if classes and {*classes} <= _SPLITS and "" not in folders:
+      raise AlignetError(
+          f"{path} holds the splits {', '.join(classes)} in the place of"
+          f" classes; give one of them, such as folder:{path}/{classes[0]}, or"
+          " put the folders of classes side by side"
+      )
     self.levels = {"subordinate": np.array(classes)} if classes else {}
     number = {name: i for i, name in enumerate(classes)} | {"": -1}
     self._ids = [number[folder] for folder in folders]
@@ -58,26 +70,29 @@ class FolderSource:
     return hashlib.sha256(listing.encode()).hexdigest()
 
 
-def _find(root: pathlib.Path) -> list[str]:
+def _find(root: pathlib.Path) -> tuple[list[str], dict[str, int]]:
   if not root.is_dir():
     raise AlignetError(f"{root} is no folder; give the folder of your images")
-  found, seen = [], set()
+  found, others = [], collections.Counter()
   for folder, inside, names in os.walk(root, followlinks=True):
-    if (real := os.path.realpath(folder)) in seen:  # A link to a folder above.
-      inside.clear()
+    above = list(pathlib.Path(folder).relative_to(root).parents)
+    real = os.path.realpath(folder)
+    if real in {os.path.realpath(root / path) for path in above}:
+      inside.clear()  # A link to a folder above.
       continue
-    seen.add(real)
     inside[:] = [name for name in inside if not name.startswith(".")]
     for name in names:
       if name.lower().endswith(SUFFIXES) and not name.startswith("."):
         path = pathlib.Path(folder, name).relative_to(root).as_posix()
         found.append(_text(path))
+      else:
+        others[pathlib.Path(name).suffix or name] += 1
   if not found:
     raise AlignetError(
         f"{root} holds no images: no file below it ends in"
         f" {', '.join(SUFFIXES)}"
     )
-  return sorted(found)
+  return sorted(found), dict(sorted(others.items()))
 
 
 def _text(path: str) -> str:

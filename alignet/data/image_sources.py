@@ -139,6 +139,7 @@ def read(
           **source.meta,
           "decode": "OpenCV, RGB",
           "resize": f"OpenCV cubic, {size} x {size}" if size else "none",
+          "background": decode.BACKGROUND,
       },
   )
 

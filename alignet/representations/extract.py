@@ -8,6 +8,7 @@ several processes, on one machine or many, may share the shards among them.
 
 from collections.abc import Iterator, Mapping
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -196,6 +197,44 @@ def to_directory(
     return Outcome(extracted, len(missing))
   _merge(source, partial, out, total, plan, concepts)
   return _finished(out, plan)._replace(extracted=extracted)
+
+
+def remarks(directory: files.Path) -> list[str]:
+  """What looks wrong in representations, a sentence each.
+
+  Rows that are equal, of an image that is there twice or of a network that
+  sees no difference, and columns that are constant.
+  """
+  opened = store.open(directory)
+  if len(opened) < 2:
+    return []
+  first = np.asarray(opened.features[0])
+  constant = np.ones(len(first), bool)
+  seen, repeated, number = {}, [], 0
+  for rows in files.row_blocks(opened.features):
+    constant &= (rows == first).all(axis=0)
+    for row in rows:
+      digest = hashlib.blake2b(row.tobytes(), digest_size=16).digest()
+      if (other := seen.setdefault(digest, number)) != number:
+        repeated.append((other, number))
+      number += 1
+  found = []
+  if constant.all():
+    found.append("all features are equal: the network sees no difference")
+  elif constant.any():
+    found.append(f"{constant.sum()} of {len(first)} columns are constant")
+  if repeated and not constant.all():
+    a, b = (str(opened.filenames[i]) for i in repeated[0])
+    found.append(
+        f"{len(repeated)} images have the features of one before them, first"
+        f" {b}, those of {a}"
+    )
+  classes = opened.labels.get("subordinate")
+  if classes is not None:
+    n = len(classes.names)
+    shown = ", ".join(classes.names[:10]) + ", …" * (n > 10)
+    found.append(f"{n} classes: {shown}")
+  return found
 
 
 def _check(dtype: str, on_corrupt: str, shard_size: int) -> None:

@@ -43,7 +43,10 @@ def _extract(*changes):
 def test_folder_and_onnx_file(setting, capsys):
   assert _extract() == 0
   captured = capsys.readouterr()
-  assert captured.out == "r: representations of 10 images\n"
+  assert captured.out.splitlines() == [
+      "r: representations of 10 images",
+      "2 classes: class0, class1",
+  ]
   assert "10 images in " in captured.err and "images/s" in captured.err
   assert store.open("r", verify=True).features.shape == (10, 3)
   assert _extract() == 0

@@ -46,6 +46,32 @@ def test_a_flat_folder_has_no_labels(tmp_path):
   assert store.labels == {} and store.filenames.tolist() == ["a.jpg"]
 
 
+def test_a_class_that_is_a_link_counts(folder):
+  os.symlink(folder / "dog", folder / "hound")
+  source = image_folder.FolderSource(folder)
+  names = [source[i].filename for i in range(len(source))]
+  dogs = [name for name in names if name.startswith("dog/")]
+  assert dogs and [f"hound/{n[4:]}" for n in dogs] == [
+      name for name in names if name.startswith("hound/")
+  ]
+  assert "hound" in source.levels["subordinate"]
+
+
+def test_splits_are_no_classes(tmp_path):
+  for split in ("train", "val"):
+    _write(tmp_path / split / "cat" / "a.png")
+  with pytest.raises(AlignetError, match="splits train, val .*folder:.*train"):
+    image_folder.FolderSource(tmp_path)
+  assert len(image_folder.FolderSource(tmp_path / "train")) == 1
+
+
+def test_what_is_no_image_is_counted(folder):
+  for name in ("a.gif", "b.gif", "notes.txt"):
+    (folder / name).write_bytes(b"x")
+  source = image_folder.FolderSource(folder)
+  assert source.passed_over[".gif"] == 2 and source.passed_over[".txt"] >= 1
+
+
 def test_links_are_followed_once(folder, tmp_path):
   _write(tmp_path / "elsewhere" / "c.png")
   os.symlink(tmp_path / "elsewhere", folder / "linked")

@@ -2,6 +2,7 @@ from alignet import models
 from alignet.errors import AlignetError
 from alignet.models.encoders import encoders
 from alignet.representations import extract
+from alignet.representations import store
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -66,3 +67,25 @@ def test_what_cannot_be_extracted(model, images, change, message):
   arguments = {"images": images, **change}
   with pytest.raises(AlignetError, match=message):
     extract.extract(*model, **arguments)
+
+
+@pytest.mark.parametrize(
+    "features, said",
+    [
+        (np.ones((4, 3)), ["all features are equal"]),
+        (np.c_[np.arange(4), np.ones((4, 2))], ["2 of 3 columns are constant"]),
+        (
+            np.array([[1, 2], [3, 4], [1, 2], [1, 2]]),
+            [
+                "2 images have the features of one before them, first 2, those of 0"
+            ],
+        ),
+        (np.arange(8).reshape(4, 2), []),
+    ],
+)
+def test_what_looks_wrong_is_said(tmp_path, features, said):
+  names = [str(i) for i in range(len(features))]
+  store.write(tmp_path / "r", features.astype(np.float32), names, {}, {})
+  found = extract.remarks(tmp_path / "r")
+  assert len(found) == len(said)
+  assert all(line.startswith(wanted) for line, wanted in zip(found, said))

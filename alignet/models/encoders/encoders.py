@@ -7,6 +7,7 @@ import re
 from typing import Any, Protocol
 
 from alignet import errors
+from alignet.data import decode
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.models.encoders import encoder_options
@@ -48,6 +49,7 @@ def meta_of(encoder: Encoder) -> dict[str, Any]:
       **encoder.meta,
       "decode": "OpenCV, RGB",
       "resize": f"OpenCV cubic, {size} x {size}",
+      "background": decode.BACKGROUND,
   }
 
 

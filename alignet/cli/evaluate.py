@@ -13,6 +13,8 @@ import pathlib
 
 from alignet.cli import flags
 
+RENAMED = {"--rdm_similarities": "--rdm_kind=NAME=similarity"}
+
 # Settings of a suite that flags of several commands give.
 _MODELS = ("representations", "baseline", "names")
 
@@ -88,17 +90,17 @@ def rdm(args: argparse.Namespace) -> tuple[dict, str]:
   split_half, reliability and bound), both null for a single RDM, and meta.
 
   Examples:
-    alignet evaluate rdm --features=F.npy --rdm=R.npy --rows=as_stored \
-        --out=rdm.json
-    alignet evaluate rdm --features=F.npy --rdm=R.npy --rows=as_stored \
-        --similarity=dot --resamples=0 --out=rdm_dot.json
+    alignet evaluate rdm --features=F.npy --rdm=R.npy --kind=distance \
+        --rows=as_stored --out=rdm.json
+    alignet evaluate rdm --features=F.npy --rdm=R.npy --kind=distance \
+        --rows=as_stored --similarity=dot --resamples=0 --out=rdm_dot.json
   """
   # pylint: disable=g-import-not-at-top
   from alignet.evals.scores import summary
-  from alignet.io import files
+  from alignet.human import rdm_files
 
   features, kind = _features(args, args.rdm)
-  human = files.load_npy(args.rdm, what="human RDM", kinds="fiu")
+  human = rdm_files.read(args.rdm, kind=args.kind).rdms
   result = summary.of_rdm(
       features,
       human,
@@ -202,7 +204,12 @@ def _add_rdm(parser: argparse.ArgumentParser) -> None:
       "--rdm",
       required=True,
       metavar="R.npy",
-      help="(n, n) or (subjects, n, n) dissimilarities, the diagonal ignored",
+      help="(n, n) or (subjects, n, n), the diagonal ignored; also text, .mat",
+  )
+  parser.add_argument(
+      "--kind",
+      choices=("similarity", "distance"),
+      help="what R holds, where a diagonal of largest values does not prove it",
   )
   parser.add_argument(
       "--resamples",

@@ -5,7 +5,7 @@ Each runs the model over images in memory maps and scores the representations by
 of scalars begin with their source, as there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import functools
 from typing import Any
 
@@ -173,25 +173,24 @@ class RdmEvaluator(_Scored):
     images: image store.
     rdm: file with the RDMs.
     name_of_set: as in `similarity_sets.load`.
-    similarities: as there.
-    rdm_images: file names in the order of the RDM; none where the store's
-      images, sorted by name, are those of the RDM.
+    rdm_kind: what a file of your own holds, where it does not prove it.
+    rdm_images: file names in the order of the RDM, or one of `rdms.ORDERS`.
     kind: "cosine", or "dot" as for triplet_logits.
   """
 
   images: str
   rdm: str
   name_of_set: str
-  similarities: bool = False
-  rdm_images: tuple[str, ...] = ()
+  rdm_kind: str = ""
+  rdm_images: str | tuple[str, ...] = ()
 
   @property
   def _suite(self):
     name = self.name_of_set
     return suite_lib.Suite(
         rdm={name: self.rdm},
-        rdm_similarities=(name,) if self.similarities else (),
-        rdm_images={name: tuple(self.rdm_images)} if self.rdm_images else (),
+        rdm_kind={name: self.rdm_kind} if self.rdm_kind else (),
+        rdm_images={name: _order(self.rdm_images)} if self.rdm_images else (),
         resamples=0,
     )
 
@@ -254,3 +253,8 @@ class ClassesEvaluator(_Scored):
     for role, where in (("train", self.train), ("model", self.test)):
       usefulness.check_level(stores[role].labels, self.level, where)
     return stores
+
+
+def _order(given: str | Sequence[str]) -> str | tuple[str, ...]:
+  """The name of an order, or names as a tuple, as configs do not keep it."""
+  return given if isinstance(given, str) else tuple(given)

@@ -22,12 +22,20 @@ class Model:
     filenames: (n,) str.
     labels: level to labels of the n images.
     kind: similarity that the representations are compared by.
+    as_read: (n,) file names in the order in which they were stored; None for
+      that of `filenames`.
   """
 
   features: np.ndarray
   filenames: np.ndarray
   labels: Mapping[str, labels_lib.Labels]
   kind: similarity.Kind = "cosine"
+  as_read: np.ndarray | None = None
+
+  @property
+  def stored(self) -> np.ndarray:
+    """(n,) file names in the order in which they were stored."""
+    return self.filenames if self.as_read is None else self.as_read
 
 
 def open_model(
@@ -52,7 +60,8 @@ def open_model(
     AlignetError: a broken directory or transform, NaN; a transform of another
       network, or one that does not say of which.
   """
-  opened = store.by_name(store.open(directory))
+  stored = store.open(directory)
+  opened = store.by_name(stored)
   files.check_finite(opened.features, f"features in {directory}")
   features = opened.features
   applied = transforms.load_for(transform, opened.path, opened.columns, trust)
@@ -63,6 +72,7 @@ def open_model(
       filenames=opened.filenames,
       labels=opened.labels,
       kind=kind or ("dot" if transform else "cosine"),
+      as_read=np.asarray(stored.filenames),
   )
 
 

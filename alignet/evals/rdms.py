@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 import dataclasses
+import pathlib
 from typing import Any
 
 from alignet.errors import AlignetError
@@ -15,7 +16,12 @@ from alignet.evals.scores.rdms import rsa_bootstrap
 from alignet.evals.scores.rdms import rsa_partial
 from alignet.human import readers
 from alignet.human import similarity_sets
+from alignet.human.readers import names as names_lib
 import numpy as np
+
+ORDERS = ("sorted", "natural", "as_stored")
+"""Of an RDM's stimuli: that of their file names, of the names with numbers by
+value, or that in which the representations hold them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,9 +30,10 @@ class Settings:
 
   Attributes:
     rdm: name of a set to its file.
-    rdm_similarities: names of sets of your own that hold similarities.
+    rdm_kind: name of a set of your own to "similarity" or "distance", where
+      the file does not prove it.
     rdm_images: name of a set to a file with file names in the order of its
-      matrix, or to the names themselves.
+      matrix, to the names themselves, or to one of `ORDERS`.
     categories: levels of labels whose category models are held constant.
     reweighted: feature-reweighted RSA, too.
   """
@@ -42,23 +49,24 @@ class Settings:
           " peterson/animals; repeatable"
       ),
   )
-  rdm_similarities: Sequence[str] = flag(
+  rdm_kind: evaluation.Pairs = flag(
       (),
-      metavar="NAME",
+      type=evaluation.pair,
+      metavar="NAME=KIND",
       help=(
-          "the --rdm of that name, one of your own, holds similarities;"
-          " repeatable"
+          "what the --rdm of that name, one of your own, holds: similarity or"
+          " distance; repeatable"
       ),
   )
   rdm_images: evaluation.Pairs = flag(
       (),
-      is_path=True,
       type=evaluation.pair,
       metavar="NAME=FILE",
       help=(
-          "file names in the order of the RDM of that name, one a line"
-          " (default: sorted by name, where the set's data card says so);"
-          " repeatable"
+          "file names in the order of the RDM of that name, one a line; or in"
+          " the place of a file sorted, natural (a2 before a10) or as_stored,"
+          " the order of the representations (default: names in the RDM's own"
+          " file; sorted, where the set's data card says so); repeatable"
       ),
   )
   categories: Sequence[str] = flag(
@@ -85,7 +93,7 @@ class Rdms(evaluation.Evaluation):
     return {f"rdm/{name}": path for name, path in suite.rdm} | {
         f"rdm_images/{name}": path
         for name, path in suite.rdm_images
-        if not isinstance(path, tuple)
+        if not isinstance(path, tuple) and path not in ORDERS
     }
 
   def check(self, suite):
@@ -93,29 +101,32 @@ class Rdms(evaluation.Evaluation):
     ordered = {name for name, _ in suite.rdm_images}
     for flag_, given in (
         ("--rdm_images: expected NAME=FILE with", ordered),
-        ("--rdm_similarities: expected", suite.rdm_similarities),
+        ("--rdm_kind: expected", dict(suite.rdm_kind)),
     ):
       for name in given:
         if name not in names:
           raise AlignetError(f"{flag_} the name of an --rdm, found {name}")
+    for _, given in suite.rdm_images:
+      if isinstance(given, tuple) or given in ORDERS:
+        continue
+      if not pathlib.Path(given).exists():
+        raise AlignetError(f"--rdm_images: {given} does not exist")
+    kinds = dict(suite.rdm_kind)
     for name, path in suite.rdm:
-      similarity_sets.check_name(
-          name, similarities=name in suite.rdm_similarities
-      )
+      similarity_sets.check_name(name, kind=kinds.get(name))
       if name not in ordered:
         similarity_sets.check_order(name, path)
 
   def compute(self, suite, models):
-    images = dict(suite.rdm_images)
+    orders, kinds = dict(suite.rdm_images), dict(suite.rdm_kind)
     scores, details = {}, {}
     for name, path in suite.rdm:
+      loaded = similarity_sets.load(name, path, kind=kinds.get(name))
       found, details[f"human/{name}"] = on_rdm(
           models.model,
-          similarity_sets.load(
-              name, path, similarities=name in suite.rdm_similarities
-          ),
+          loaded.rdms,
           name=name,
-          images=_names(images.get(name)),
+          images=_names(name, loaded, orders.get(name), models.model),
           category_levels=tuple(suite.categories),
           reweighted=suite.reweighted,
           baseline=models.baseline,
@@ -123,13 +134,52 @@ class Rdms(evaluation.Evaluation):
           resamples=suite.resamples,
       )
       scores |= found
+      details[f"human/{name}"]["kind"] = loaded.kind
     return evaluation.Result(scores=scores, details=details)
 
 
-def _names(given) -> np.ndarray | None:
-  if given is None or isinstance(given, tuple):
-    return given and np.array(given)
-  return readers.read_names(given)
+def _names(name, loaded, given, model) -> np.ndarray:
+  """Names of the stimuli in the order of the matrix."""
+  if given is None and loaded.names is not None:
+    given = loaded.names
+  elif given is None and name.partition("/")[0] in similarity_sets.SETS:
+    given = "sorted"  # Else `check_order` has refused.
+  if given is None:
+    raise AlignetError(
+        f"{name}: the file does not say in which order its stimuli are; give"
+        f" their names (--rdm_images={name}=names.txt), or"
+        f" --rdm_images={name}=sorted, natural or as_stored"
+    )
+  if isinstance(given, tuple):
+    return _as_called(np.array(given), model)
+  if given not in ORDERS:
+    return _as_called(readers.read_names(given), model)
+  if len(model.filenames) != loaded.rdms.shape[-1]:
+    raise AlignetError(
+        f"{name}: the RDM has {loaded.rdms.shape[-1]} stimuli and there are"
+        f" {len(model.filenames)} images; give the images' file names in the"
+        " order of the RDM (--rdm_images)"
+    )
+  if given == "as_stored":
+    return model.stored
+  key = names_lib.natural if given == "natural" else None
+  return np.array(sorted(model.filenames.tolist(), key=key))
+
+
+def _as_called(names: np.ndarray, model: Model) -> np.ndarray:
+  """File names of the images; names may lack folders and suffixes."""
+  known = model.filenames.tolist()
+  if {*names.tolist()} <= {*known}:
+    return names
+  stems = [pathlib.PurePosixPath(name).stem for name in known]
+  called = dict(zip(stems, known)) if len({*stems}) == len(stems) else {}
+  stem = lambda name: pathlib.PurePosixPath(name).stem
+  return np.array(
+      [
+          called.get(name, called.get(stem(name), name))
+          for name in names.tolist()
+      ]
+  )
 
 
 def on_rdm(
@@ -137,7 +187,7 @@ def on_rdm(
     human: np.ndarray,
     *,
     name: str,
-    images: np.ndarray | None = None,
+    images: np.ndarray,
     category_levels: tuple[str, ...] = (),
     reweighted: bool = False,
     baseline: Model | None = None,
@@ -238,14 +288,6 @@ def _scores(found: Mapping[str, Any]) -> dict[str, float]:
 
 def _rows(model, human, name, images) -> np.ndarray:
   n = human.shape[-1]
-  if images is None:
-    if len(model.features) != n:
-      raise AlignetError(
-          f"{name}: the RDM has {n} stimuli and there are"
-          f" {len(model.features)} images; give the images' file names in the"
-          " order of the RDM (--rdm_images)"
-      )
-    return np.argsort(model.filenames)
   if len(images) != n:
     raise AlignetError(
         f"{name}: expected the names of the RDM's {n} stimuli, found"

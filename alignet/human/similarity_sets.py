@@ -213,17 +213,17 @@ SETS: Mapping[str, PublishedSet] = {
 """By name."""
 
 
-def check_name(name: str, *, similarities: bool = False) -> None:
+def check_name(name: str, *, kind: rdm_files.Kind | None = None) -> None:
   """Fails with a name that is taken for another set than it means.
 
   Args:
     name: of a set, see `load`.
-    similarities: as there.
+    kind: as there.
 
   Raises:
     AlignetError: a part that the set does not have; a name that only begins as
-      a reader's, whose file would be read as one's own; similarities of a set
-      that has a reader.
+      a reader's, whose file would be read as one's own; the kind of a set that
+      has a reader.
   """
   reader, _, part = name.partition("/")
   alike = [known for known in SETS if reader.startswith(known)]
@@ -233,10 +233,10 @@ def check_name(name: str, *, similarities: bool = False) -> None:
       raise AlignetError(
           f"{reader} has the parts {', '.join(parts)}; found {name!r}"
       )
-    if similarities:
+    if kind:
       raise AlignetError(
           f"{name} is read as its data card says, similarities or not; leave it"
-          " out of --rdm_similarities"
+          " out of --rdm_kind"
       )
   elif alike:
     raise AlignetError(
@@ -247,33 +247,33 @@ def check_name(name: str, *, similarities: bool = False) -> None:
 
 
 def load(
-    name: str, path: files.Path, *, similarities: bool = False
-) -> np.ndarray:
+    name: str, path: files.Path, *, kind: rdm_files.Kind | None = None
+) -> rdm_files.Matrices:
   """RDMs of a set by its name.
 
   Args:
     name: of `SETS`, or SET/PART; any other name is one's own.
     path: the set's file; for one's own what `rdm_files.read` takes.
-    similarities: one's own file holds similarities.
+    kind: what one's own file holds.
 
   Returns:
-    (subjects, n, n) float64.
+    (subjects, n, n) dissimilarities, and names where the file has them.
 
   Raises:
     AlignetError: as `check_name` and the readers.
   """
-  check_name(name, similarities=similarities)
+  check_name(name, kind=kind)
   reader, _, part = name.partition("/")
   if reader in SETS:
-    return SETS[reader].parts.get(part, SETS[reader].read)(path)
-  return rdm_files.read(path, similarities=similarities)
+    rdms = SETS[reader].parts.get(part, SETS[reader].read)(path)
+    return rdm_files.Matrices(rdms=rdms, kind="distance")
+  return rdm_files.read(path, kind=kind)
 
 
 def check_order(name: str, path: files.Path) -> None:
   """Fails where a set's stimuli are not in the order of their file names.
 
-  For callers that have no names in the order of the RDM. What has no card is
-  the caller's own, and its order with it.
+  For callers that have no names in the order of the RDM.
 
   Args:
     name: of the set, see `load`.

@@ -42,7 +42,7 @@ def _result(world, name="r.json"):
 
 _TRUST = ("--rows=as_stored", "--columns=as_given")
 _TRIPLETS = ("triplets", "--features=F.npy", "--triplets=T.npy", *_TRUST)
-_RDM = ("rdm", "--features=F.npy", "--rdm=R.npy", *_TRUST)
+_RDM = ("rdm", "--features=F.npy", "--rdm=R.npy", "--kind=distance", *_TRUST)
 
 
 def test_triplets(world, capsys):

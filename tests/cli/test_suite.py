@@ -88,6 +88,7 @@ _ALL = (
     "--no_repeats",
     "--rdm=mine=r.npy",
     "--rdm_images=mine=names.txt",
+    "--rdm_kind=mine=distance",
     "--categories=subordinate",
     "--hierarchy=subordinate,concept",
     "--tasks=knn,few_shot,retrieval",
@@ -104,7 +105,8 @@ def test_a_cell_of_eight_lines_gives_the_same_numbers(world):
   names = {"alignet": alignet}
   exec(cell, names)  # pylint: disable=exec-used
   human = ("things=choices.npy", "concept_list=concepts.txt")
-  human += ("levels=levels.npz", "rdm=mine=r.npy")
+  human += ("levels=levels.npz", "rdm=mine=r.npy", "rdm_kind=mine=distance")
+  human += ("rdm_images=mine=sorted",)
   assert not _run("--representations=good", *(f"--{flag}" for flag in human))
   found = json.loads(json.dumps(names["scores"].to_json()))
   assert found == _result(world)
@@ -270,7 +272,7 @@ def test_breeds_and_masks(world):
         (("--rdm=peterson_animals=r.npy",), "write peterson or peterson/PART"),
         (("--rdm=king2019/set3=r.npy",), "has the parts set1, set2"),
         (
-            ("--rdm=mine=r.npy", "--rdm_similarities=other"),
+            ("--rdm=mine=r.npy", "--rdm_kind=other=distance"),
             "expected the name of an --rdm, found other",
         ),
         (
@@ -312,6 +314,7 @@ def test_sets_of_one_file_name(world):
   args = ("--representations=good", "--resamples=0")
   sets = ("--trials=human=sets/a.npz", "--trials=human/few=more/a.npz")
   sets += ("--rdm=mine=r.npy", "--baseline=bad")
+  sets += ("--rdm_kind=mine=distance", "--rdm_images=mine=sorted")
   assert _run(*args, *sets, "--trials=simulated/all=sets") == 0
   result = _result(world)
   n = {name: score["n"] for name, score in result["scores"].items()}
@@ -378,7 +381,10 @@ def test_arguments_are_refused_before_the_work(
         ("--tasks=knn,few_shot,retrieval",),
         ("--trials=human=sets/a.npz", "--hierarchy=subordinate"),
         ("--things=choices.npy", "--concept_list=concepts.txt"),
-        ("--rdm=mine=r.npy",),
+        (
+            *("--rdm=mine=r.npy", "--rdm_kind=mine=distance"),
+            "--rdm_images=mine=names.txt",
+        ),
     ],
 )
 def test_the_order_of_images_changes_nothing(world, asked):
@@ -522,3 +528,36 @@ def test_student_that_is_an_onnx_file(world, tiny_world):
   assert found["scores"]["classes/knn"]["mean"] == pytest.approx(
       wanted.mean(), abs=0.05
   )
+
+
+def test_the_order_of_a_matrix_of_ones_own(world, capsys):
+  """A model's own similarities score 1, in whatever order they are said."""
+  opened = store.open("good")
+  rows = np.random.default_rng(0).permutation(48)
+  names = [f"a{i}.png" for i in range(48)]  # a10 comes before a2.
+  moved = np.array(names)[rows]
+  store.write("m", opened.features[rows], moved, {}, {})
+  x = opened.features.astype(np.float64)
+  x /= np.linalg.norm(x, axis=1, keepdims=True)
+  by_name = np.argsort(names)
+  natural = np.arange(48)
+  for order, of in (
+      ("sorted", by_name),
+      ("natural", natural),
+      ("as_stored", rows),
+      ("names.txt", natural[::-1]),
+      ("stems.txt", natural[::-1]),
+  ):
+    np.save("own.npy", (x @ x.T)[of][:, of])
+    listed = [names[i] for i in of]
+    (world["dir"] / "names.txt").write_text("\n".join(listed))
+    stems = [name.removesuffix(".png") for name in listed]
+    (world["dir"] / "stems.txt").write_text("\n".join(stems))
+    ask = ("--representations=m", "--rdm=own=own.npy", "--resamples=0")
+    assert _run(*ask, f"--rdm_images=own={order}", "--overwrite") == 0
+    found = _result(world)
+    spearman = found["scores"]["human/own/spearman"]["mean"]
+    assert spearman == pytest.approx(1, abs=1e-6), order
+    assert found["details"]["human/own"]["kind"] == "similarity"
+  assert _run(*ask, "--overwrite") == 2
+  assert "--rdm_images=own=names.txt" in capsys.readouterr().err

@@ -109,6 +109,8 @@ def test_a_head_by_dot(setup):
           evals.RdmEvaluator,
           rdm=str(folder / "h.npy"),
           name_of_set="mine",
+          rdm_kind="distance",
+          rdm_images="sorted",
           **more,
       ),
   )
@@ -132,6 +134,8 @@ def test_rdm(setup):
           images=str(folder / "images"),
           rdm=str(folder / "r.npy"),
           name_of_set="mine",
+          rdm_kind="distance",
+          rdm_images="sorted",
       ),
   )
   i, j = np.triu_indices(48, 1)
@@ -151,6 +155,7 @@ def test_rdm(setup):
           setup,
           evals.RdmEvaluator,
           name_of_set="mine",
+          rdm_kind="distance",
           rdm_images=tuple(store.filenames[order][other].tolist()),
           **fields,
       ),

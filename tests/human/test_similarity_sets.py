@@ -132,11 +132,11 @@ def test_parts_of_a_set(tmp_path):
       ("king2019/set1", "set1"),
       ("king2019/set2", "set2"),
   ):
-    found = similarity_sets.load(name, path)
+    found = similarity_sets.load(name, path).rdms
     np.testing.assert_array_equal(found, sets[part])
   similarities = np.round(10 - _rdms(1, 6)[0])
   io.savemat(tmp_path / "a.mat", {"animalSimMatrix": similarities})
-  found = similarity_sets.load("peterson/animals", tmp_path / "a.mat")
+  found = similarity_sets.load("peterson/animals", tmp_path / "a.mat").rdms
   np.testing.assert_array_equal(found[0], 10 - similarities)
 
 
@@ -147,12 +147,14 @@ def test_parts_of_a_set(tmp_path):
         ("peterson/fruit", False, "animals, automobiles, fruits, furniture"),
         ("peterson_animals", False, "write peterson or peterson/PART"),
         ("king2019-set2/x", False, "would be read as a matrix of your own"),
-        ("peterson/animals", True, "leave it out of --rdm_similarities"),
+        ("peterson/animals", True, "leave it out of --rdm_kind"),
     ],
 )
 def test_names_that_mean_another_set(name, similarities, message):
   with pytest.raises(AlignetError, match=message):
-    similarity_sets.load(name, "a.mat", similarities=similarities)
+    similarity_sets.load(
+        name, "a.mat", kind="similarity" if similarities else None
+    )
   for good in ("mine", "mine/part", "cichy2019/shape", "mur2013"):
     similarity_sets.check_name(good)
 
@@ -167,14 +169,15 @@ def test_similarities_are_not_taken_for_dissimilarities(tmp_path):
   with pytest.raises(
       AlignetError, match="largest value of most rows, .*similari"
   ):
-    similarity_sets.load("mine", path)
-  found = similarity_sets.load("mine", path, similarities=True)
+    similarity_sets.load("mine", path, kind="distance")
+  found = similarity_sets.load("mine", path, kind="similarity").rdms
   np.testing.assert_allclose(found, 10 - ratings)
   # A diagonal that nobody measured tells nothing, nor does one of noise.
   for own in (np.nan, rdms.mean(), np.random.default_rng(0).random(6)):
     rdms[:, range(6), range(6)] = own
     np.save(path, rdms)
-    np.testing.assert_array_equal(similarity_sets.load("mine", path), rdms)
+    found = similarity_sets.load("mine", path, kind="distance").rdms
+    np.testing.assert_array_equal(found, rdms)
 
 
 def test_sets_that_are_not_sorted_by_name():

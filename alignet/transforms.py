@@ -202,13 +202,17 @@ def save(
 
 
 def load(path: files.Path) -> Transform:
-  """Reads a transform: ours, or one of gLocal's published files (no meta).
+  """Reads a transform: ours, or one of gLocal's published files.
+
+  Those have no meta, and some no bias, which is zero then.
 
   Raises:
     AlignetError: missing, truncated, a key absent, arrays that do not fit each
       other, a NaN, or a meta string that is no JSON object.
   """
-  arrays = files.load_npz(path, required=_KEYS)
+  arrays = files.load_npz(path, required=("weights", "mean", "std"))
+  width = np.shape(arrays["weights"])[-1:]
+  arrays.setdefault("bias", np.zeros(width, np.float32))
   try:
     meta = json.loads(str(arrays["meta"])) if "meta" in arrays else {}
   except ValueError as e:

@@ -171,3 +171,12 @@ def test_bad_files_are_one_clear_error(tmp_path):
   np.savez(tmp_path / "nan.npz", **nan)
   with pytest.raises(AlignetError, match="nan.npz holds no valid .*bias"):
     transforms.load(tmp_path / "nan.npz")
+
+
+def test_a_file_without_bias(tmp_path):
+  """As some of gLocal's published transforms are."""
+  weights = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+  np.savez(tmp_path / "t.npz", weights=weights, mean=0.5, std=2.0)
+  x = np.ones((2, 4), np.float32)
+  found = transforms.load(tmp_path / "t.npz")(x)
+  np.testing.assert_allclose(found, (x - 0.5) / 2 @ weights, rtol=1e-6)

@@ -7,7 +7,10 @@ something given cannot be used (one sentence on stderr), 130 interrupted.
 import argparse
 from collections.abc import Mapping, Sequence
 import importlib
+import os
+import re
 import sys
+from typing import Any
 
 from alignet import __version__
 from alignet.cli import flags
@@ -40,6 +43,13 @@ COMMANDS = (
 )
 """Each is a module of `alignet.cli` with add_arguments and run, whose docstring
 is its help. RENAMED, where there is one, has the new names of old flags."""
+
+
+_LONGEST = 2000
+"""Characters of a message."""
+
+_NO_PATHS = {"command", "url", "title", "consent", "instructions", "thanks"}
+"""Flags whose texts are taken as they are."""
 
 
 class _UsageError(Exception):
@@ -91,6 +101,11 @@ def make_parser(chosen: str | None = None) -> argparse.ArgumentParser:
       command.add_argument(
           "--quiet", action="store_true", help="no progress bars, no chatter"
       )
+      command.add_argument(
+          "--traceback",
+          action="store_true",
+          help="show where an unforeseen error comes from",
+      )
   return parser
 
 
@@ -118,7 +133,9 @@ def main(argv: Sequence[str] | None = None) -> int:
   progress.set_quiet(args.quiet)
   try:
     _check_known(args, rest, overrides)
-    args.overrides = overrides
+    for flag, value in vars(args).items():
+      setattr(args, flag, _expand(value, flag))
+    args.overrides = [_expand_override(item) for item in overrides]
     return args.run(args) or 0
   except AlignetError as e:
     return _fail(command, str(e))
@@ -128,6 +145,44 @@ def main(argv: Sequence[str] | None = None) -> int:
   except KeyboardInterrupt:
     print(f"{command}: interrupted", file=sys.stderr)
     return 130
+  except Exception as e:  # The last net: what nobody has foreseen.
+    if args.traceback:
+      raise
+    found = f"{type(e).__name__}: {e}" if str(e) else type(e).__name__
+    return _fail(
+        command,
+        f"{found}; alignet did not foresee this, please report it with what"
+        " --traceback shows",
+    )
+
+
+def _expand(value: Any, flag: str) -> Any:
+  """A flag's value with its paths made plain: `~` expanded, no address.
+
+  Raises:
+    AlignetError: an empty output, or the address of something remote.
+  """
+  if isinstance(value, list | tuple):
+    return type(value)(_expand(one, flag) for one in value)
+  if not isinstance(value, str) or flag in _NO_PATHS:
+    return value
+  if flag == "out" and not value:
+    raise AlignetError("--out: expected a path, found an empty one")
+  if re.match(r"(\w+=)?[A-Za-z][A-Za-z0-9+.-]*://", value):
+    raise AlignetError(
+        f"--{flag}: {value} is the address of something remote; copy it to this"
+        " machine and give its path"
+    )
+  name, equals, path = value.rpartition("=")
+  return f"{name}{equals}{os.path.expanduser(path)}"
+
+
+def _expand_override(item: str) -> str:
+  """The same of a.b=VALUE; a card's texts may be addresses."""
+  key, equals, value = item.partition("=")
+  if not key.startswith("card."):
+    value = _expand(value, f"cfg.{key}")
+  return f"{key}{equals}{value}"
 
 
 def _renamed(command: str | None) -> Mapping[str, str]:
@@ -151,7 +206,11 @@ def _check_known(
 
 
 def _fail(command: str, message: str) -> int:
-  print(f"{command}: error: {message}", file=sys.stderr)
+  """Prints one line, of bounded length and without control characters."""
+  line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+  if len(line) > _LONGEST:
+    line = f"{line[: _LONGEST // 2]} … {line[-_LONGEST // 2 :]}"
+  print(f"{command}: error: {line}", file=sys.stderr)
   return 2
 
 

@@ -21,6 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       "--out", required=True, metavar="DIR", help="folder of the run"
   )
   parser.add_argument(
+      "--check",
+      action="store_true",
+      help="compare the contents of all finished stages with their digests",
+  )
+  parser.add_argument(
       "--dry_run",
       action="store_true",
       help="list the stages and their fingerprints, run nothing",
@@ -41,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
       print(f"{plan['name']}-{plan['fingerprint']}")
     return 0
   say = lambda line: flags.say(args, line)
-  runner.run(config, args.out, say=say)
+  runner.run(config, args.out, check=args.check, say=say)
   out = pathlib.Path(args.out)
   for name in runner.published(config).values():
     say(str(out / name))

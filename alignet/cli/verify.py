@@ -21,8 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       "path",
       metavar="PATH",
       help=(
-          "the AligNet npz; or the folder of a release, which brings what its"
-          " files are checked against, else --representations and --clusters"
+          "the AligNet npz; the folder of a release, which brings what its"
+          " files are checked against, else --representations and --clusters;"
+          " or that of `alignet run`, whose outputs are compared with their"
+          " digests"
       ),
   )
   label_flags.add_arguments(parser)
@@ -47,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
   import json
 
   folder = pathlib.Path(args.path).is_dir()
+  if folder and (pathlib.Path(args.path) / "stages").is_dir():
+    return _verify_run(args)
   verification = _verify_folder(args) if folder else _verify_file(args)
   if args.json:
     print(json.dumps(verification.to_json()))
@@ -56,6 +60,24 @@ def run(args: argparse.Namespace) -> int:
     print(f"\n{file.path}")
     _print(file.checks)
   return 0 if verification.ok else 1
+
+
+def _verify_run(args: argparse.Namespace) -> int:
+  """Compares all outputs of a run with what was written; 1 if one differs."""
+  import json
+
+  from alignet.pipeline import runner
+
+  stages, damaged = runner.damaged(args.path)
+  if args.json:
+    print(json.dumps({"stages": stages, "damaged": damaged}))
+  else:
+    for path in damaged:
+      print(f"fail    {path} is not as it was written")
+    print(f"{stages} stages, {len(damaged)} damaged")
+    if damaged:
+      print("`alignet run` with the same --out and --check computes them again")
+  return 1 if damaged else 0
 
 
 def _print(checks) -> None:

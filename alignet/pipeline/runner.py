@@ -10,8 +10,9 @@ A pipeline is a config with a group `stages`. A stage names a function
 
 A stage's fingerprint is its function, the function's version, its parameters,
 the fingerprints of its inputs and the contents of its files. Its output lies in
-`OUT/stages/{name}-{fingerprint}`: a stage that is there is never run again, and
-pipelines with the same OUT share what is the same. A folder under work has
+`OUT/stages/{name}-{fingerprint}`: a stage that is there is not run again, and
+pipelines with the same OUT share what is the same. Of each output the digest is
+kept: one that is damaged is computed again. A folder under work has
 `.partial` behind its name and is renamed when the stage has ended. At the end
 the files named in `publish` are copied to OUT, under their own names or, where
 an entry is a pair, under the second of it.
@@ -36,6 +37,8 @@ from alignet.io import files
 import ml_collections
 
 _RECORD = "stage.json"
+_OUTPUTS = "outputs.json"
+"""File to size, time of its last change and sha256 of what a stage wrote."""
 
 
 def stage(
@@ -71,6 +74,7 @@ def run(
     config: ml_collections.ConfigDict,
     out: files.Path,
     *,
+    check: bool = False,
     say: Callable[[str], None] = print,
 ) -> pathlib.Path:
   """Runs all stages that are not there yet, then publishes the outputs.
@@ -78,6 +82,8 @@ def run(
   Args:
     config: a pipeline config.
     out: folder of the run; made if need be.
+    check: compare the contents of all outputs that are there with their
+      digests, not only size and time.
     say: called with a line a stage.
 
   Returns:
@@ -89,7 +95,7 @@ def run(
   out = pathlib.Path(out).absolute()  # Orbax refuses relative paths.
   plans = plan(config)
   with _lock(out / ".lock", wait=False):
-    folders = run_stages(plans, out, say=say)
+    folders = run_stages(plans, out, check=check, say=say)
     for source, target in published(config).items():
       name, _, inside = source.partition("/")
       _publish(folders[name] / inside, out / target)
@@ -100,26 +106,113 @@ def run_stages(
     plans: Mapping[str, Mapping[str, Any]],
     out: files.Path,
     *,
+    check: bool = False,
     say: Callable[[str], None] = print,
 ) -> dict[str, pathlib.Path]:
-  """Runs the stages that are not there yet.
+  """Runs the stages that are not there yet, or no longer as they were.
 
   Several processes may do so in one folder: each stage is run by the first that
-  comes to it, and the others wait for it.
+  comes to it, and the others wait for it. Of what another stage is computed
+  from, contents are compared.
 
   Args:
     plans: as `plan` gives them.
     out: absolute path of the folder of the run.
+    check: compare contents of all.
     say: called with a line a stage.
 
   Returns:
     Name to folder of each stage.
   """
-  folders = {}
+  folders, wrong = {}, _wrong(plans, out, check)
   for number, name in enumerate(plans, start=1):
     title = f"[{number:2d}/{len(plans)}] {name}"
+    if name in wrong and is_done(plans[name], out):
+      say(f"{title}: {wrong[name]} is not as it was written")
+      _discard(plans[name], out)
     folders[name] = _run_stage(plans[name], folders, out, title, say)
   return folders
+
+
+def _wrong(plans, out, check) -> dict[str, str]:
+  """Stages to run, each with what is wrong of it; "" where it is not there."""
+  wrong = {}
+  for name, plan_ in plans.items():
+    if not is_done(plan_, out):
+      wrong[name] = ""
+    elif damaged := damage(folder_of(plan_, out), contents=check):
+      wrong[name] = damaged
+  todo = [*wrong]
+  while todo:
+    for _, source, _ in plans[todo.pop()]["inputs"]:
+      if source not in wrong:
+        folder = folder_of(plans[source], out)
+        if damaged := damage(folder, contents=True):
+          wrong[source] = damaged
+          todo.append(source)
+  return wrong
+
+
+def damage(folder: pathlib.Path, *, contents: bool) -> str | None:
+  """The first output of a finished stage that is not as it was written.
+
+  Args:
+    folder: of the stage.
+    contents: compare the sha256 of all; else only of files whose time of the
+      last change is another.
+
+  Returns:
+    Its name; None where all are as they were, or where an earlier version of
+    alignet kept no digests.
+  """
+  if not (folder / _OUTPUTS).is_file():
+    return None
+  try:
+    for name, known in files.read_json(folder / _OUTPUTS).items():
+      path = folder / name
+      if not path.is_file() or path.stat().st_size != known["size"]:
+        return name
+      moved = path.stat().st_mtime_ns != known["mtime_ns"]
+      if (contents or moved) and files.sha256(path) != known["sha256"]:
+        return name
+  except (AlignetError, AttributeError, KeyError, TypeError):
+    return _OUTPUTS
+  return None
+
+
+def damaged(out: files.Path) -> tuple[int, list[str]]:
+  """Number of finished stages of a run, and outputs that are damaged."""
+  folders = sorted(
+      path.parent
+      for path in (pathlib.Path(out) / "stages").glob(f"*/{_RECORD}")
+  )
+  found = []
+  for folder in folders:
+    if (name := damage(folder, contents=True)) is not None:
+      found.append(f"{folder}/{name}")
+  return len(folders), found
+
+
+def _write_outputs(folder: pathlib.Path) -> None:
+  """Notes the digest of each file of a stage."""
+  found = {}
+  for path in sorted(folder.rglob("*")):
+    if path.is_file():
+      found[path.relative_to(folder).as_posix()] = {
+          "size": path.stat().st_size,
+          "mtime_ns": path.stat().st_mtime_ns,
+          "sha256": files.sha256(path),
+      }
+  files.write_json(folder / _OUTPUTS, found, overwrite=True)
+
+
+def _discard(plan_, out) -> None:
+  """Removes a stage's folder; a run that is killed here finds none or all."""
+  folder = folder_of(plan_, out)
+  with _lock(out / ".locks" / folder.name, wait=True):
+    if is_done(plan_, out):
+      (folder / _RECORD).unlink()
+      shutil.rmtree(folder)
 
 
 def published(config: ml_collections.ConfigDict) -> dict[str, str]:
@@ -275,6 +368,8 @@ def _run_stage(plan_, folders, out, title, say) -> pathlib.Path:
 
 
 def _work(plan_, folders, folder, title, say) -> None:
+  if folder.exists() and (folder / _OUTPUTS).is_file():
+    shutil.rmtree(folder)  # Killed while it was being removed.
   if folder.exists():
     raise AlignetError(
         f"{folder} exists, but no run has ended in it (it has no {_RECORD});"
@@ -291,6 +386,7 @@ def _work(plan_, folders, folder, title, say) -> None:
   say(f"{title} …")
   start, cpu = time.monotonic(), time.process_time()
   plan_["function"](partial, **merge(arguments, plan_["params"]))
+  _write_outputs(partial)
   files.write_json(partial / _RECORD, plan_["identity"], overwrite=True)
   os.replace(partial, folder)
   say(

@@ -65,10 +65,35 @@ def test_errors_are_one_line_on_stderr(command, capsys, error, code, line):
   assert err == f"alignet verify: {line}\n"
 
 
-def test_mistakes_of_ours_keep_their_traceback(command):
-  command(lambda: _raise(ZeroDivisionError("a bug")))
+def test_mistakes_of_ours_are_one_line_or_keep_their_traceback(command, capsys):
+  command(lambda: _raise(ZeroDivisionError("a\x1b[31m\nbug" + "x" * 9000)))
+  assert main.main(["verify"]) == 2
+  error = capsys.readouterr().err
+  assert error.count("\n") == 1 and len(error) < 2100
+  assert error.startswith(
+      "alignet verify: error: ZeroDivisionError: a\\x1b[31m"
+  )
+  assert "did not foresee this, please report" in error
   with pytest.raises(ZeroDivisionError):
-    main.main(["verify"])
+    main.main(["verify", "--traceback"])
+
+
+def test_paths_that_are_none(tmp_path, monkeypatch, capsys):
+  for flags, message in (
+      (
+          ["--representations=s3://bucket/r"],
+          "--representations: s3://bucket/r is",
+      ),
+      (["--representations=gs://b/r"], "copy it to this machine"),
+      (["--out="], "--out: expected a path, found an empty one"),
+      (["--cfg=aligned", "--cfg.triplets=gs://b/t.npz"], "--cfg.triplets: gs:"),
+  ):
+    assert main.main(["respond", *flags]) == 2
+    assert message in capsys.readouterr().err
+  monkeypatch.setenv("HOME", str(tmp_path))
+  more = ["--triplets=~/t.npz", "--out=~/o.npz"]
+  assert main.main(["respond", "--representations=~/r", *more]) == 2
+  assert f"{tmp_path}/r is no directory" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,11 @@
 
 import fcntl
 import json
+import os
 import pathlib
+import shutil
 
+from alignet.cli import main
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.pipeline import runner
@@ -223,3 +226,91 @@ def test_a_folder_that_no_run_has_made_is_left_alone(tmp_path):
   with pytest.raises(AlignetError, match="no run has ended in it"):
     runner.run(_config(), tmp_path, say=_quiet)
   assert (folder / "thesis.txt").exists()
+
+
+def _truncate(path):
+  path.write_bytes(path.read_bytes()[:-1])
+
+
+def _flip(path):
+  content = bytearray(path.read_bytes())
+  content[0] ^= 1
+  path.write_bytes(content)
+
+
+def _flip_unseen(path):
+  times = path.stat()
+  _flip(path)
+  os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@pytest.mark.parametrize("stage", ["a", "b", "sum"])
+@pytest.mark.parametrize(
+    "spoil, check",
+    [
+        (_truncate, False),
+        (pathlib.Path.unlink, False),
+        (lambda path: path.write_bytes(b"7777"), False),
+        (_flip, False),
+        (_flip_unseen, True),
+    ],
+)
+def test_what_is_damaged_is_made_again_and_nothing_else(
+    tmp_path, stage, spoil, check
+):
+  runner.run(_config(), tmp_path, say=_quiet)
+  before = {p: p.read_bytes() for p in tmp_path.rglob("*.json")}
+  (folder,) = (tmp_path / "stages").glob(f"{stage}-*")
+  (output,) = (p for p in folder.iterdir() if p.stem in ("number", "total"))
+  spoil(output)
+  assert runner.damaged(tmp_path) == (3, [str(output)])
+  _calls.clear()
+  said = []
+  runner.run(_config(), tmp_path, check=check, say=said.append)
+  assert _calls == ["total" if stage == "sum" else "number"]
+  (line,) = (x for x in said if "not as it was written" in x)
+  assert output.name in line and f"] {stage}:" in line
+  after = {p: p.read_bytes() for p in tmp_path.rglob("*.json")}
+  times = {p for p in before if p.name == "outputs.json"}
+  assert before.keys() == after.keys()
+  assert all(before[p] == after[p] for p in before.keys() - times)
+  assert runner.damaged(tmp_path) == (3, [])
+
+
+def test_a_flip_that_keeps_the_time_is_seen_before_it_is_used(tmp_path):
+  runner.run(_config(), tmp_path, say=_quiet)
+  (folder,) = (tmp_path / "stages").glob("a-*")
+  _flip_unseen(folder / "number.json")
+  _calls.clear()
+  runner.run(_config(), tmp_path, say=_quiet)
+  assert _calls == []  # Nothing is computed from it.
+  runner.run(_config(plus=4), tmp_path, say=_quiet)
+  assert _calls == ["number", "total"]
+  assert files.read_json(tmp_path / "total.json") == 7
+
+
+def test_a_copy_of_a_run_is_as_good(tmp_path):
+  runner.run(_config(), tmp_path / "one", say=_quiet)
+  shutil.copytree(tmp_path / "one", tmp_path / "two")
+  _calls.clear()
+  runner.run(_config(), tmp_path / "two", say=_quiet)
+  assert _calls == []
+
+
+def test_verify_of_a_run(tmp_path, capsys):
+  runner.run(_config(), tmp_path, say=_quiet)
+  assert main.main(["verify", str(tmp_path)]) == 0
+  assert capsys.readouterr().out == "3 stages, 0 damaged\n"
+  (folder,) = (tmp_path / "stages").glob("a-*")
+  _flip_unseen(folder / "number.json")
+  assert main.main(["verify", str(tmp_path)]) == 1
+  assert "number.json is not as it was written" in capsys.readouterr().out
+
+
+def test_killed_while_a_damaged_stage_is_removed(tmp_path):
+  runner.run(_config(), tmp_path, say=_quiet)
+  (folder,) = (tmp_path / "stages").glob("a-*")
+  (folder / "stage.json").unlink()
+  _calls.clear()
+  runner.run(_config(), tmp_path, say=_quiet)
+  assert _calls == ["number"] and (folder / "number.json").exists()

@@ -51,6 +51,8 @@ _INPUTS = {
     "embedding_order": "",
     "local": "",
     "blocks": "",
+    "odd": "",
+    "numbered_from": 0,
     "rows": "",
     "columns": "",
     "on_impossible": "error",

@@ -73,6 +73,8 @@ class TeacherData:
   embedding_order: str = ""
   local: str = ""
   blocks: str = ""
+  odd: str = ""
+  numbered_from: int = 0
   rows: str = ""
   columns: str = ""
   on_impossible: str = "error"

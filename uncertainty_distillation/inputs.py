@@ -16,6 +16,8 @@ from alignet.human.judgments import Judgments
 from alignet.io import files
 from alignet.io import identities
 from alignet.representations import store
+from alignet.triplets import layout
+from alignet.triplets import similarity
 import numpy as np
 from uncertainty_distillation import human
 
@@ -90,6 +92,8 @@ def load(
     embedding_order: str | None = None,
     local: files.Path | None = None,
     blocks: files.Path | None = None,
+    odd: str | None = None,
+    numbered_from: int | None = None,
     trust: identities.Trust = identities.NOTHING,
     on_impossible: str = "error",
     on_unknown: str = "error",
@@ -128,6 +132,8 @@ def load(
     embedding_order: in its place one of `readers.ORDERS`.
     local: npy, (m, d) representations of any images, for glocal.
     blocks: npy, (concepts,) category of each.
+    odd: column of the odd one in triplets, see `layout.arranged`.
+    numbered_from: number of the first concept in triplets.
     trust: with `rows`, that rows and numbers of plain arrays are the concepts
       in their order.
     on_impossible: "error", or "drop" for choices that cannot be.
@@ -199,6 +205,10 @@ def load(
       on_impossible=on_impossible,
       on_unknown=on_unknown,
   )
+  if triplets is not None:
+    found["triplets"] = _arranged(
+        triplets, found, names, arrays, odd, numbered_from
+    )
   return make(
       **arrays,
       **found,
@@ -211,6 +221,24 @@ def load(
       trust=trust,
       notes=notes,
   )
+
+
+def _arranged(path, found, names, arrays, odd, numbered_from) -> np.ndarray:
+  """Triplets in our convention; an embedding must meet more than by chance."""
+  embedding = found.get("embedding")
+  n = next(
+      len(x) for x in (names, embedding, arrays["features"]) if x is not None
+  )
+  if "concepts" in arrays and names is None and embedding is None:
+    n = int(arrays["concepts"].max(initial=0)) + 1
+  rows = layout.arranged(
+      found["triplets"], n, odd=odd, numbered_from=numbered_from, what=str(path)
+  )
+  if embedding is not None and "probabilities" not in found and len(rows):
+    s = similarity.of_triplets(embedding.astype(np.float64), rows)
+    met = s[:, 0] >= s.max(axis=1)
+    layout.check_agreement(met, odd, what=path)
+  return rows
 
 
 def _labelled(path, level, names):

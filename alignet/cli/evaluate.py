@@ -63,13 +63,25 @@ def triplets(args: argparse.Namespace) -> tuple[dict, str]:
   """
   # pylint: disable=g-import-not-at-top
   from alignet.evals.scores import summary
+  from alignet.evals.scores.choices import odd_one_out
   from alignet.io import files
+  from alignet.triplets import layout
+  from alignet.triplets import similarity
 
   features, kind = _features(args, args.triplets)
   rows = files.load_npy(
       args.triplets, what="triplets", shape=(None, 3), kinds="iu"
   )
+  rows = layout.arranged(
+      rows,
+      len(features),
+      odd=args.odd,
+      numbered_from=args.numbered_from,
+      what=args.triplets,
+  )
   result = summary.of_triplets(features, rows, similarity=kind, seed=args.seed)
+  right = odd_one_out.accuracy(similarity.of_triplets(features, rows, kind))
+  layout.check_agreement(right, args.odd, what=args.triplets)
   text = (
       f"accuracy {result['accuracy']:.4f} (standard error {result['se']:.4f}),"
       f" NLL {result['nll']:.4f}, {result['nll_fitted']:.4f} at fitted"
@@ -196,6 +208,7 @@ def _add_triplets(parser: argparse.ArgumentParser) -> None:
       metavar="T.npy",
       help="(n, 3) row numbers of the features, the odd one last",
   )
+  flags.add_arrangement(parser)
   _add_arrays(parser)
 
 

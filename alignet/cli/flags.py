@@ -148,6 +148,24 @@ def add_trust(
       )
 
 
+def add_arrangement(parser: argparse._ActionsContainer) -> None:
+  """Adds --odd and --numbered_from, of triplets in another convention."""
+  parser.add_argument(
+      "--odd",
+      choices=("last", "first", "middle"),
+      help=(
+          "column of the odd one in triplets (default: last, refused where"
+          " fewer are met than by chance)"
+      ),
+  )
+  parser.add_argument(
+      "--numbered_from",
+      type=int,
+      choices=(0, 1),
+      help="number of the first object in triplets (default: 0)",
+  )
+
+
 def trust(args: argparse.Namespace) -> Any:
   """What the user vouches for, an `identities.Trust`."""
   from alignet.io import identities

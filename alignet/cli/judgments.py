@@ -121,6 +121,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(title)
     for name, options in of_group.items():
       group.add_argument(f"--{name}", **options)
+  flags.add_arrangement(group)
   flags.add_trust(group)
 
 
@@ -141,6 +142,8 @@ def load(args: argparse.Namespace, **others: Any):
   data = inputs.load(
       **given(args),
       **others,
+      odd=args.odd,
+      numbered_from=args.numbered_from,
       trust=flags.trust(args),
       max_triplets=args.max_triplets,
       seed=args.seed,

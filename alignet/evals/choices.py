@@ -5,6 +5,7 @@ A concept is represented by the mean of its images' representations.
 
 from collections.abc import Mapping
 import dataclasses
+import functools
 
 from alignet.errors import AlignetError
 from alignet.evals import evaluation
@@ -13,6 +14,7 @@ from alignet.evals.scores.choices import ceilings
 from alignet.evals.scores.choices import choice_scores
 from alignet.human import readers
 from alignet.io import files
+from alignet.triplets import layout
 from alignet.triplets import similarity
 from alignet.triplets.layout import ODD
 import numpy as np
@@ -26,6 +28,7 @@ class Settings:
 
   Attributes:
     things: THINGS' csv, or an npy of concept numbers, the odd one last.
+    things_odd: column of the odd one in such an npy.
     concept_list: names of the concepts that these number.
   """
 
@@ -33,6 +36,10 @@ class Settings:
       is_path=True,
       metavar="FILE",
       help="choices among concepts: THINGS' csv, or .npy, odd one last",
+  )
+  things_odd: str | None = flag(
+      choices=layout.COLUMNS,
+      help="column of the odd one in choices as .npy or text (default: last)",
   )
   concept_list: files.Path | None = flag(
       is_path=True,
@@ -75,7 +82,12 @@ class Things(evaluation.Evaluation):
       )
     path = str(suite.things)
     is_csv = path.removesuffix(".gz").endswith(".csv")
-    choices = (readers.read_things_csv if is_csv else readers.read_triplets)(
+    read = readers.read_things_csv
+    if not is_csv:
+      read = functools.partial(
+          readers.read_triplets, odd=suite.things_odd or "last"
+      )
+    choices = read(
         path,
         labels["concept"].names,
         names=suite.concept_list,
@@ -88,6 +100,11 @@ class Things(evaluation.Evaluation):
         seed=suite.seed,
         resamples=suite.resamples,
     )
+    if not is_csv:
+      right = result.rows[f"{SET}/accuracy"]
+      layout.check_agreement(
+          right, suite.things_odd, what=path, flag="--things_odd"
+      )
     details = {"unknown_concepts": choices.report.unknown}
     return dataclasses.replace(
         result, details={SET: {**result.details[SET], **details}}

@@ -6,6 +6,7 @@ order [s01, s02, s12]. Readers convert once, at the edge, with the functions
 here.
 """
 
+from alignet import errors
 from alignet.errors import AlignetError
 import numpy as np
 
@@ -14,6 +15,9 @@ PAIRS = ((0, 1), (0, 2), (1, 2))
 
 ODD = (2, 1, 0)
 """Position of the odd one when similarity 0, 1 or 2 is the largest."""
+
+COLUMNS = ("last", "first", "middle")
+"""Where others put the odd one."""
 
 _ROWS = 2**18  # Rows checked at a time: an array may be a large memory map.
 
@@ -62,6 +66,67 @@ def _check_rows(block: np.ndarray, n: int, what: str, start: int) -> None:
           f"{what}: row {start + row} is {block[row].tolist()}; expected"
           f" {expected}"
       )
+
+
+def arranged(
+    triplets: np.ndarray,
+    n: int,
+    *,
+    odd: str | None = None,
+    numbered_from: int | None = None,
+    what: str = "triplets",
+) -> np.ndarray:
+  """Triplets of others in our convention: from 0 on, the odd one last.
+
+  Args:
+    triplets: (m, 3) integers.
+    n: number of objects the integers refer to.
+    odd: column of the odd one, one of `COLUMNS`; None for last.
+    numbered_from: number of the first object; None for 0.
+    what: name of the array, for the message.
+
+  Raises:
+    AlignetError: as `check`; numbers from 1 to n where nobody said so.
+  """
+  triplets = np.asanyarray(triplets)
+  if odd is not None:
+    errors.check_choice("odd", odd, COLUMNS)
+  if triplets.size and triplets.dtype.kind in "iu":
+    low, high = triplets.min(), triplets.max()
+    if numbered_from is None and low >= 1 and high == n:
+      raise AlignetError(
+          f"{what}: expected numbers from 0 to {n - 1}, found {low} to {high};"
+          " if they count from 1, pass --numbered_from=1 (numbered_from=1)"
+      )
+    if numbered_from:
+      triplets = triplets.astype(np.int64) - numbered_from
+  check(triplets, n, what=what)
+  order = {"first": (1, 2, 0), "middle": (0, 2, 1)}.get(odd)
+  return triplets if order is None else triplets[:, order]
+
+
+def check_agreement(
+    right: np.ndarray, odd: str | None, *, what: object, flag: str = "--odd"
+) -> None:
+  """Fails where answers are met less often than by chance.
+
+  Args:
+    right: (m,) 1 where the answer is met, 0 where not, shares for ties.
+    odd: as it was said; whoever said so is believed.
+    what: the answers, for the message.
+    flag: that says where the odd one is.
+
+  Raises:
+    AlignetError: four standard errors below a third.
+  """
+  right = np.asarray(right, np.float64)
+  below = 1 / 3 - right.mean()
+  if odd is None and below > 4 * np.sqrt(2 / 9 / len(right)):
+    raise AlignetError(
+        f"{what}: {right.mean():.3f} of {len(right)} answers are met, fewer"
+        f" than by chance; is the odd one not last? Pass {flag}=first or"
+        f" {flag}=middle, or {flag}=last if it is so"
+    )
 
 
 def canonical_order(

@@ -202,3 +202,33 @@ def test_plain_arrays_need_a_word(world, capsys):
   with_transform = (*ask, "--rows=as_stored", "--transform=t.npz")
   assert _run(*with_transform, "--out=r.json") == 2
   assert "t.npz does not say which network" in capsys.readouterr().err
+
+
+def test_where_the_odd_one_is(world, capsys):
+  """Said, or refused where the answers tell: never a wrong number."""
+  x = world["x"]
+  z = x / np.linalg.norm(x, axis=1, keepdims=True)
+  rng = np.random.default_rng(5)
+  rows = np.stack([rng.permutation(len(x))[:3] for _ in range(600)])
+  s = np.stack([(z[rows[:, a]] * z[rows[:, b]]).sum(1) for a, b in _PAIRS], 1)
+  odd = np.array([2, 1, 0])[s.argmax(axis=1)]
+  last = np.array([[*np.delete(r, o), r[o]] for r, o in zip(rows, odd)])
+  for name, order in (("first", (2, 0, 1)), ("middle", (0, 2, 1))):
+    np.save("T.npy", last[:, order])
+    assert _run(*_TRIPLETS, "--out=o.json", "--overwrite") == 2
+    error = capsys.readouterr().err
+    assert "T.npy: 0.000 of 600 answers" in error and "--odd=first" in error
+    assert _run(*_TRIPLETS, f"--odd={name}", "--out=o.json", "--overwrite") == 0
+    assert _result(world, "o.json")["accuracy"] == 1
+  assert _run(*_TRIPLETS, "--odd=last", "--out=o.json", "--overwrite") == 0
+  np.save("T.npy", last + 1)
+  assert _run(*_TRIPLETS, "--out=o.json", "--overwrite") == 2
+  assert "if they count from 1, pass --numbered_from=1" in (
+      capsys.readouterr().err
+  )
+  flags = ("--numbered_from=1", "--out=o.json", "--overwrite")
+  assert _run(*_TRIPLETS, *flags) == 0
+  assert _result(world, "o.json")["accuracy"] == 1
+
+
+_PAIRS = ((0, 1), (0, 2), (1, 2))

@@ -231,12 +231,12 @@ def _set(row, value):
         (
             (*_EMBEDDING, "@triplets=T.npy"),
             ("T", _set(3, [1, 2, 40])),
-            "triplets: row 3 ",
+            "T.npy: row 3 ",
         ),
         (
             (*_EMBEDDING, "@triplets=T.npy"),
             ("T", _set(3, [1, 2, 1])),
-            "triplets: row 3 ",
+            "T.npy: row 3 ",
         ),
         (
             (*_EMBEDDING, "@triplets=T.npy", "@probabilities=P.npy"),

@@ -139,7 +139,9 @@ def read_triplets(
 
 
 def _to_last(odd: str):
-  errors.check_choice("odd", odd, ("last", "first"))
+  errors.check_choice("odd", odd, layout.COLUMNS)
+  if odd == "middle":
+    return lambda rows: rows[:, (0, 2, 1)]
   return layout.from_odd_first if odd == "first" else lambda rows: rows
 
 

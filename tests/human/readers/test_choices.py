@@ -203,8 +203,8 @@ def test_odd_first(tmp_path):
       readers.read_triplets(first.astype(float), _CONCEPTS, odd="first"),
   ):
     np.testing.assert_array_equal(choices.triplets, _LAST)
-  with pytest.raises(AlignetError, match="odd: .*found 'middle'"):
-    readers.read_triplets(first, _CONCEPTS, odd="middle")
+  with pytest.raises(AlignetError, match="odd: .*found 'centre'"):
+    readers.read_triplets(first, _CONCEPTS, odd="centre")
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,14 @@ Examples:
 """
 
 import argparse
+import pathlib
 import sys
 import time
 
 from alignet.cli import flags
 from alignet.errors import AlignetError
+
+_WEIGHTS = (".safetensors", ".npz", ".onnx")
 
 RENAMED = {"--shards": "--part=I/N", "--merge_only": "--merge"}
 
@@ -87,11 +90,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
   """Extracts what is missing, and says how fast and what was left out."""
   from alignet.data import image_sources
-  from alignet.models.encoders import encoders
-  from alignet.models.vit import zoo
-  from alignet.representations import extract
-  from alignet.representations import pretrained
 
+  for path in (args.model.rpartition(":")[2], args.weights):
+    is_file = path and (path.endswith(_WEIGHTS) or ":" in args.model)
+    if is_file and not pathlib.Path(path).exists():
+      raise AlignetError(f"{path} does not exist")
   concepts, missing = args.concepts, ()
   kind, _, path = args.source.partition(":")
   if kind == "things":
@@ -105,6 +108,11 @@ def run(args: argparse.Namespace) -> None:
     concepts, missing = None, source.missing  # It has its labels.
   else:
     source = image_sources.open(args.source, data_dir=args.data_dir)
+  from alignet.models.encoders import encoders
+  from alignet.models.vit import zoo
+  from alignet.representations import extract
+  from alignet.representations import pretrained
+
   weights = args.weights
   if weights is None and args.model in zoo.ZOO:
     weights = pretrained.fetch(zoo.find(args.model))

@@ -1,7 +1,8 @@
 """Entry point of the console script: picks the subcommand, reports errors.
 
 Exit codes: 0 done, 1 a check did not hold (`verify`, `run`, `doctor`), 2
-something given cannot be used (one sentence on stderr), 130 interrupted.
+something given cannot be used (one sentence on stderr), 130 interrupted, 143
+ended by SIGTERM.
 """
 
 import argparse
@@ -9,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import importlib
 import os
 import re
+import signal
 import sys
 from typing import Any
 
@@ -109,8 +111,19 @@ def make_parser(chosen: str | None = None) -> argparse.ArgumentParser:
   return parser
 
 
+class _TerminatedError(KeyboardInterrupt):
+  """Somebody asked the process to end."""
+
+
+def _terminate(signum, frame):
+  del signum, frame
+  raise _TerminatedError
+
+
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the command line; returns the exit code."""
+  if argv is None:  # As a program: SIGTERM ends it as Ctrl-C does.
+    signal.signal(signal.SIGTERM, _terminate)
   argv = list(sys.argv[1:] if argv is None else argv)
   chosen = next((a for a in argv if not a.startswith("-")), None)
   if chosen and chosen not in COMMANDS:
@@ -142,9 +155,10 @@ def main(argv: Sequence[str] | None = None) -> int:
   except OSError as e:
     reason = e.strerror or str(e) or type(e).__name__
     return _fail(command, f"{reason}: {e.filename}" if e.filename else reason)
-  except KeyboardInterrupt:
-    print(f"{command}: interrupted", file=sys.stderr)
-    return 130
+  except KeyboardInterrupt as e:
+    ended = isinstance(e, _TerminatedError)
+    print(f"{command}: {'ended' if ended else 'interrupted'}", file=sys.stderr)
+    return 143 if ended else 130
   except Exception as e:  # The last net: what nobody has foreseen.
     if args.traceback:
       raise

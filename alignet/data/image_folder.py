@@ -1,8 +1,6 @@
 """A folder of image files, flat or with a folder for each class."""
 
 import collections
-import hashlib
-import json
 import os
 import pathlib
 
@@ -47,7 +45,8 @@ class FolderSource:
     self.levels = {"subordinate": np.array(classes)} if classes else {}
     number = {name: i for i, name in enumerate(classes)} | {"": -1}
     self._ids = [number[folder] for folder in folders]
-    self.meta = {"source": "folder", "files_sha256": self._digest()}
+    digest = files.digest_of(self._root, self._names)
+    self.meta = {"source": "folder", "files_sha256": digest}
 
   def __len__(self) -> int:
     return len(self._names)
@@ -62,12 +61,6 @@ class FolderSource:
       ) from e
     ids = {"subordinate": self._ids[i]} if self.levels else {}
     return image_sources.Record(filename=name, image=image, ids=ids)
-
-  def _digest(self) -> str:
-    """sha256 of the files' names and sizes: tells one state from another."""
-    sizes = [os.stat(self._root / name).st_size for name in self._names]
-    listing = json.dumps([self._names, sizes])
-    return hashlib.sha256(listing.encode()).hexdigest()
 
 
 def _find(root: pathlib.Path) -> tuple[list[str], dict[str, int]]:

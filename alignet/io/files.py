@@ -16,6 +16,7 @@ import os
 import pathlib
 import secrets
 import shutil
+import time
 import tokenize
 from typing import IO, Any, BinaryIO, NamedTuple
 import zipfile
@@ -24,6 +25,7 @@ import zlib
 from alignet.errors import AlignetError
 from alignet.errors import DiskFullError
 from alignet.errors import OutputExistsError
+from alignet.io import parallel
 import numpy as np
 
 Path = str | os.PathLike[str]
@@ -40,6 +42,9 @@ BROKEN = (
     zlib.error,
 )
 """What NumPy and zipfile raise when the bytes of an npy or npz are damaged."""
+
+_SETTLED = 2 * 10**9
+"""Nanoseconds after which a change of a file shows in its time."""
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
@@ -179,26 +184,52 @@ def sha256(path: Path) -> str:
 
 
 def digest(path: Path) -> str:
-  """sha256 of a file, or of a folder's file names, sizes and small files.
-
-  The contents of a million images are not read again for each run; what was
-  written by alignet has the sha256 of its large files in a small one.
-  """
+  """sha256 of a file, or of all that a folder holds, see `digest_of`."""
   path = pathlib.Path(path)
   if path.is_file():
     return sha256(path)
   if not path.is_dir():
     raise _missing(path)
-  listing = sorted(
-      (
-          p.relative_to(path).as_posix(),
-          p.stat().st_size,
-          sha256(p) if p.suffix == ".json" else "",
-      )
-      for p in path.rglob("*")
-      if p.is_file()
-  )
-  return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
+  names = (p.relative_to(path).as_posix() for p in path.rglob("*"))
+  return digest_of(path, sorted(n for n in names if (path / n).is_file()))
+
+
+def digest_of(folder: Path, names: Sequence[str]) -> str:
+  """sha256 of the names and contents of files in a folder.
+
+  A million images are not read again for each run: where names, sizes and
+  times of the last change, in nanoseconds, are those of an earlier call, its
+  answer is taken from `cache_dir`.
+
+  Args:
+    folder: where they lie.
+    names: their paths in it, in order.
+
+  Raises:
+    OSError: a file that cannot be read.
+  """
+  folder = pathlib.Path(folder)
+  stats = [os.stat(folder / name) for name in names]
+  listing = [os.path.realpath(folder), [*names]]
+  listing += [[s.st_size for s in stats], [s.st_mtime_ns for s in stats]]
+  key = hashlib.sha256(json.dumps(listing).encode()).hexdigest()
+  try:
+    known = cache_dir() / "digests" / key[:2] / key
+    return known.read_text()
+  except (AlignetError, OSError):
+    pass
+  found = parallel.ordered_map(lambda name: sha256(folder / name), names)
+  contents = json.dumps([[*names], list(found)])
+  answer = hashlib.sha256(contents.encode()).hexdigest()
+  # Clocks of file systems tick slowly: what is younger may yet change unseen.
+  settled = time.time_ns() - max((s.st_mtime_ns for s in stats), default=0)
+  try:
+    if settled > _SETTLED:
+      with atomic_write(known, overwrite=True) as f:
+        f.write(answer.encode())
+  except (NameError, OSError):
+    pass  # It is computed again the next time.
+  return answer
 
 
 def cache_dir() -> pathlib.Path:

@@ -2,6 +2,8 @@
 
 import errno
 import importlib
+import subprocess
+import sys
 import types
 
 from alignet.cli import main
@@ -137,3 +139,27 @@ def test_version(capsys):
     main.main(["--version"])
   assert error.value.code == 0
   assert capsys.readouterr().out.startswith("alignet ")
+
+
+def test_sigterm_ends_as_ctrl_c_does(tmp_path):
+  """In a process of its own, at work on something long."""
+  code = (
+      "import sys, time\n"
+      "from alignet.cli import main, verify\n"
+      "def run(args):\n"
+      "  print('at work', flush=True)\n"
+      "  time.sleep(60)\n"
+      "verify.run = run\n"
+      "sys.argv = ['alignet', 'verify', 'x']\n"
+      "sys.exit(main.main())"
+  )
+  process = subprocess.Popen(
+      [sys.executable, "-c", code],
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+      text=True,
+  )
+  assert process.stdout.readline() == "at work\n"
+  process.terminate()
+  _, error = process.communicate(timeout=60)
+  assert process.returncode == 143 and error == "alignet verify: ended\n"

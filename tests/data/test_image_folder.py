@@ -1,8 +1,10 @@
 import os
+import shutil
 
 from alignet.data import image_folder
 from alignet.data import image_sources
 from alignet.errors import AlignetError
+from alignet.io import files
 import cv2
 import numpy as np
 import pytest
@@ -111,3 +113,26 @@ def test_a_file_that_went_away(folder):
   (folder / "dog" / "b.png").unlink()
   with pytest.raises(AlignetError, match="image dog/b.png .* cannot be read"):
     source[2]
+
+
+def test_contents_tell_one_state_from_another(folder, tmp_path, monkeypatch):
+  """Not names and sizes; a copy elsewhere is the same."""
+  monkeypatch.setenv("ALIGNET_CACHE", str(tmp_path / "cache"))
+  digest = lambda path: image_folder.FolderSource(path).meta["files_sha256"]
+  before = digest(folder)
+  assert not (tmp_path / "cache").exists()  # The files are too young.
+  monkeypatch.setattr(files, "_SETTLED", 0)
+  assert digest(folder) == before
+  assert list((tmp_path / "cache").rglob("*/*/*"))
+  monkeypatch.setattr(files, "_SETTLED", 2 * 10**9)
+  assert digest(folder) == before
+  shutil.copytree(folder, tmp_path / "copy")
+  assert digest(tmp_path / "copy") == before
+  path, *_ = sorted(folder.rglob("*.png"))
+  content = bytearray(path.read_bytes())
+  content[-20] ^= 1  # As many bytes as before.
+  path.write_bytes(content)
+  os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))  # The clock has ticked.
+  assert digest(folder) != before
+  monkeypatch.setenv("ALIGNET_CACHE", "/proc/nowhere")  # No cache, no matter.
+  assert digest(tmp_path / "copy") == before

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 import pathlib
 
 from alignet.data import image_folder
@@ -55,8 +56,8 @@ class ReferenceSource:
     self.meta = {
         "source": "things",
         "missing": list(found.missing),
-        "files_sha256": _digest(
-            [[names[i], p.name, p.stat().st_size] for i, p in self._images]
+        "files_sha256": files.digest_of(
+            path, [os.path.relpath(p, path) for _, p in self._images]
         ),
         "concepts_names_sha256": _digest(names.tolist()),
     }

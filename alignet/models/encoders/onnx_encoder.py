@@ -1,6 +1,9 @@
 """Networks of any framework, as ONNX files (extra `onnx`: onnxruntime)."""
 
+import hashlib
 import os
+import pathlib
+import re
 
 from alignet.errors import AlignetError
 from alignet.io import files
@@ -72,7 +75,7 @@ class OnnxEncoder:
     )
     self.meta = {
         "model": f"onnx:{os.path.basename(path)}",
-        "weights_sha256": files.sha256(path),
+        "weights_sha256": _sha256(path),
         "layer": self._layer,
         "pixel_range": pixel_range,
         "pool": pool,
@@ -122,6 +125,22 @@ class OnnxEncoder:
     sides = shape[2:] if shape[1] == 3 else shape[1:3]
     batch = shape[0] if isinstance(shape[0], int) else None
     return found, batch, encoder_options.square(self._path, sides)
+
+
+def _sha256(path: files.Path) -> str:
+  """sha256 of the file, and of those beside it that hold its large weights."""
+  content = pathlib.Path(path).read_bytes()
+  # `location`, and how long its value is, of each external tensor.
+  found = re.finditer(rb"\x0a\x08location\x12(.)", content, re.DOTALL)
+  names = {
+      content[m.end() : m.end() + m[1][0]].decode(errors="replace")
+      for m in found
+  }
+  beside = sorted(n for n in names if (pathlib.Path(path).parent / n).is_file())
+  digest = hashlib.sha256(content)
+  for name in beside:
+    digest.update(files.sha256(pathlib.Path(path).parent / name).encode())
+  return digest.hexdigest()
 
 
 def _open(path: files.Path):

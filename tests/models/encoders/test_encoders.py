@@ -7,7 +7,9 @@ from alignet import models
 from alignet.data import image_folder
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
+from alignet.io import files
 from alignet.models.encoders import encoders
+from alignet.models.encoders import onnx_encoder
 from alignet.models.formats import huggingface
 from alignet.models.formats import weights
 from alignet.models.vit import blocks
@@ -308,3 +310,17 @@ def test_layers_of_a_model_of_ours(make_model, pool, scan):
     encode(pool="mean")
   with pytest.raises(AlignetError, match="expected one of first, mean"):
     encode(layer="layer_0", pool="max")
+
+
+def test_external_weights_are_part_of_the_digest(tmp_path):
+  network(tmp_path / "m.onnx")
+  plain = onnx_encoder._sha256(tmp_path / "m.onnx")
+  assert plain == files.sha256(tmp_path / "m.onnx")
+  # As protobuf writes an entry of a tensor's external_data.
+  entry = b"\x0a\x08location\x12\x05w.bin"
+  (tmp_path / "e.onnx").write_bytes((tmp_path / "m.onnx").read_bytes() + entry)
+  found = []
+  for content in (b"one", b"two", b"one"):
+    (tmp_path / "w.bin").write_bytes(content)
+    found.append(onnx_encoder._sha256(tmp_path / "e.onnx"))
+  assert found[0] == found[2] != found[1]

@@ -3,6 +3,7 @@
 #   make demo     a vision model becomes more human, in an embedded world
 #   make test     the tests, in two processes
 #   make test-slow  those of many programs: several processes, sweeps
+#   make faults   damaged, lying and foreign inputs of every command
 #   make parity   models against PyTorch, in an environment of its own
 #   make browser  the collection page in a real browser; where there is no
 #                 Chromium and sudo asks nothing, apt-get installs it
@@ -18,10 +19,11 @@ PYTHON ?= python3
 OUT ?= out
 BENCH ?= --quick
 PYTEST_ARGS ?=
+FAULTS_ARGS ?=
 
 VENV := .venv/bin
 
-.PHONY: demo test test-slow parity export browser lint format bench wheel-check environment environment-dev
+.PHONY: demo test test-slow faults parity export browser lint format bench wheel-check environment environment-dev
 
 demo: environment
 	$(VENV)/alignet run demo --out=$(OUT)/demo
@@ -34,6 +36,9 @@ test: environment-dev
 
 test-slow: environment-dev
 	$(VENV)/python -m pytest -q -m slow $(PYTEST_ARGS)
+
+faults: environment-dev
+	$(VENV)/python -m tests.faults.run $(FAULTS_ARGS)
 
 parity:
 	@PYTHON=$(PYTHON) .ci/parity

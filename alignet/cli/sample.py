@@ -157,9 +157,14 @@ def _labels(args, strategy):
     from alignet.io import files
 
     arrays = files.load_npz(args.clusters, required=("centroids",))
-    if len(arrays["centroids"]) != strategy.clusters:
+    centroids = files.check_array(
+        arrays["centroids"],
+        f"centroids in {args.clusters}",
+        shape=(None, None),
+    )
+    if len(centroids) != strategy.clusters:
       raise AlignetError(
           f"--strategy={strategy.name} promises {strategy.clusters} clusters;"
-          f" {args.clusters} has {len(arrays['centroids'])}"
+          f" {args.clusters} has {len(centroids)}"
       )
   return labels, inputs, rows

@@ -328,6 +328,46 @@ def evaluate(suite: Suite, models: evaluation.Models | None = None) -> Scores:
   )
 
 
+def read(path: files.Path) -> dict[str, Any]:
+  """What `alignet evaluate` has written.
+
+  Raises:
+    AlignetError: another file.
+  """
+  found = files.read_json(path)
+  is_a = lambda value, kind: isinstance(value, kind)
+  number = lambda value: value is None or is_a(value, int | float)
+  keys = ("mean", "n", "low", "high", "se", "baseline")
+  good = is_a(found, dict) and all(
+      is_a(found.get(part, {}), dict) for part in ("scores", "details", "meta")
+  )
+  good = good and all(
+      is_a(score, dict)
+      and "mean" in score
+      and all(number(score.get(key)) for key in keys)
+      and is_a(score.get("difference", {}), dict)
+      and all(number(x) for x in score.get("difference", {}).values())
+      for score in found.get("scores", {0: 0}).values()
+  )
+  meta = found.get("meta", {}) if good else {}
+  details = found.get("details", {}) if good else {}
+  good = good and all(is_a(one, dict) for one in details.values())
+  good = good and all(is_a(n, str) for n in meta.get("names", ()) or ())
+  good = good and all(
+      is_a(meta.get(part, {}), dict)
+      and all(is_a(x, kind) for x in meta.get(part, {}).values())
+      for part, kind in (
+          *(("representations", dict), ("sha256", str), ("trusted", str)),
+      )
+  )
+  if not good:
+    raise AlignetError(
+        f"{path}: expected scores as `alignet evaluate` writes them, found"
+        " another JSON; evaluate again"
+    )
+  return found
+
+
 def shown() -> dict[str, Shown]:
   """First part of scores' names to how a report shows them, people first."""
   return {source: how for one in ALL for source, how in one.shown.items()}

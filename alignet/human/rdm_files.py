@@ -183,7 +183,7 @@ def from_array(array: np.ndarray, what: str = "RDM") -> np.ndarray:
   if array.ndim >= 2 and array.shape[-1] == array.shape[-2]:
     if array.ndim <= 3:
       return array.reshape(-1, *array.shape[-2:])
-  elif array.ndim <= 2:
+  elif 1 <= array.ndim <= 2:
     pairs = array.reshape(-1, array.shape[-1])
     n = (1 + np.sqrt(1 + 8 * pairs.shape[1])) / 2
     if n == int(n):

@@ -34,6 +34,7 @@ BROKEN = (
     EOFError,
     MemoryError,
     OSError,
+    OverflowError,
     RuntimeError,
     SyntaxError,
     ValueError,

@@ -19,6 +19,9 @@ from alignet.representations import store
 from alignet.triplets import similarity
 import numpy as np
 
+_LARGEST = 1e15
+"""Of features. faiss ends the process where distances overflow float32."""
+
 SMALL = 2
 """Clusters of fewer images are not sampled from (cluster_border takes two of a
 cluster and one of another); they are listed in meta."""
@@ -308,6 +311,12 @@ def _gather(
 
 def _prepare(block: np.ndarray, spherical: bool) -> np.ndarray:
   files.check_finite(block, "transformed features")
+  if not spherical and np.abs(block).max(initial=0) > _LARGEST:
+    raise AlignetError(
+        f"transformed features: expected numbers up to {_LARGEST:g}, whose"
+        f" squares can be summed, found {np.abs(block).max():g}; scale them, or"
+        " cluster by --spherical"
+    )
   return similarity.normalise(block) if spherical else block
 
 

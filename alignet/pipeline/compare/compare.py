@@ -88,9 +88,7 @@ def write(
       of different images, levels or images that are not there.
   """
   folders.check(out, RESULTS, '"names": ', (PAGE, TABLES), overwrite=overwrite)
-  result = files.read_json(inputs.scores)
-  if not isinstance(result, Mapping):
-    raise AlignetError(f"{inputs.scores}: expected a JSON object")
+  result = suite.read(inputs.scores)
   scored = (result.get("meta") or {}).get("names") or suite.NAMES
   names = (*inputs.names, *scored[len(inputs.names) :])
   inputs = dataclasses.replace(inputs, names=names)

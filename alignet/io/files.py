@@ -14,8 +14,10 @@ import json
 import math
 import os
 import pathlib
+import re
 import secrets
 import shutil
+import socket
 import time
 import tokenize
 from typing import IO, Any, BinaryIO, NamedTuple
@@ -65,10 +67,7 @@ def check_output(path: Path, *, overwrite: bool = False) -> pathlib.Path:
   """
   path = pathlib.Path(path)
   if path.exists() and not overwrite:
-    raise OutputExistsError(
-        f"{path} already exists; choose another path or pass --overwrite"
-        " (overwrite=True) to replace it"
-    )
+    raise _exists(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   return path
 
@@ -89,14 +88,15 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
     DiskFullError: the disk is full.
   """
   path = check_output(path, overwrite=overwrite)
-  temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+  temporary = _temporary(path)
   try:
     with clear_disk_full(path):
       with open(temporary, "wb") as f:
         yield f
         f.flush()
         os.fsync(f.fileno())
-      os.replace(temporary, path)
+      _rename(temporary, path, overwrite)
+      _sync(path.parent)
   finally:
     temporary.unlink(missing_ok=True)
 
@@ -152,17 +152,78 @@ def atomic_directory(
     DiskFullError: the disk is full.
   """
   path = check_output(path, overwrite=overwrite)
-  temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+  temporary = _temporary(path)
   temporary.mkdir()
   try:
     with clear_disk_full(path):
       yield temporary
-      if path.is_dir():
+      if path.is_dir() and overwrite:
         _replace_directory(temporary, path)
+      elif path.exists():
+        raise _exists(path)  # Another process was first.
       else:
-        os.replace(temporary, path)
+        os.rename(temporary, path)  # Fails on a folder that holds anything.
+      _sync(path.parent)
   finally:
     shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _exists(path: pathlib.Path) -> OutputExistsError:
+  return OutputExistsError(
+      f"{path} already exists; choose another path or pass --overwrite"
+      " (overwrite=True) to replace it"
+  )
+
+
+def _temporary(path: pathlib.Path) -> pathlib.Path:
+  """A new name beside a path; what dead processes left there goes."""
+  host = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+  begin = f".{path.name}."
+  for name in os.listdir(path.parent):
+    owner = re.fullmatch(rf"{host}-(\d+)-[0-9a-f]+\.tmp", name[len(begin) :])
+    if name.startswith(begin) and owner and not _is_alive(int(owner[1])):
+      stale = path.with_name(name)
+      if stale.is_dir():
+        shutil.rmtree(stale, ignore_errors=True)
+      else:
+        stale.unlink(missing_ok=True)
+  unique = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
+  return path.with_name(f"{begin}{unique}.tmp")
+
+
+def _is_alive(process: int) -> bool:
+  try:
+    os.kill(process, 0)
+  except ProcessLookupError:
+    return False
+  except OSError:
+    pass  # Somebody else's.
+  return True
+
+
+def _rename(new: pathlib.Path, path: pathlib.Path, overwrite: bool) -> None:
+  """Gives a file its name; another process's is not replaced unasked."""
+  if overwrite:
+    os.replace(new, path)
+    return
+  try:
+    os.link(new, path)
+  except FileExistsError:
+    raise _exists(path) from None
+  except OSError:  # A file system without links.
+    if path.exists():
+      raise _exists(path) from None
+    os.replace(new, path)
+
+
+def _sync(folder: pathlib.Path) -> None:
+  """Makes a new name last through a loss of power, where that can be."""
+  with contextlib.suppress(OSError):
+    f = os.open(folder, os.O_RDONLY)
+    try:
+      os.fsync(f)
+    finally:
+      os.close(f)
 
 
 def _replace_directory(new: pathlib.Path, path: pathlib.Path) -> None:

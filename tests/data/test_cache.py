@@ -162,7 +162,7 @@ def test_a_disk_that_fills_up(source, tmp_path, monkeypatch):
   def fsync(_):
     nonlocal count
     count += 1
-    if count == 4:  # Each block is flushed twice: pixels, then the rest.
+    if count == 7:  # Of each block: pixels, the rest, the folder.
       raise OSError(errno.ENOSPC, "No space left on device")
 
   with monkeypatch.context() as m:

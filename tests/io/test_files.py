@@ -3,7 +3,6 @@ import io
 import os
 import pickle
 import re
-import secrets
 import subprocess
 import sys
 import zipfile
@@ -84,8 +83,9 @@ def test_full_disk_leaves_nothing_behind(tmp_path, save, monkeypatch, old):
     pytest.skip("needs /dev/full")
   if old:
     (tmp_path / "out").write_bytes(old)
-  monkeypatch.setattr(secrets, "token_hex", lambda n: "0")
-  (tmp_path / ".out.0.tmp").symlink_to("/dev/full")
+  full = tmp_path / ".out.0.tmp"
+  full.symlink_to("/dev/full")
+  monkeypatch.setattr(files, "_temporary", lambda path: full)
   with pytest.raises(AlignetError, match="no space left.*out") as e:
     save(tmp_path / "out", overwrite=True)
   _assert_one_sentence(e.value)
@@ -451,3 +451,41 @@ def test_no_home(monkeypatch):
 def test_an_empty_path_is_called_so():
   with pytest.raises(AlignetError, match="a field of the config, or a flag"):
     files.load_npy("", what="images")
+
+
+def _name_of_a_dead_process(path):
+  """As `_temporary` names files, of a process that has ended."""
+  process = subprocess.Popen([sys.executable, "-c", ""])
+  process.wait()
+  mine = files._temporary(path).name
+  return mine.replace(f"-{os.getpid()}-", f"-{process.pid}-")
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_what_a_dead_process_left_goes(tmp_path, folder):
+  path = tmp_path / "out"
+  dead = tmp_path / _name_of_a_dead_process(path)
+  other = tmp_path / f".out.ffffffff-1-{'0' * 8}.tmp"  # Of another machine.
+  alive = files._temporary(path)
+  for left in (dead, other, alive):
+    if folder:
+      left.mkdir()
+      left = left / "half"
+    left.write_text("half")
+  files.write_json(path, 1)
+  assert not dead.exists() and other.exists() and alive.exists()
+
+
+def test_who_comes_second_replaces_nothing(tmp_path):
+  with pytest.raises(OutputExistsError):
+    with files.atomic_write(tmp_path / "f") as f:
+      f.write(b"second")
+      files.write_json(tmp_path / "f", "first")
+  assert files.read_json(tmp_path / "f") == "first"
+  with pytest.raises(OutputExistsError):
+    with files.atomic_directory(tmp_path / "d") as d:
+      (d / "second").touch()
+      with files.atomic_directory(tmp_path / "d") as first:
+        (first / "first").touch()
+  assert [p.name for p in (tmp_path / "d").iterdir()] == ["first"]
+  assert sorted(p.name for p in tmp_path.iterdir()) == ["d", "f"]

@@ -32,10 +32,12 @@ arguments = dict(
 respond.respond(**arguments, out=folder / "expected.npz")
 expected = (folder / "expected.npz").read_bytes()
 killed = 0
-# fsync: a temporary file is written. replace: it has its name. rmtree: the end.
-for module, name in ((os, "fsync"), (os, "replace"), (shutil, "rmtree")):
+# fsync: a temporary file, or its folder, is on disk. replace, link: it has its
+# name. rmtree: the end.
+names = ("fsync", "replace", "link")
+for module, name in (*((os, n) for n in names), (shutil, "rmtree")):
   real = getattr(module, name)
-  for moment in range(20):
+  for moment in range(40):
     out = folder / f"{{name}}{{moment}}" / "x.npz"
     pid = os.fork()
     if not pid:
@@ -74,9 +76,9 @@ def _run(script, world) -> str:
 
 
 def test_kill_9_at_every_write_then_the_same_command(world):
-  # Fingerprint, transformed, three shards, joined, result: written, named; the
-  # end.
-  assert int(_run(_KILL, world)) == 7 + 8 + 1
+  # Fingerprint, transformed, three shards, joined, result: written, named, and
+  # the name on disk; the end.
+  assert int(_run(_KILL, world)) == 23
 
 
 def test_complete_shards_are_not_computed_again(world, tmp_path, monkeypatch):
@@ -212,7 +214,7 @@ def start(moment, name, **more):
 
 killed = 0
 for name in ("fsync", "replace"):
-  for moment in range(20):
+  for moment in range(40):
     out = folder / f"{{name}}{{moment}}" / "x.npz"
     # Two parts at a time, each killed at that moment; then both again.
     pids = [start(moment, name, out=out, part=(i, 2)) for i in range(2)]

@@ -123,10 +123,10 @@ def rdm(args: argparse.Namespace) -> tuple[dict, str]:
   mean = result["mean_rdm"]
   interval = ""
   if "ci" in mean:
-    interval = " ({:.4f} to {:.4f})".format(*mean["ci"])
+    interval = " ({:z.4f} to {:z.4f})".format(*mean["ci"])
   text = (
-      f"Spearman {mean['spearman']:.4f}{interval} with the mean RDM,"
-      f" {result['per_subject']['mean']:.4f} a subject, {kind}: {args.out}"
+      f"Spearman {mean['spearman']:z.4f}{interval} with the mean RDM,"
+      f" {result['per_subject']['mean']:z.4f} a subject, {kind}: {args.out}"
   )
   return result | {"meta": _meta(args, "rdm")}, text
 

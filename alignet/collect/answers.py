@@ -308,7 +308,7 @@ def table(found: Mapping[str, Any]) -> str:
     lines.append(
         f"{by}: "
         + ", ".join(
-            f"{model} {'undefined' if value is None else f'{value:.3f}'}"
+            f"{model} {'undefined' if value is None else f'{value:z.3f}'}"
             for model, value in found["models"].items()
         )
     )

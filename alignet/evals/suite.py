@@ -386,10 +386,10 @@ def _text(score: Mapping[str, Any]) -> str:
 
 
 def _number(value: float | None, sign: str = "") -> str:
-  return "undefined" if value is None else f"{value:{sign}.4f}"
+  return "undefined" if value is None else f"{value:{sign}z.4f}"
 
 
 def _interval(score: Mapping[str, float]) -> str:
   if "low" not in score:
     return ""
-  return f" ({score['low']:.4f} to {score['high']:.4f})"
+  return f" ({score['low']:z.4f} to {score['high']:z.4f})"

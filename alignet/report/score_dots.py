@@ -100,7 +100,7 @@ def changes_of_distance(
       label="change of relative distance (mean distance = 1)",
   )
   alt = f"Change of relative distance, {what}: " + ", ".join(
-      f"{texts[k]} {v[0]:+.3f}" for k, v in changes.items()
+      f"{texts[k]} {v[0]:+z.3f}" for k, v in changes.items()
   )
   caption = "Bars: 95 % intervals, bootstrap over classes."
   return figure, caption, alt + "."

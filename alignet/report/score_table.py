@@ -165,7 +165,7 @@ def cell(score: tuple[float, ...] | None, *, signed: bool = False) -> str:
   if score is None:
     return _MISSING
   value, *interval = (
-      (f"{x:+.3f}" if signed else f"{x:.3f}").replace("-", _MINUS)
+      (f"{x:+z.3f}" if signed else f"{x:z.3f}").replace("-", _MINUS)
       for x in score
   )
   if not interval or not math.isfinite(score[1]):

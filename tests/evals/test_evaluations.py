@@ -330,3 +330,10 @@ def test_settings_in_python():
     suite.Suite(tasks="knn")
   with pytest.raises(AlignetError, match="nothing to evaluate: pass --trials"):
     suite.evaluate(suite.Suite(representations="."))
+
+
+def test_no_negative_zero_is_shown():
+  score = {"mean": -1e-9, "n": 3, "low": -1e-7, "high": 0.1}
+  score |= {"baseline": -0.0, "difference": {"mean": -1e-6}}
+  text = str(suite.Scores(scores={"a/b": score}))
+  assert "-0.0000" not in text and "+0.0000" in text

@@ -123,7 +123,7 @@ def rdm(args: argparse.Namespace) -> tuple[dict, str]:
   mean = result["mean_rdm"]
   interval = ""
   if "ci" in mean:
-    interval = " ({:z.4f} to {:z.4f})".format(*mean["ci"])
+    interval = f" ({mean['ci'][0]:z.4f} to {mean['ci'][1]:z.4f})"
   text = (
       f"Spearman {mean['spearman']:z.4f}{interval} with the mean RDM,"
       f" {result['per_subject']['mean']:z.4f} a subject, {kind}: {args.out}"

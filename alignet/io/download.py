@@ -7,6 +7,7 @@ connection that breaks goes on from where it was, as far as the server allows.
 import http.client
 import os
 import pathlib
+import re
 import time
 import urllib.error
 import urllib.parse
@@ -18,6 +19,7 @@ from alignet.io import files
 from alignet.io import progress
 
 _CHUNK = 2**16
+_GRACE, _SLOWEST = 60, 1024  # seconds; bytes a second from then on
 _KEPT = "what is there is kept"
 _TIMEOUT = 60  # seconds without a byte
 _LONGEST_WAIT = 30  # seconds between two attempts
@@ -125,15 +127,15 @@ def _receive(url, part, state, name, *, resume) -> None:
           f"{url}: {reason}; the file may have moved: see the dataset's page"
           " and pass its address with --url=BASE"
       ) from e
-  except (OSError, http.client.HTTPException) as e:
+  except (OSError, ValueError, http.client.HTTPException) as e:
     reason = getattr(e, "reason", e)
     raise _BrokenError(f"no connection ({reason})") from e
   with response:
-    _check_content(response, url, name)
+    _check_content(response, url, name, asked="Range" in headers)
     given = response.headers.get("Content-Range", "")
     if response.status != 206:
       have = 0
-    elif not given.startswith(f"bytes {have}-") or (
+    elif not re.fullmatch(rf"bytes {have}-\d+/(\d+|\*)", given) or (
         validator and _validator_of(response.headers) not in (None, validator)
     ):
       part.unlink()
@@ -145,19 +147,25 @@ def _receive(url, part, state, name, *, resume) -> None:
         _write_state(state, url, response.headers)
       n = _copy(response, f, name, have, left)
       os.fsync(f.fileno())
+  if not have and not n:
+    part.unlink()
+    raise AlignetError(
+        f"{url}: the server sent an empty file; open the address in a browser"
+        " to see what it says"
+    )
   if left is not None and n < left:
     raise _BrokenError(f"the connection ended {left - n} bytes too early")
 
 
 def _copy(response, f, name, have, left) -> int:
   """Number of bytes copied, less than `left` where the connection ended."""
-  n = 0
+  n, begun = 0, time.monotonic()
   total = None if left is None else have + left
   with progress.bar(desc=name, total=total, unit="B") as bar:
     bar.update(have)
     while True:
       try:
-        chunk = response.read(_CHUNK)
+        chunk = response.read1(_CHUNK)
       except (OSError, http.client.HTTPException) as e:
         raise _BrokenError(f"the connection broke ({e})") from e
       if not chunk:
@@ -167,6 +175,9 @@ def _copy(response, f, name, have, left) -> int:
         f.flush()
       n += len(chunk)
       bar.update(len(chunk))
+      seconds = time.monotonic() - begun
+      if seconds > _GRACE and n < _SLOWEST * seconds:
+        raise _BrokenError(f"{n} bytes came in {seconds:.0f} s, too slow")
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -217,7 +228,20 @@ def _validator(state, url) -> str | None:
     return None
 
 
-def _check_content(response, url, name) -> None:
+def _check_content(response, url, name, *, asked) -> None:
+  """Fails on what is not the file, or not as it is."""
+  encoding = response.headers.get("Content-Encoding", "identity")
+  partly = response.status == 206 and not asked
+  if partly or response.status not in (200, 206):
+    raise AlignetError(
+        f"{url}: expected the file, found the answer {response.status}"
+        f" {response.reason}; pass another address with --url=BASE"
+    )
+  if encoding.lower() != "identity":
+    raise AlignetError(
+        f"{url}: the server sent the file as {encoding}, which was not asked"
+        " for; pass another address with --url=BASE"
+    )
   page = response.headers.get_content_type() == "text/html"
   if page and pathlib.PurePath(name).suffix.lower() not in (".html", ".htm"):
     raise AlignetError(

@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import re
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -24,6 +25,8 @@ class _Server(http.server.ThreadingHTTPServer):
     ranges: whether Range is honoured.
     conditions: whether If-Range is.
     codes: answers with these codes first.
+    status: of a whole answer, in the place of 200.
+    drip: seconds to wait between bytes; 0 for none.
     seen: (path, Range, If-Range) of each request.
   """
 
@@ -35,6 +38,7 @@ class _Server(http.server.ThreadingHTTPServer):
     self.headers = {"ETag": '"one"'}
     self.cuts = []
     self.codes = []
+    self.status, self.drip = 200, 0
     self.ranges = self.conditions = True
     self.seen = []
 
@@ -54,20 +58,22 @@ class _Handler(http.server.BaseHTTPRequestHandler):
       return
     if self.path.startswith("/redirect/"):
       self.send_response(302)
-      self.send_header("Location", self.path.removeprefix("/redirect"))
+      target = self.path.removeprefix("/redirect/")
+      target = target if ":" in target else f"/{target}"
+      self.send_header("Location", target)
       self.end_headers()
       return
     valid = condition in (None, *server.headers.values())
     start, total = 0, len(server.body)
     if asked and server.ranges and (valid or not server.conditions):
       start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1])
-    if start >= total:
+    if start >= total > 0:
       self.send_response(416)
       self.send_header("Content-Range", f"bytes */{total}")
       self.send_header("Content-Length", "0")
       self.end_headers()
       return
-    self.send_response(206 if start else 200)
+    self.send_response(206 if start else server.status)
     if start:
       self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
     for name, value in server.headers.items():
@@ -76,6 +82,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     self.end_headers()
     cut = server.cuts.pop(0) if server.cuts else None
     stop = total if cut is None else start + cut
+    if server.drip:
+      for i in range(start, stop):
+        self.wfile.write(server.body[i : i + 1])
+        time.sleep(server.drip)
     self.wfile.write(server.body[start:stop])
 
   def log_message(self, *args):

@@ -251,3 +251,39 @@ def test_full_disk_before_and_while_writing(server, tmp_path, monkeypatch):
 def test_other_addresses(tmp_path, url):
   with pytest.raises(AlignetError, match="http:// or https://, found"):
     download.download(url, tmp_path / "f.bin")
+
+
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({"status": 204}, "expected the file, found the answer 204"),
+        ({"status": 206}, "expected the file, found the answer 206"),
+        ({"headers": {"Content-Encoding": "gzip"}}, "sent the file as gzip"),
+        ({"body": b""}, "sent an empty file"),
+    ],
+)
+def test_answers_that_are_not_the_file(server, tmp_path, fields, message):
+  for name, value in fields.items():
+    setattr(server, name, value)
+  with pytest.raises(AlignetError, match=message) as e:
+    download.download(f"{server.url}/f.bin", tmp_path / "f.bin", wait=0)
+  assert "\n" not in str(e.value) and not list(tmp_path.glob("f.bin"))
+  assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("to", ["http://[::1", "nonsense:x", "http://a:b/c"])
+def test_a_redirect_to_nonsense(server, tmp_path, to):
+  with pytest.raises(AlignetError) as e:
+    download.download(
+        f"{server.url}/redirect/{to}", tmp_path / "f.bin", attempts=1, wait=0
+    )
+  assert "\n" not in str(e.value) and not list(tmp_path.iterdir())
+
+
+def test_a_drip_is_broken_off(server, tmp_path, monkeypatch):
+  monkeypatch.setattr(download, "_GRACE", 0.3)
+  server.drip = 0.02
+  with pytest.raises(AlignetError, match="bytes came in 0 s, too slow"):
+    download.download(
+        f"{server.url}/f.bin", tmp_path / "f.bin", attempts=1, wait=0
+    )

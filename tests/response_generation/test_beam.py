@@ -10,6 +10,7 @@ import sys
 
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import identities
 from alignet.representations import store
 from alignet.triplets import npz
 import numpy as np
@@ -60,9 +61,10 @@ def _answer(world, folder, **options):
 
 
 @pytest.fixture
-def clusters(tmp_path):
+def clusters(world, tmp_path):
   path = tmp_path / "clusters.npz"
-  files.save_npz(path, {"assignments": np.arange(60) % 9})
+  meta = files.json_array({"rows": identities.of_names(world.names)})
+  files.save_npz(path, {"assignments": np.arange(60) % 9, "meta": meta})
   return path
 
 

@@ -4,7 +4,7 @@ Examples:
   alignet teach --representations=representations --choices=choices.csv \
       --cross_validate=5 --out=transform.npz
   alignet teach --features=F.npy --embedding=V.npy --rows=as_stored \
-      --regulariser_weight=.01,.1 --out=transform.npz
+      --regulariser_weight=.01,.1 --out=plain.npz
 """
 
 import argparse

@@ -14,6 +14,7 @@ import os
 import pathlib
 import shutil
 from typing import Any, Literal, NamedTuple, get_args
+import zipfile
 
 from alignet import errors
 from alignet.data import decode
@@ -183,11 +184,12 @@ def to_directory(
   extracted = 0
   if not merge:
     numbers = range(first, total, step)
-    wanted = [i for i in numbers if not _shard(partial, i).exists()]
+    wanted = [i for i in numbers if not _is_whole(_shard(partial, i))]
     extracted = _make(
         source, encoder, partial, wanted, shard_size, dtype, on_corrupt, workers
     )
-  missing = [i for i in range(total) if not _shard(partial, i).exists()]
+  check = _is_whole if merge else pathlib.Path.exists
+  missing = [i for i in range(total) if not check(_shard(partial, i))]
   if missing and merge:
     raise AlignetError(
         f"{len(missing)} of {total} shards in {partial} are missing, the first"
@@ -251,6 +253,20 @@ def _finished(out: pathlib.Path, plan: Mapping[str, Any]) -> Outcome | None:
   if any(meta.get(key) != value for key, value in plan.items()):
     return None
   return Outcome(0, 0, meta["skipped"], meta["shape"][0])
+
+
+def _is_whole(path: pathlib.Path) -> bool:
+  """Whether a shard is there as it was written; a damaged one goes."""
+  try:
+    with zipfile.ZipFile(path) as archive:
+      if archive.testzip() is None:
+        return True
+  except FileNotFoundError:
+    return False
+  except files.BROKEN:
+    pass
+  path.unlink()
+  return False
 
 
 def _shard(partial: pathlib.Path, i: int) -> pathlib.Path:

@@ -141,15 +141,6 @@ def test_merge_wants_all_shards(folder, tmp_path):
       _run(folder, tmp_path / "r", part=part)
 
 
-def test_a_damaged_shard_is_named(folder, tmp_path):
-  _run(folder, tmp_path / "r", part=(0, 1))
-  path = tmp_path / "r.partial" / "shard-000001.npz"
-  path.write_bytes(path.read_bytes()[:300])
-  with pytest.raises(AlignetError, match="shard-000001.npz cannot be read"):
-    _run(folder, tmp_path / "r")
-  assert not (tmp_path / "r").exists()
-
-
 def _spoil(folder):
   """Seven images, of which three are none; returns the names of these."""
   jpeg = cv2.imencode(".jpg", np.full((40, 40, 3), 90, np.uint8))[1].tobytes()
@@ -328,3 +319,21 @@ def test_cifar100_gives_the_given_features(test_data, tmp_path):
       rtol=2**-10,
       atol=2**-14,
   )
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_a_damaged_shard_heals_or_is_named(folder, tmp_path, merge):
+  _run(folder, tmp_path / "whole")
+  for i in range(4):
+    _run(folder, tmp_path / "r", part=(i, 4))
+  shard = sorted((tmp_path / "r.partial").glob("shard-*.npz"))[1]
+  content = bytearray(shard.read_bytes())
+  content[len(content) // 3] ^= 1
+  shard.write_bytes(content)
+  if merge:
+    with pytest.raises(AlignetError, match="1 of 4 shards .* the first is 1"):
+      _run(folder, tmp_path / "r", merge=True)
+  encoder = Means()
+  _run(folder, tmp_path / "r", encoder=encoder)
+  assert 0 < encoder.seen < N
+  assert _bytes(tmp_path / "r") == _bytes(tmp_path / "whole")

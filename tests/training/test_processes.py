@@ -13,6 +13,7 @@ import sys
 
 from alignet import models
 from alignet.data import images as images_lib
+from alignet.io import identities
 from alignet.representations import kmeans
 from alignet.representations import store as store_lib
 from alignet.training import writer
@@ -132,7 +133,9 @@ def job(tiny_world, tmp_path):
   store_lib.write(
       tmp_path / "representations", features, store.filenames, {}, {}
   )
-  kmeans.save(tmp_path / "clusters.npz", kmeans.fit(features, 6, seed=0))
+  rows = identities.of_names(store.filenames)
+  clusters = kmeans.fit(features, 6, seed=0, meta={"rows": rows})
+  kmeans.save(tmp_path / "clusters.npz", clusters)
   fields = {
       "num_train_steps": 10,
       "log_metrics_every": 1,

@@ -230,7 +230,7 @@ def test_twenty_triplets_two_reloads_and_a_teacher(
   np.testing.assert_array_equal(again.triplets, choices.triplets)
   _run(
       "teach",
-      f"--features={folder / 'features.npy'}",
+      *(f"--features={folder / 'features.npy'}", "--rows=as_stored"),
       *(f"--{name}={value}" for name, value in lists.items()),
       f"--choices={path}",
       *("--inner_folds=0", "--steps=300", "--batch=64", "--start=identity"),

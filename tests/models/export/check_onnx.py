@@ -69,7 +69,5 @@ def test_the_command(tmp_path):
 
 def test_without_the_extra(tmp_path, monkeypatch):
   monkeypatch.setitem(__import__("sys").modules, "jax2onnx", None)
-  with pytest.raises(
-      AlignetError, match=r"jax2onnx: pip .*alignet.models.export"
-  ):
+  with pytest.raises(AlignetError, match=r"jax2onnx: pip .*alignet.export"):
     export.write(tmp_path, None, None)

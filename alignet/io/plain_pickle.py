@@ -10,6 +10,7 @@ a short file cannot fill the memory.
 from collections.abc import Callable
 import io
 import pickle
+import pickletools
 import re
 from typing import Any
 
@@ -18,6 +19,8 @@ from alignet.io import files
 import numpy as np
 
 _MAX_BYTES = 2**31
+
+_PLACES = ("PUT", "BINPUT", "LONG_BINPUT")
 
 _NUMPY = (*("numpy", "numpy.core.multiarray", "numpy._core.multiarray"),)
 
@@ -48,6 +51,7 @@ def load(path: files.Path, *, max_bytes: int = _MAX_BYTES) -> Any:
         f"{path} is larger than the {max_bytes} bytes a pickle may have here"
     )
   try:
+    _check_sizes(content)
     return _Unpickler(content).load()
   except AlignetError as e:
     raise AlignetError(f"{path}: {e}") from e
@@ -57,6 +61,19 @@ def load(path: files.Path, *, max_bytes: int = _MAX_BYTES) -> Any:
         f"{path} cannot be read as a pickle: it is truncated or of another"
         f" format ({type(e).__name__}: {e})"
     ) from e
+
+
+def _check_sizes(content: bytes) -> None:
+  """Fails on a place in the memo, or a length, beyond what the file has.
+
+  The unpickler would make room for it first.
+  """
+  for code, argument, _ in pickletools.genops(content):
+    if code.name in _PLACES and int(argument) > len(content):
+      raise AlignetError(
+          f"the pickle asks for room for {argument} objects, more than it has"
+          " bytes; it was not loaded: it may be hostile"
+      )
 
 
 class _Unpickler(pickle.Unpickler):

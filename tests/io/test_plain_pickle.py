@@ -4,6 +4,7 @@ import collections
 import os
 import pickle
 import subprocess
+import sys
 
 from alignet.errors import AlignetError
 from alignet.io import plain_pickle
@@ -143,3 +144,29 @@ def test_missing_and_large(tmp_path):
 def test_references_to_elsewhere(tmp_path):
   with pytest.raises(AlignetError, match="outside it"):
     plain_pickle.load(_write(tmp_path, b"Pabc\n."))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02Nr\x00\x00\x00\x08.",  # A place in the memo: GBs of room.
+        b"\x80\x04\x8d\xff\xff\xff\xff\x00\x00\x00\x00.",  # A string as long.
+        b"\x80\x03B\xff\xff\xff\x7f.",
+    ],
+)
+def test_a_few_bytes_get_no_room(tmp_path, content):
+  (tmp_path / "p.pkl").write_bytes(content)
+  code = (
+      "import resource, sys\n"
+      "from alignet.io import plain_pickle\n"
+      "from alignet.errors import AlignetError\n"
+      "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+      "try:\n"
+      "  plain_pickle.load(sys.argv[1])\n"
+      "except AlignetError as e:\n"
+      "  after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+      "  sys.exit(0 if after - before < 100_000 else 3)\n"
+      "sys.exit(4)"
+  )
+  command = [sys.executable, "-c", code, str(tmp_path / "p.pkl")]
+  assert subprocess.run(command, check=False).returncode == 0

@@ -43,7 +43,7 @@ class _Server(http.server.ThreadingHTTPServer):
     self.seen = []
 
   def handle_error(self, request, client_address):
-    """A client that went away is no error, and says nothing into other tests."""
+    """A client that went away says nothing into other tests."""
 
   @property
   def url(self):

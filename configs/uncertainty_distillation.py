@@ -52,7 +52,7 @@ _INPUTS = {
     "local": "",
     "blocks": "",
     "odd": "",
-    "numbered_from": 0,
+    "numbered_from": None,
     "rows": "",
     "columns": "",
     "on_impossible": "error",

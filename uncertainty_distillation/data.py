@@ -74,7 +74,7 @@ class TeacherData:
   local: str = ""
   blocks: str = ""
   odd: str = ""
-  numbered_from: int = 0
+  numbered_from: int | None = None
   rows: str = ""
   columns: str = ""
   on_impossible: str = "error"

@@ -47,6 +47,8 @@ def check_given(given: Set[str]) -> None:
       )
   for name, needed, flag in (
       ("probabilities", {"triplets"}, "--triplets=T.npy"),
+      ("odd", {"triplets"}, "--triplets=T.npy"),
+      ("numbered_from", {"triplets"}, "--triplets=T.npy"),
       ("choices", _LISTS, _CONCEPTS),
       ("choices_names", {"choices"}, "--choices=FILE"),
       ("embedding_names", _LISTS, _CONCEPTS),

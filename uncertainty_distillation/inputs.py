@@ -170,6 +170,8 @@ def load(
   }
   paths = {name: path for name, path in paths.items() if path is not None}
   given = {*paths} | ({"embedding_order"} if embedding_order else set())
+  given |= {"odd"} if odd else set()
+  given |= {"numbered_from"} if numbered_from is not None else set()
   human.check_given(given)
   if ("features" in given) == ("representations" in given) or (
       given >= {"representations", "concepts"}

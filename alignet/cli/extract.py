@@ -156,10 +156,14 @@ def run(args: argparse.Namespace) -> None:
     )
     return
   print(f"{args.out}: representations of {outcome.images:,} images")
-  for line in extract.remarks(args.out):
-    print(line)
+  if outcome.extracted or args.merge:  # Else they were said before.
+    for line in extract.remarks(args.out):
+      print(line)
+  if (names := source.levels.get("subordinate")) is not None:
+    more = ", …" * (len(names) > 10)
+    print(f"{len(names)} classes: {', '.join(names[:10])}{more}")
   for suffix, n in getattr(source, "passed_over", {}).items():
-    print(f"passed over: {n} files {suffix}")
+    print(f"not an image: {n} files {suffix}")
   if missing:
     print(f"concepts without an image: {len(missing)}, first {missing[0]}")
   if outcome.skipped:

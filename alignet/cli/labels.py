@@ -77,8 +77,8 @@ def load(args: argparse.Namespace) -> tuple[Any, dict[str, str], Any]:
   if args.clusters:
     from alignet.representations import kmeans
 
-    labels = kmeans.load_assignments(args.clusters)
-    rows = _check_rows(args, kmeans.rows_of(args.clusters), args.clusters)
+    labels, rows = kmeans.load_assignments(args.clusters)
+    rows = _check_rows(args, rows, args.clusters)
     return labels, {"clusters": files.sha256(args.clusters)}, rows
   if level:
     import pathlib

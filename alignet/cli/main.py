@@ -50,7 +50,7 @@ is its help. RENAMED, where there is one, has the new names of old flags."""
 _LONGEST = 2000
 """Characters of a message."""
 
-_NO_PATHS = {"command", "url", "title", "consent", "instructions", "thanks"}
+_NO_PATHS = {"command", "url", "title", "question", "consent"}
 """Flags whose texts are taken as they are."""
 
 

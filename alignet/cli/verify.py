@@ -9,6 +9,7 @@ Examples:
 
 import argparse
 import pathlib
+from typing import Any
 
 from alignet.cli import flags
 from alignet.cli import labels as label_flags
@@ -100,6 +101,16 @@ def _verify_folder(args: argparse.Namespace):
   )
 
 
+def _rows(path: str) -> Any:
+  """Which images an AligNet npz numbers; None where it does not say."""
+  from alignet.triplets import npz
+
+  try:
+    return npz.open(path).meta.get("rows")
+  except AlignetError:  # The checks name what is wrong of it.
+    return None
+
+
 def _verify_file(args: argparse.Namespace):
   from alignet import transforms
   from alignet.release import verify
@@ -113,6 +124,9 @@ def _verify_file(args: argparse.Namespace):
         "--strategy and labels (--labels, --clusters, or --representations with"
         " --level) are checked together; pass both"
     )
+  if labels is not None and not args.representations:
+    source = args.labels or args.clusters
+    flags.trust(args).check_rows(source, rows, args.path, _rows(args.path))
   if args.transform and not args.representations:
     raise AlignetError(
         "--transform needs --representations=DIR, the representations it was"

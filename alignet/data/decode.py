@@ -41,7 +41,9 @@ def decode(encoded: bytes, name: str) -> np.ndarray:
   """
   if not encoded:
     raise AlignetError(f"image {name} is empty (0 bytes); restore or remove it")
-  if encoded.startswith(_JPEG) and not _has_end(encoded):
+  # A cut file that ends so by chance has no picture at all.
+  is_open = encoded.startswith(_JPEG) and encoded[-2:] != b"\xff\xd9"
+  if is_open and _END_OF_IMAGE not in dict(_segments(encoded)):
     image, why = _without_end(encoded)
   else:
     image, why = _decode(encoded, colour=True)
@@ -86,7 +88,7 @@ def _is_opaque(encoded: bytes) -> bool:
 
 
 def _has_extra(encoded: bytes) -> bool:
-  """Whether a TIFF has more than colours, such as transparency."""
+  """Whether a TIFF holds more than colours, such as transparency."""
   order = {b"II*\0": "little", b"MM\0*": "big"}.get(encoded[:4])
   if order is None:
     return False
@@ -97,7 +99,7 @@ def _has_extra(encoded: bytes) -> bool:
 
 
 def _on_background(image, stored, encoded) -> np.ndarray:
-  """A picture where nothing shines through, and what is behind it elsewhere."""
+  """The picture laid on white; where it is opaque, as OpenCV gives it."""
   largest = np.iinfo(stored.dtype).max if stored.dtype.kind == "u" else 1
   if stored.ndim == 3 and stored.shape[2] == 4:
     alpha, colours = stored[..., 3:], stored[..., :3]
@@ -111,16 +113,11 @@ def _on_background(image, stored, encoded) -> np.ndarray:
   else:
     return image
   share = alpha.astype(np.float64) / largest
-  mixed = colours / largest
-  if not (encoded[:2] in (b"II", b"MM") and largest == 255):
-    mixed = mixed * share  # libtiff has done so.
-  mixed = 255 * (mixed + 1 - share)
+  by_libtiff = encoded[:2] in (b"II", b"MM") and largest == 255
+  # libtiff gives colours of 8 bits already multiplied by their share.
+  shown = colours / largest * (1 if by_libtiff else share)
+  mixed = 255 * (shown + 1 - share)
   return np.where(alpha == largest, image, np.rint(mixed)).astype(np.uint8)
-
-
-def _has_end(encoded: bytes) -> bool:
-  """Whether a JPEG has its end marker, wherever it is."""
-  return any(marker == _END_OF_IMAGE for marker, _ in _segments(encoded))
 
 
 def _segments(encoded: bytes) -> Iterator[tuple[int, bytes]]:

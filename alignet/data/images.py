@@ -151,6 +151,30 @@ def check_filenames(
     start += len(block)
 
 
+def positions(
+    names: np.ndarray,
+    image_names: np.ndarray,
+    *,
+    order: np.ndarray | None = None,
+) -> np.ndarray:
+  """Where each name stands among those of images, -1 for nowhere.
+
+  Args:
+    names: str, of any shape.
+    image_names: (images,) str.
+    order: rows of the image names, sorted, where that is known.
+
+  Returns:
+    Integers of the shape of `names`.
+  """
+  image_names = np.asarray(image_names)
+  if order is None:
+    order = np.argsort(image_names, kind="stable")
+  ranked = image_names[order]
+  at = np.minimum(np.searchsorted(ranked, names), len(ranked) - 1)
+  return np.where(ranked[at] == names, order[at], -1)
+
+
 def numbers(
     path: files.Path,
     indices: np.ndarray,
@@ -171,23 +195,21 @@ def numbers(
   Raises:
     AlignetError: a name that none of the images has.
   """
-  image_names = np.asarray(image_names)
   order = np.argsort(image_names, kind="stable")
-  ranked = image_names[order]
   out = np.empty(indices.shape, np.int32)
   start = 0
   for block in names:
-    at = np.minimum(np.searchsorted(ranked, block), len(ranked) - 1)
-    wrong = (ranked[at] != block).any(axis=1)
+    found = positions(block, image_names, order=order)
+    wrong = (found < 0).any(axis=1)
     if wrong.any():
       row = int(np.argmax(wrong))
-      unknown = str(block[row][ranked[at[row]] != block[row]][0])
+      unknown = str(block[row][found[row] < 0][0])
       raise AlignetError(
           f"{path}: row {start + row} is about {unknown!r}, which none of the"
           f" {len(image_names)} images is called, such as"
           f" {str(image_names[0])!r}; give the images it was made from"
       )
-    out[start : start + len(block)] = order[at]
+    out[start : start + len(block)] = found
     start += len(block)
   return out
 

@@ -72,6 +72,10 @@ class Things(evaluation.Evaluation):
       raise AlignetError(
           "--things needs --concept_list=concepts.tsv: what its numbers mean"
       )
+    if suite.things_odd and _is_csv(suite.things):
+      raise AlignetError(
+          "--things_odd: a csv says itself which one was chosen; leave it out"
+      )
 
   def compute(self, suite, models):
     labels = models.model.labels
@@ -80,8 +84,7 @@ class Things(evaluation.Evaluation):
           "--things needs representations with the level concept; extract them"
           " with --concepts=concepts.tsv"
       )
-    path = str(suite.things)
-    is_csv = path.removesuffix(".gz").endswith(".csv")
+    path, is_csv = suite.things, _is_csv(suite.things)
     read = readers.read_things_csv
     if not is_csv:
       read = functools.partial(
@@ -109,6 +112,10 @@ class Things(evaluation.Evaluation):
     return dataclasses.replace(
         result, details={SET: {**result.details[SET], **details}}
     )
+
+
+def _is_csv(path: files.Path) -> bool:
+  return str(path).removesuffix(".gz").endswith(".csv")
 
 
 def score(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 import dataclasses
 
 from alignet import transforms
+from alignet.data import images as images_lib
 from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
 from alignet.io import files
@@ -82,9 +83,8 @@ def of_images(model: Model, names: np.ndarray, what: object) -> Model:
   Raises:
     AlignetError: the model lacks one.
   """
-  at = np.searchsorted(model.filenames, names)
-  at = np.minimum(at, len(model.filenames) - 1)
-  missing = names[model.filenames[at] != names]
+  at = images_lib.positions(names, model.filenames)
+  missing = names[at < 0]
   if len(missing):
     raise AlignetError(
         f"{what} lacks {len(missing)} of the {len(names)} images, the first is"

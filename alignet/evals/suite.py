@@ -50,6 +50,8 @@ ALL: Sequence[evaluation.Evaluation] = (
 """Every evaluation there is, in the order of flags and sections."""
 
 
+_NUMBERS = ("n", "low", "high", "se", "baseline")
+
 NAMES = ("model", "baseline")
 """What models are called unless they are named."""
 
@@ -68,7 +70,6 @@ class Suite(*(one.Settings for one in ALL)):
     baseline_transform: likewise, to the baseline's.
     similarity: "dot" or "cosine"; None for dot with a transform and cosine
       without.
-    rows: "as_stored": vouches for numbers that do not say what they number.
     columns: "as_given": vouches for a transform that does not say of which
       network it is.
     names: of model and baseline, for reports.
@@ -100,9 +101,6 @@ class Suite(*(one.Settings for one in ALL)):
       is_path=True, metavar="DIR", help="for classes"
   )
   baseline_transform: files.Path | None = flag(is_path=True, metavar="t.npz")
-  rows: str | None = flag(
-      choices=("as_stored",), help="for files that do not say what they number"
-  )
   columns: str | None = flag(
       choices=("as_given",),
       help="for a transform that does not say of which network it is",
@@ -221,7 +219,7 @@ class Suite(*(one.Settings for one in ALL)):
         directory,
         transform=transform,
         kind=self.similarity,
-        trust=identities.Trust(rows=self.rows, columns=self.columns),
+        trust=identities.Trust(columns=self.columns),
     )
 
   def meta(self) -> dict[str, Any]:
@@ -246,9 +244,7 @@ class Suite(*(one.Settings for one in ALL)):
         "similarity": kind(self.transform),
         "baseline_similarity": kind(self.baseline_transform),
         "names": list(self.names),
-        "trusted": identities.Trust(
-            rows=self.rows, columns=self.columns
-        ).meta(),
+        "trusted": identities.Trust(columns=self.columns).meta(),
         "representations": {
             name: files.read_json(pathlib.Path(path) / "meta.json")
             for name, path in directories.items()
@@ -335,31 +331,22 @@ def read(path: files.Path) -> dict[str, Any]:
     AlignetError: another file.
   """
   found = files.read_json(path)
-  is_a = lambda value, kind: isinstance(value, kind)
-  number = lambda value: value is None or is_a(value, int | float)
-  keys = ("mean", "n", "low", "high", "se", "baseline")
-  good = is_a(found, dict) and all(
-      is_a(found.get(part, {}), dict) for part in ("scores", "details", "meta")
-  )
-  good = good and all(
-      is_a(score, dict)
-      and "mean" in score
-      and all(number(score.get(key)) for key in keys)
-      and is_a(score.get("difference", {}), dict)
-      and all(number(x) for x in score.get("difference", {}).values())
-      for score in found.get("scores", {0: 0}).values()
-  )
-  meta = found.get("meta", {}) if good else {}
-  details = found.get("details", {}) if good else {}
-  good = good and all(is_a(one, dict) for one in details.values())
-  good = good and all(is_a(n, str) for n in meta.get("names", ()) or ())
-  good = good and all(
-      is_a(meta.get(part, {}), dict)
-      and all(is_a(x, kind) for x in meta.get(part, {}).values())
-      for part, kind in (
-          *(("representations", dict), ("sha256", str), ("trusted", str)),
-      )
-  )
+  try:
+    numbers, texts = [], []
+    for score in found["scores"].values():
+      change = score.get("difference", {})
+      numbers += [score["mean"], *map(score.get, _NUMBERS), *change.values()]
+    for one in found.get("details", {}).values():
+      one.items()
+    meta = found.get("meta", {})
+    texts += [*(meta.get("names") or ()), *meta.get("trusted", {}).values()]
+    texts += meta.get("sha256", {}).values()
+    for one in meta.get("representations", {}).values():
+      one.items()
+    good = all(x is None or isinstance(x, int | float) for x in numbers)
+    good = good and all(isinstance(x, str) for x in texts)
+  except (AttributeError, KeyError, TypeError):  # Another shape.
+    good = False
   if not good:
     raise AlignetError(
         f"{path}: expected scores as `alignet evaluate` writes them, found"

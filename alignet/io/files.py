@@ -277,20 +277,19 @@ def digest_of(folder: Path, names: Sequence[str]) -> str:
   key = hashlib.sha256(json.dumps(listing).encode()).hexdigest()
   try:
     known = cache_dir() / "digests" / key[:2] / key
+  except AlignetError:  # A user without a home keeps nothing.
+    known = None
+  if known and known.is_file():
     return known.read_text()
-  except (AlignetError, OSError):
-    pass
   found = parallel.ordered_map(lambda name: sha256(folder / name), names)
   contents = json.dumps([[*names], list(found)])
   answer = hashlib.sha256(contents.encode()).hexdigest()
   # Clocks of file systems tick slowly: what is younger may yet change unseen.
   settled = time.time_ns() - max((s.st_mtime_ns for s in stats), default=0)
-  try:
-    if settled > _SETTLED:
+  if known and settled > _SETTLED:
+    with contextlib.suppress(OSError):  # Else it is computed again next time.
       with atomic_write(known, overwrite=True) as f:
         f.write(answer.encode())
-  except (NameError, OSError):
-    pass  # It is computed again the next time.
   return answer
 
 

@@ -125,6 +125,8 @@ _COLUMNS_SAY = (
 
 def _check(one, its, other, others, trusted, words) -> None:
   what, flag, meaning, differs, mend = words
+  # Of another program's file, whatever stands there says nothing.
+  its, others = (x if isinstance(x, Mapping) else None for x in (its, others))
   if its is not None and others is not None:
     differ = sorted(
         key for key in {*its, *others} if its.get(key) != others.get(key)

@@ -204,8 +204,8 @@ def to_directory(
 def remarks(directory: files.Path) -> list[str]:
   """What looks wrong in representations, a sentence each.
 
-  Rows that are equal, of an image that is there twice or of a network that
-  sees no difference, and columns that are constant.
+  Equal rows come of an image that is there twice, or of a network that sees no
+  difference. Constant columns say nothing.
   """
   opened = store.open(directory)
   if len(opened) < 2:
@@ -231,11 +231,6 @@ def remarks(directory: files.Path) -> list[str]:
         f"{len(repeated)} images have the features of one before them, first"
         f" {b}, those of {a}"
     )
-  classes = opened.labels.get("subordinate")
-  if classes is not None:
-    n = len(classes.names)
-    shown = ", ".join(classes.names[:10]) + ", …" * (n > 10)
-    found.append(f"{n} classes: {shown}")
   return found
 
 

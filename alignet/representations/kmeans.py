@@ -218,7 +218,7 @@ def load(path: files.Path) -> Clusters:
       cluster's number.
   """
   arrays = files.load_npz(path, required=("centroids", "inertia", "meta"))
-  assignments = load_assignments(path)
+  assignments, _ = load_assignments(path)
   centroids = files.check_array(
       arrays["centroids"],
       f"centroids in {path}",
@@ -243,9 +243,25 @@ def load(path: files.Path) -> Clusters:
   )
 
 
-def load_assignments(path: files.Path) -> np.ndarray:
-  """(n,) number of each image's cluster, of a file that may hold no more."""
-  return _assignments(path)[0]
+def load_assignments(
+    path: files.Path,
+) -> tuple[np.ndarray, identities.Rows | None]:
+  """Assignments of a file that may hold no more.
+
+  Returns:
+    (n,) integers, the cluster of each image; which images these are, None where
+    the file does not say.
+  """
+  with files.open_npz(path, required=("assignments",)) as archive:
+    found = files.read_member(archive, "assignments", path)
+    meta = {}
+    if "meta" in archive.files:
+      meta = files.parse_json_array(
+          files.read_member(archive, "meta", path), f"meta in {path}"
+      )
+  what = f"assignments in {path}"
+  found = files.check_array(found, what, shape=(None,), kinds="iu")
+  return found, meta.get("rows")
 
 
 def load_for(
@@ -259,28 +275,10 @@ def load_for(
     AlignetError: a damaged file; clusters of other images, in another order, or
       which do not say of which.
   """
-  found, rows = _assignments(path)
+  found, rows = load_assignments(path)
   trust.check_rows(path, rows, representations.path, representations.rows)
   what = f"assignments in {path}"
   return files.check_array(found, what, shape=(len(representations),))
-
-
-def rows_of(path: files.Path) -> identities.Rows | None:
-  """Which images the clusters of a file are of, if it says so."""
-  return _assignments(path)[1]
-
-
-def _assignments(path) -> tuple[np.ndarray, identities.Rows | None]:
-  with files.open_npz(path, required=("assignments",)) as archive:
-    found = files.read_member(archive, "assignments", path)
-    meta = {}
-    if "meta" in archive.files:
-      meta = files.parse_json_array(
-          files.read_member(archive, "meta", path), f"meta in {path}"
-      )
-  what = f"assignments in {path}"
-  found = files.check_array(found, what, shape=(None,), kinds="iu")
-  return found, meta.get("rows")
 
 
 def _training_rows(n: int, most: int, seed: int) -> np.ndarray:

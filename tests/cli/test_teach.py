@@ -256,6 +256,8 @@ def _set(row, value):
         ),
         ((*_LISTED, "@choices=t.csv"), None, "--on_impossible=drop"),
         ((*_LISTED, "@embedding=W.npy"), None, "--embedding_order"),
+        ((*_EMBEDDING, "--odd=first"), None, "--odd needs --triplets=T.npy"),
+        ((*_EMBEDDING, "--numbered_from=0"), None, "--numbered_from needs"),
         ((*_LISTED, "@posterior=V.npy"), None, "expected an npz with mu"),
     ],
 )

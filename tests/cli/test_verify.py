@@ -5,6 +5,7 @@ from alignet import transforms
 from alignet.cli import verify
 from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
+from alignet.io import identities
 from alignet.representations import store
 from alignet.triplets import npz
 from alignet.triplets import sampling
@@ -87,7 +88,13 @@ def test_json(folder, capsys):
 @pytest.mark.parametrize(
     ("flags", "name"),
     [
-        (["--labels=DIR/labels.npy", "--strategy=within"], "sampling"),
+        (
+            [
+                *("--labels=DIR/labels.npy", "--strategy=within"),
+                "--rows=as_stored",
+            ],
+            "sampling",
+        ),
         (
             [
                 "--representations=DIR/representations",
@@ -123,3 +130,25 @@ def test_what_cannot_be_used(folder, flags, message):
 def test_a_file_of_another_format(folder, capsys):
   assert _run(folder, "DIR/labels.npy") == 1
   assert "expected an .npz archive" in capsys.readouterr().out
+
+
+def test_clusters_of_other_images_are_not_joined_by_number(folder, tmp_path):
+  """With representations or without: numbers mean what the files say."""
+  opened = npz.open(folder / "a.npz")
+  npz.write(
+      *(tmp_path / "b.npz", _NAMES, opened.indices, opened.similarities),
+      meta={"rows": identities.of_names(_NAMES)},
+  )
+  ask = (f"{tmp_path}/b.npz", f"--clusters={tmp_path}/c.npz")
+  ask += ("--strategy=border",)
+  other = identities.of_names([f"other{i}.jpg" for i in range(60)])
+  for rows, said in (
+      (other, "numbers other rows than"),
+      (None, "--rows=as_st"),
+  ):
+    meta = json.dumps({"rows": rows})
+    np.savez(tmp_path / "c.npz", assignments=_LABELS, meta=meta)
+    for more in ((), ("--representations=DIR/representations",)):
+      with pytest.raises(AlignetError, match=said):
+        _run(folder, *ask, *more)
+  assert _run(folder, *ask, "--rows=as_stored") == 0

@@ -66,7 +66,7 @@ def sample(
   from alignet.representations import store as store_lib
 
   if clusters is not None:
-    labels, rows = kmeans.load(clusters).assignments, kmeans.rows_of(clusters)
+    labels, rows = kmeans.load_assignments(clusters)
   else:
     reps = store_lib.open(representations)
     labels, rows = reps.labels[group_level].ids, reps.rows

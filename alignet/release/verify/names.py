@@ -4,6 +4,7 @@ from collections.abc import Iterator
 import dataclasses
 import re
 
+from alignet.data import images as images_lib
 from alignet.errors import AlignetError
 from alignet.release.verify import outcome
 from alignet.triplets import npz
@@ -92,7 +93,7 @@ def against(
   if found.bad.any():  # Numbers and names do not go together anyway.
     return _row_by_row(opened, image_filenames, rule), opened.indices
   used = np.flatnonzero(found.known)
-  position = _positions(found.names[used], image_filenames)
+  position = images_lib.positions(found.names[used], image_filenames)
   wrong = position != used
   if not wrong.any():
     return outcome.check("filenames", True, rule), opened.indices
@@ -166,7 +167,9 @@ def join(opened: npz.AligNetFile, image_filenames: np.ndarray) -> np.ndarray:
   check, indices = against(opened, found, image_filenames)
   if check.status == "fail":
     # Numbers may be anything as long as every name is one of the dataset.
-    position = _positions(found.names[found.known], np.asarray(image_filenames))
+    position = images_lib.positions(
+        found.names[found.known], np.asarray(image_filenames)
+    )
     if found.bad.any() or (position < 0).any():
       raise AlignetError(f"file names of {opened.path}: {check.message}")
     table = np.full(len(found.known), -1, np.int32)
@@ -189,14 +192,6 @@ def imagenet_classes(found: Names) -> np.ndarray | None:
       return None
     classes[number] = int(match[1])
   return classes
-
-
-def _positions(names: np.ndarray, image_filenames: np.ndarray) -> np.ndarray:
-  """(k,) where each name stands among the dataset's, -1 for nowhere."""
-  order = np.argsort(image_filenames, kind="stable")
-  ranked = image_filenames[order]
-  at = np.minimum(np.searchsorted(ranked, names), len(ranked) - 1)
-  return np.where(ranked[at] == names, order[at], -1)
 
 
 def _row_by_row(opened, image_filenames, rule) -> outcome.Check:

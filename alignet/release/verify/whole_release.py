@@ -177,8 +177,7 @@ def _read_given(representations, clusters) -> dict[str, Any]:
         name: ids for name, ids in arrays.items() if not name.endswith("_names")
     }
   if clusters is not None:
-    found["clusters"] = kmeans.load_assignments(clusters)
-    rows = kmeans.rows_of(clusters)
+    found["clusters"], rows = kmeans.load_assignments(clusters)
     if representations is not None and rows is not None:
       named = identities.of_names(found["filenames"])
       identities.NOTHING.check_rows(clusters, rows, representations, named)

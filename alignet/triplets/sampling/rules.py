@@ -317,9 +317,8 @@ def find(strategy: str | Rule) -> Strategy:
   name = strategy.removeprefix(f"{path}:")
   try:
     rule = runpy.run_path(path).get(name)
-  except (
-      Exception
-  ) as e:  # Whatever the file does.  pylint: disable=broad-exception-caught
+  # The file may do anything.  pylint: disable-next=broad-exception-caught
+  except Exception as e:
     raise AlignetError(
         f"strategy {strategy}: {path} cannot be run: {type(e).__name__}: {e}"
     ) from e

@@ -26,7 +26,7 @@ class FolderSource:
     path: the folder.
 
   Attributes:
-    passed_over: suffix to the number of files that are no images.
+    passed_over: suffix to the number of files with it, which are not images.
   """
 
   def __init__(self, path: files.Path):

@@ -20,7 +20,7 @@ from alignet.io import progress
 
 _CHUNK = 2**16
 _GRACE, _SLOWEST = 60, 1024  # seconds; bytes a second from then on
-_KEPT = "what is there is kept"
+_KEPT = "the bytes received so far are kept"
 _TIMEOUT = 60  # seconds without a byte
 _LONGEST_WAIT = 30  # seconds between two attempts
 _PASSING = (408, 425, 429, 500, 502, 503, 504)

@@ -104,8 +104,8 @@ def get_config(variant="", cfg=None):
   """
   if variant not in _VARIANTS:
     raise AlignetError(
-        f"student: {variant!r} is no variant; expected dense or readout, as in"
-        " student/siglip_b:dense"
+        f"student: {variant!r} is not a variant; expected dense or readout, as"
+        " in student/siglip_b:dense"
     )
   return _VARIANTS[variant](cfg or _sparse())
 

@@ -176,7 +176,7 @@ def test_variants_of_a_config(tmp_path):
   for name, message in (
       (f"{path}:large", "mine has no variants, found 'large'"),
       ("base:dense", "base has no variants"),
-      ("student/siglip_b:dens", "'dens' is no variant; expected dense or"),
+      ("student/siglip_b:dens", "'dens' is not a variant; expected dense or"),
       ("student/siglip_x:dense", "did you mean"),
   ):
     with pytest.raises(AlignetError, match=message):

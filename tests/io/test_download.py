@@ -236,7 +236,7 @@ def test_full_disk_before_and_while_writing(server, tmp_path, monkeypatch):
   with monkeypatch.context() as m:
     m.setattr(download, "open", lambda p, mode: Full(p, mode), raising=False)
     with pytest.raises(
-        AlignetError, match="no space left.*what is there is kept"
+        AlignetError, match="no space left.*received so far are kept"
     ):
       _download(server, path)
   kept = (tmp_path / "f.bin.part").stat().st_size

@@ -58,7 +58,7 @@ class Plan:
 
     Raises:
       AlignetError: a seed or a range that cannot be; a rule of one's own drew
-        a row that is no triplet, or none of that rule.
+        a row that is not a triplet, or that it does not allow.
     """
     seed, start, stop = (operator.index(x) for x in (seed, start, stop))
     if not 0 <= seed < 2**128:

@@ -44,6 +44,7 @@ from alignet.io import files
 from alignet.pipeline import runner
 from alignet.pipeline import stages
 from alignet.report import style
+from alignet.representations import store
 from alignet.training import training_run
 from alignet.training import writer
 from alignet.training.input import group_batches
@@ -128,6 +129,7 @@ def triplets_of_few(
           "indices": rows.reshape(-1, 3),
           "meta": files.json_array(
               {
+                  "rows": store.open(representations).rows,
                   "strategy": "cluster_border_100",
                   "n_images": len(images_lib.open_store(images)),
                   "seed": seed,

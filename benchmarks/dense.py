@@ -44,6 +44,7 @@ def make_world(folder: pathlib.Path) -> None:
   """Random images, representations, clusters, a teacher and its answers."""
   from alignet import transforms
   from alignet.data import images
+  from alignet.io import identities
   from alignet.representations import kmeans
   from alignet.representations import store as store_lib
   from alignet.triplets import npz
@@ -59,7 +60,8 @@ def make_world(folder: pathlib.Path) -> None:
       images.ImageStore(images=pixels, filenames=names, labels={}, meta={}),
   )
   features = rng.normal(0, 0.03, (_IMAGES, _DIM)).astype(np.float16)
-  store_lib.write(folder / "representations", features, names, {}, {})
+  meta = {"model": "m"}
+  store_lib.write(folder / "representations", features, names, {}, meta)
   labels = rng.integers(0, _CLUSTERS, _IMAGES).astype(np.int32)
   kmeans.save(
       folder / "clusters.npz",
@@ -67,10 +69,14 @@ def make_world(folder: pathlib.Path) -> None:
           assignments=labels,
           centroids=np.zeros((_CLUSTERS, 1), np.float32),
           inertia=0.0,
-          meta={},
+          meta={"rows": identities.of_names(names)},
       ),
   )
-  transforms.save(folder / "transform.npz", transforms.identity(_DIM))
+  transforms.save(
+      folder / "transform.npz",
+      transforms.identity(_DIM),
+      columns=meta,
+  )
   rows = sampling.sample(labels, "cluster_border_100", 20_000, seed=0)
   s = similarity.of_triplets(features.astype(np.float32), rows)
   npz.write(folder / "alignet.npz", names, rows, s)

@@ -33,6 +33,7 @@ import pathlib, sys
 sys.path.insert(0, sys.argv[1])
 folder, out = pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
 from alignet.triplets import sampling
+from alignet.io import identities
 from response_generation import respond
 import numpy as np
 triplets = out / "triplets.npz"
@@ -45,6 +46,7 @@ if not (aligned.exists() and matched.exists()
         and not list(out.glob("*.shards"))):
   respond.respond_all(
       representations=folder / "r", triplets=triplets, store="bfloat16",
+      trust=identities.Trust(rows="as_stored", columns="as_given"),
       rows=2**17, responses=[
           respond.Response(out=aligned, transform=folder / "w.npz"),
           respond.Response(out=matched, temperature_from=aligned)])

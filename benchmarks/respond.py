@@ -33,6 +33,7 @@ sys.path.insert(0, str(_ROOT))
 
 from alignet import transforms
 from alignet.io import files
+from alignet.io import identities
 from alignet.representations import store
 from alignet.triplets import npz
 from alignet.triplets import sampling
@@ -155,6 +156,7 @@ def ours(folder: pathlib.Path, transformed: bool) -> None:
       triplets=folder / "triplets.npz",
       transform=folder / "transform.npz" if transformed else None,
       out=folder / "ours.npz",
+      trust=identities.Trust(rows="as_stored", columns="as_given"),
       overwrite=True,
   )
 

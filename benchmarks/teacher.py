@@ -254,6 +254,7 @@ def kauldron(x, embedding, batch, steps) -> float:
             f"aux.features={folder}/F.npy",
             f"aux.embedding={folder}/V.npy",
             "aux.embedding_order=things",
+            "aux.rows=as_stored",
             f"aux.batch={batch}",
             "aux.inner_folds=0",
             f"aux.steps={50 * -(-3 * steps // 50)}",

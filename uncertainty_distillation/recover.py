@@ -27,8 +27,10 @@ from typing import Any
 
 from alignet import transforms
 from alignet.errors import AlignetError
+from alignet.evals.scores.choices import odd_one_out
 from alignet.io import files
 from alignet.triplets import layout
+from alignet.triplets import similarity
 import numpy as np
 from uncertainty_distillation import factored
 
@@ -215,13 +217,12 @@ def _scores(z, triplets, s, scale) -> dict[str, float]:
       ],
       axis=1,
   )
+  p = similarity.choice_probabilities(s)
   rmse = float(np.sqrt(np.mean((predicted - s) ** 2)) / scale)
   return {
       "relative_rmse": rmse,
       "r2": 1 - rmse * rmse,
-      "odd_one_out": float(
-          np.mean(predicted.argmax(axis=1) == s.argmax(axis=1))
-      ),
+      "odd_one_out": float(odd_one_out.modal(predicted, p).mean()),
   }
 
 

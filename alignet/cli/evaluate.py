@@ -82,9 +82,11 @@ def triplets(args: argparse.Namespace) -> tuple[dict, str]:
   result = summary.of_triplets(features, rows, similarity=kind, seed=args.seed)
   right = odd_one_out.accuracy(similarity.of_triplets(features, rows, kind))
   layout.check_agreement(right, args.odd, what=args.triplets)
+  se = result["se"]
+  error = "" if se is None else f" (standard error {se:.4f})"
   text = (
-      f"accuracy {result['accuracy']:.4f} (standard error {result['se']:.4f}),"
-      f" NLL {result['nll']:.4f}, {result['nll_fitted']:.4f} at fitted"
+      f"accuracy {result['accuracy']:.4f}{error}, NLL"
+      f" {result['nll']:.4f}, {result['nll_fitted']:.4f} at fitted"
       f" temperature, {kind}, {result['n']} triplets: {args.out}"
   )
   return result | {"meta": _meta(args, "triplets")}, text
@@ -122,6 +124,8 @@ def rdm(args: argparse.Namespace) -> tuple[dict, str]:
   )
   mean = result["mean_rdm"]
   interval = ""
+  if "no_interval" in mean:
+    interval = f" (no interval: {mean['no_interval']})"
   if "ci" in mean:
     interval = f" ({mean['ci'][0]:z.4f} to {mean['ci'][1]:z.4f})"
   text = (

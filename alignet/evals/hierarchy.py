@@ -18,7 +18,6 @@ import numpy as np
 ACROSS = "across"
 """Pairs of images that share no class at any level."""
 
-MIN_CLASSES = 8
 """With fewer, draws of classes say more of k than of the models: a resample
 holds pairs of one class too often, by 1/k."""
 
@@ -130,7 +129,7 @@ def on_hierarchy(
     baseline also `cka/biased` and `cka/unbiased`, of all images' raw features,
     whose interval is over images, from a jackknife.
     And details: levels, classes, images, left_out (images without a class at
-    one of the levels), and no_intervals: why, with fewer than `MIN_CLASSES`.
+    one of the levels), and no_intervals: why, with too few classes.
 
   Raises:
     AlignetError: unknown levels, or levels that the labels lack; fewer than two
@@ -144,7 +143,7 @@ def on_hierarchy(
           f" {level!r}; found {', '.join(model.labels) or 'none'}"
       )
   tree = hierarchy.tree([model.labels[level].ids for level in levels])
-  few = len(tree.shared) < MIN_CLASSES
+  few = len(tree.shared) < bootstrap.FEWEST
   weights = (
       hierarchy.resample(
           tree, rng=np.random.default_rng(seed), resamples=resamples
@@ -182,7 +181,7 @@ def on_hierarchy(
   if few and resamples:
     details["no_intervals"] = (
         f"{len(tree.shared)} classes are too few to draw from; at least"
-        f" {MIN_CLASSES} are needed"
+        f" {bootstrap.FEWEST} are needed"
     )
   return scores, details
 

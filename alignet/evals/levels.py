@@ -284,11 +284,13 @@ def _correlations(
           participants=participants,
           resamples=resamples,
       )
-    out[key] = {**bootstrap.score(means[0], draws[:, 0]), "n": len(people)}
+    n = min(len(people), len(np.unique(images)))
+    out[key] = bootstrap.score(means[0], draws[:, 0], n=n)
+    out[key]["n"] = len(people)
     if len(means) > 1:
       out[key]["baseline"] = bootstrap.score(means[1])["mean"]
       out[key]["difference"] = bootstrap.score(
-          means[0] - means[1], draws[:, 0] - draws[:, 1]
+          means[0] - means[1], draws[:, 0] - draws[:, 1], n=n
       )
     for mean, of in reversed(list(zip(means, ("", "baseline: ")))):
       if np.isnan(mean):

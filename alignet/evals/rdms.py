@@ -258,11 +258,11 @@ def on_rdm(
   out = {}
   for key, mean in scores.items():
     of_score = draws.get(key, np.empty((0, 2)))
-    score = bootstrap.score(mean, of_score[:, 0])
+    score = bootstrap.score(mean, of_score[:, 0], n=n)
     if baseline is not None:
       score["baseline"] = others[key]
       score["difference"] = bootstrap.score(
-          mean - others[key], of_score[:, 0] - of_score[:, 1]
+          mean - others[key], of_score[:, 0] - of_score[:, 1], n=n
       )
     out[f"human/{name}/{key}"] = {**score, "n": n}
   return out, {**found, "drawn": ["images"]}

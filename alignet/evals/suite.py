@@ -377,6 +377,8 @@ def _number(value: float | None, sign: str = "") -> str:
 
 
 def _interval(score: Mapping[str, float]) -> str:
+  if "no_interval" in score:
+    return f" (no interval: {score['no_interval']})"
   if "low" not in score:
     return ""
   return f" ({score['low']:z.4f} to {score['high']:z.4f})"

@@ -258,7 +258,7 @@ def _mean(values: np.ndarray) -> dict[str, Any]:
   else:
     se = float(values.std() / np.sqrt(n - 1)) if n > 1 else np.nan
     freedom = n - 1
-  return bootstrap.student_score(float(values.mean()), se, freedom)
+  return bootstrap.student_score(float(values.mean()), se, freedom, n=n)
 
 
 def _labelled(

@@ -61,17 +61,14 @@ class TripletAccuracy(kd.metrics.Metric):
       mask: Bool[Array, "*b"] | None = None,
   ) -> State:
     s = similarity.pair_similarities(embeddings, self.kind)
-    correct = share_of_choice(s, s[..., 0])
-    return self.State.from_values(values=correct, mask=mask)
+    return self.State.from_values(values=choices(s)[..., 0], mask=mask)
 
 
-def share_of_choice(
-    s: Float[Array, "*b 3"], chosen: Float[Array, "*b"]
-) -> Float[Array, "*b"]:
-  """1 where the chosen similarity is the largest, 1/k where k are; or NaN."""
-  top = s.max(axis=-1, keepdims=True)
-  share = (chosen == top[..., 0]) / jnp.sum(s == top, axis=-1)
-  return jnp.where(jnp.isfinite(s).all(axis=-1), share, jnp.nan)
+def choices(s: Float[Array, "*b 3"]) -> Float[Array, "*b 3"]:
+  """1/k at each of the k largest similarities, 0 elsewhere; or NaN."""
+  top = s == s.max(axis=-1, keepdims=True)
+  finite = jnp.isfinite(s).all(axis=-1, keepdims=True)
+  return jnp.where(finite, top / top.sum(axis=-1, keepdims=True), jnp.nan)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=True)
@@ -118,8 +115,7 @@ class TripletKL(kd.metrics.Metric):
 class DenseAccuracy(kd.metrics.Metric):
   """Share of triplets whose most similar pair is the teacher's (0, 1).
 
-  By dot products; ties as in `TripletAccuracy`, of the teacher's the first
-  counts.
+  By dot products; ties as in `TripletAccuracy`, of the teacher's any counts.
 
   Attributes:
     embeddings: key of the [p, k, d] student embeddings.
@@ -146,9 +142,7 @@ class DenseAccuracy(kd.metrics.Metric):
 def _agree(
     teacher: Float[Array, "*b 3"], student: Float[Array, "*b 3"]
 ) -> Float[Array, "*b"]:
-  best = jnp.argmax(teacher, axis=-1, keepdims=True)
-  chosen = jnp.take_along_axis(student, best, axis=-1)[..., 0]
-  return share_of_choice(student, chosen)
+  return jnp.sum(choices(teacher) * choices(student), axis=-1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=True)

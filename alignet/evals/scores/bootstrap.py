@@ -33,6 +33,10 @@ from alignet.io import progress
 import numpy as np
 from scipy import stats
 
+FEWEST = 8
+"""Of fewer judgments, images or concepts no interval is given: a bootstrap of
+few units is far too narrow."""
+
 Statistic = Callable[[np.ndarray], np.ndarray]
 """(n,) how often each row counts -> values, NaN where undefined."""
 
@@ -208,38 +212,61 @@ def of_draws(
   )
 
 
-def score(mean: float, draws: np.ndarray | None = None) -> dict[str, Any]:
+def score(
+    mean: float, draws: np.ndarray | None = None, *, n: int = FEWEST
+) -> dict[str, Any]:
   """A score as JSON has it.
 
   Args:
     mean: NaN where it is undefined.
     draws: as in `of_draws`; None or empty for no interval.
+    n: what was drawn from: the number of judgments, or of their concepts where
+      these are fewer.
 
   Returns:
     mean, None where it is undefined; where there is an interval (95 %) also se,
-    low and high, and skipped unless it is 0.
+    low and high, and skipped unless it is 0; where there could be none,
+    no_interval, the reason. A calibration error may have none: resamples are
+    worse calibrated than their sample, so that they may all lie above it.
   """
   out: dict[str, Any] = {"mean": float(mean) if np.isfinite(mean) else None}
-  if draws is not None and (found := of_draws(mean, draws)):
-    out |= {"se": found.se, "low": found.low, "high": found.high}
-    if found.skipped:
-      out["skipped"] = found.skipped
+  if draws is None or not (found := of_draws(mean, draws)):
+    return out
+  out |= _ends(mean, found.se, found.low, found.high, n)
+  if found.skipped:
+    out["skipped"] = found.skipped
   return out
 
 
-def student_score(mean: float, se: float, freedom: float) -> dict[str, Any]:
+def student_score(
+    mean: float, se: float, freedom: float, *, n: int = FEWEST
+) -> dict[str, Any]:
   """As `score`, of a mean whose standard error is known: Student's interval.
 
   Args:
     mean: of the sample.
     se: its standard error; NaN for no interval.
     freedom: degrees of freedom, may be infinite.
+    n: as in `score`.
   """
   out = score(mean)
   if out["mean"] is not None and np.isfinite(se):
     half = float(stats.t.ppf(0.975, freedom)) * se
-    out |= {"se": se, "low": mean - half, "high": mean + half}
+    out |= _ends(mean, se, mean - half, mean + half, n)
   return out
+
+
+def _ends(mean, se, low, high, n) -> dict[str, Any]:
+  if n < FEWEST:
+    return {"no_interval": f"{n} are too few to draw from; {FEWEST} are needed"}
+  rounding = 1e-9 * max(1, abs(mean))
+  if not low - rounding <= mean <= high + rounding:
+    return {
+        "no_interval": (
+            f"resamples are biased: they lie between {low:z.4f} and {high:z.4f}"
+        )
+    }
+  return {"se": se, "low": min(low, mean), "high": max(high, mean)}
 
 
 def paired_difference(

@@ -42,7 +42,8 @@ def of_triplets(
     similarity: as given.
     accuracy: mean odd-one-out accuracy, k tied maxima count 1/k.
     se: its standard error over triplets, standard deviation / sqrt(m) (it
-      takes triplets for independent: `bootstrap` does not).
+      takes triplets for independent: `bootstrap` does not); None of fewer than
+      `bootstrap.FEWEST`.
     nll: mean negative log likelihood at temperature 1, nats.
     nll_fitted: the same at a fitted temperature, by two-fold cross-fitting:
       each half of the triplets at the temperature fitted on the other half.
@@ -65,10 +66,11 @@ def of_triplets(
   )
   nll = probabilistic.nll(probabilistic.log_probabilities(s))
   fitted = probabilistic.nll(probabilistic.log_probabilities(s, temperatures))
+  many = len(correct) >= bootstrap.FEWEST
   return {
       "similarity": similarity,
       "accuracy": float(correct.mean()),
-      "se": float(correct.std() / np.sqrt(len(correct))),
+      "se": float(correct.std() / np.sqrt(len(correct))) if many else None,
       "nll": float(nll.mean()),
       "nll_fitted": float(fitted.mean()),
       "temperature": np.unique(temperatures).tolist(),
@@ -133,10 +135,14 @@ def of_rdm(
         rng=np.random.default_rng(seed),
         resamples=resamples,
     )
-    if ci := bootstrap.of_draws(
-        result["mean_rdm"]["spearman"], draws["spearman"][:, 0]
-    ):
-      result["mean_rdm"]["ci"] = [ci.low, ci.high]
+    mean = result["mean_rdm"]
+    found = bootstrap.score(
+        mean["spearman"], draws["spearman"][:, 0], n=len(features)
+    )
+    if "low" in found:
+      mean["ci"] = [found["low"], found["high"]]
+    elif "no_interval" in found:
+      mean["no_interval"] = found["no_interval"]
   return {
       **result,
       "ceiling": {

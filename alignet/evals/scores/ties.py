@@ -39,15 +39,30 @@ def dense_ranks(values: np.ndarray) -> np.ndarray:
 
 def descending(values: np.ndarray) -> np.ndarray:
   """Places from the largest to the smallest, [..., n]; ties as they stand."""
+  return ordered(values)[0]
+
+
+def ordered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Places as `descending`, and where each ties with the place before it.
+
+  Args:
+    values: [..., n] numbers, infinite ones allowed; no NaN.
+
+  Returns:
+    [..., n] places; [..., n] bool, false at the first of each group of ties.
+  """
   values = np.asarray(values, np.float64)
   order = np.argsort(-values, axis=-1, kind="stable")
   sorted_ = np.take_along_axis(values, order, -1)
   first, second = sorted_[..., :-1], sorted_[..., 1:]
-  close = (second < first) & (second >= first - _FLOAT64 * _largest(values))
+  tied = np.zeros(values.shape, bool)
+  tied[..., 1:] = second >= first - _FLOAT64 * _largest(values)
   # Few rows have ties that their bits do not show.
-  if (rows := close.any(axis=-1)).any():
-    order[rows] = np.argsort(-dense_ranks(values[rows]), axis=-1, kind="stable")
-  return order
+  hidden = (tied[..., 1:] & (second < first)).any(axis=-1)
+  if hidden.any():
+    ranks = dense_ranks(values[hidden])
+    order[hidden] = np.argsort(-ranks, axis=-1, kind="stable")
+  return order, tied
 
 
 def is_largest(values: np.ndarray) -> np.ndarray:

@@ -4,6 +4,11 @@ import itertools
 
 from alignet.errors import AlignetError
 from alignet.evals.scores import bootstrap
+from alignet.evals.scores.choices import choice_scores
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 import numpy as np
 import pytest
 
@@ -209,3 +214,32 @@ def test_participants_of_another_length(case):
         rng=np.random.default_rng(0),
         participants=np.zeros(3, int),
     )
+
+
+@pytest.mark.parametrize("n", range(1, 12))
+def test_few_judgments_have_no_interval(n):
+  draws = np.random.default_rng(0).normal(size=100)
+  found = bootstrap.score(0.1, draws, n=n)
+  student = bootstrap.student_score(0.1, 0.2, n, n=n)
+  for score in (found, student):
+    assert ("low" in score) == (n >= 8) and ("no_interval" in score) == (n < 8)
+  rows = choice_scores.of_choices(
+      np.random.default_rng(n).normal(size=(n + 1, 3)),
+      rng=np.random.default_rng(0),
+  )
+  objects = np.arange(3 * n + 3).reshape(-1, 3)
+  of_choices = choice_scores.summarise(rows, objects, seed=0, resamples=50)
+  assert ("low" in of_choices["accuracy"]) == (n + 1 >= 8)
+
+
+@settings(deadline=None)
+@given(
+    mean=st.floats(-2, 2),
+    draws=hnp.arrays(np.float64, st.integers(2, 20), elements=st.floats(-2, 2)),
+)
+def test_an_interval_contains_its_estimate_or_is_left_out(mean, draws):
+  found = bootstrap.score(mean, draws)
+  if "low" in found:
+    assert found["low"] <= found["mean"] <= found["high"]
+  else:
+    assert "biased" in found["no_interval"]

@@ -133,24 +133,21 @@ def test_of_equal_rows_the_first_is_the_neighbour(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_of_equal_rows_the_first_is_retrieved_first(dtype):
+def test_equal_rows_are_retrieved_in_random_order(dtype):
   d, copies = 253, 5
   different = _RNG.standard_normal((30, d)).astype(dtype)
   which = np.tile(np.arange(30), copies)
   labels = np.repeat(np.arange(copies), 30)  # The c-th copies are class c.
   for c in range(copies):
     found = retrieval.retrieve(
-        different[:1], np.array([c]), different[which], labels, ks=(c + 1,)
+        different[:1], np.array([c]), different[which], labels, ks=(1, 3, 5)
     )
-    # The copies of the query come first, those of lower classes before.
-    assert found.recall[c + 1] == 1
-    found = retrieval.retrieve(
-        different[:1], np.array([c]), different[which], labels, ks=(max(c, 1),)
-    )
-    assert c == 0 or found.recall[c] == 0
+    # The copies of the query come first, the one of its class anywhere.
+    for k in (1, 3, 5):
+      np.testing.assert_allclose(found.recall[k], k / copies, atol=1e-12)
 
 
-def test_of_equal_prototypes_the_first_class_wins():
+def test_of_equal_prototypes_each_may_win():
   d = 253
   different = _RNG.standard_normal((6, d)).astype(np.float32)
   train = np.concatenate([different, different])
@@ -163,4 +160,4 @@ def test_of_equal_prototypes_the_first_class_wins():
       rng=np.random.default_rng(0),
       repeats=1,
   )
-  assert found.all()
+  np.testing.assert_array_equal(found, 1 / 2)

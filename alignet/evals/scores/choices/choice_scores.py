@@ -118,8 +118,9 @@ def summarise(
     resamples: of the bootstrap; 0 for none.
 
   Returns:
-    Score to mean, n and, with resamples, se, low, high (95 %); with a baseline
-    also `baseline`, its mean, and `difference`, mean (and se, low, high).
+    Score to mean, n and, with resamples, se, low, high (95 %), or no_interval,
+    the reason; with a baseline also `baseline`, its mean, and `difference`,
+    mean (and se, low, high).
 
   Raises:
     AlignetError: other scores, or another number of judgments, of the baseline.
@@ -150,16 +151,19 @@ def summarise(
         participants=participants,
         resamples=resamples,
     )
+  drawn = min(len(objects), len(np.unique(objects)))
   out = {}
   for i, name in enumerate(names):
     out[name] = {
-        **bootstrap.score(means[0, i], draws[:, 0, i]),
+        **bootstrap.score(means[0, i], draws[:, 0, i], n=drawn),
         "n": len(objects),
     }
     if baseline is not None:
       out[name]["baseline"] = float(means[1, i])
       out[name]["difference"] = bootstrap.score(
-          means[0, i] - means[1, i], draws[:, 0, i] - draws[:, 1, i]
+          means[0, i] - means[1, i],
+          draws[:, 0, i] - draws[:, 1, i],
+          n=drawn,
       )
   return out
 

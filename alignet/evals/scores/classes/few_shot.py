@@ -69,7 +69,7 @@ def accuracy(
     # Sorted, so that a memory map is read in order.
     rows = np.sort(rows.ravel())
     x, y = np.asarray(train[rows]), train_labels[rows]
-    of_draw[:] = _by_prototype(x, y, test) == test_labels
+    of_draw[:] = _by_prototype(x, y, test, test_labels)
   return right
 
 
@@ -140,14 +140,18 @@ def check_shots(labels: np.ndarray, shots: int) -> np.ndarray:
   return counts
 
 
-def _by_prototype(x, labels, test) -> np.ndarray:
+def _by_prototype(x, labels, test, test_labels) -> np.ndarray:
+  """(m,) chance of the right class; of equally near prototypes any is taken."""
   classes, places = np.unique(labels, return_inverse=True)
   unit = similarity.normalise(x)
   means = np.zeros((len(classes), unit.shape[1]), unit.dtype)
   np.add.at(means, places, unit)
   means = similarity.normalise(means)
-  out = np.empty(len(test), classes.dtype)
+  out = np.empty(len(test))
   for start in range(0, len(test), _ROWS):
-    block = similarity.normalise(np.asarray(test[start : start + _ROWS]))
-    out[start : start + _ROWS] = classes[ties.first_largest(block @ means.T)]
+    rows = slice(start, start + _ROWS)
+    block = similarity.normalise(np.asarray(test[rows]))
+    nearest = ties.is_largest(block @ means.T)
+    right = nearest & (classes == test_labels[rows, None])
+    out[rows] = right.sum(axis=1) / nearest.sum(axis=1)
   return out

@@ -4,14 +4,18 @@ Exact search with matrix products over blocks of both the rows that are
 classified and the rows that are searched, so that memory does not grow with
 either and both may be memory maps.
 
-The k neighbours with the largest cosine vote, one vote each; of neighbours with
-equal cosines the one with the lower row number comes first. Of classes with
+The k neighbours with the largest cosine vote, one vote each. Of classes with
 equally many votes the one whose nearest member is nearest wins. Matrix products
 select a few more candidates than k; sums in float64 decide among them, so that
 equal rows have equal cosines wherever they stand.
+
+Neighbours with equal cosines count as in random order: an accuracy is the
+chance of the right class. A prediction is of the order in which they stand.
 """
 
 from collections.abc import Iterator
+import functools
+import math
 
 from alignet.errors import AlignetError
 from alignet.evals.scores import ties
@@ -48,6 +52,11 @@ def predict(
   Raises:
     AlignetError: lengths that differ, NaN, k outside 1 to n.
   """
+  _check_both(train, train_labels, test, k)
+  return _predict(train, np.asarray(train_labels), test, k)
+
+
+def _check_both(train, train_labels, test, k) -> None:
   _check(train, train_labels, "train", k)
   _check(test, None, "test", 1)
   if test.shape[1] != train.shape[1]:
@@ -55,7 +64,6 @@ def predict(
         f"k-NN: train has {train.shape[1]} dimensions and test"
         f" {test.shape[1]}; expected the same representations"
     )
-  return _predict(train, np.asarray(train_labels), test, k, leave_one_out=False)
 
 
 def accuracy(
@@ -66,20 +74,20 @@ def accuracy(
     *,
     k: int = 10,
 ) -> np.ndarray:
-  """Whether each test row is classified correctly, (m,) float64 0 or 1.
+  """Whether each test row is classified correctly, (m,) float64 from 0 to 1.
 
   Arguments and errors as in `predict`; `test_labels` is (m,) integers. The
   mean is the accuracy.
   """
+  _check_both(train, train_labels, test, k)
   _check(test, test_labels, "test", 1)
-  predicted = predict(train, train_labels, test, k=k)
-  return (predicted == test_labels).astype(np.float64)
+  return _right(train, np.asarray(train_labels), test, test_labels, k)
 
 
 def leave_one_out(
     features: np.ndarray, labels: np.ndarray, *, k: int = 10
 ) -> np.ndarray:
-  """Whether each row is classified correctly by the others, (n,) 0 or 1.
+  """Whether each row is classified correctly by the others, (n,) from 0 to 1.
 
   Args:
     features: (n, d) floats.
@@ -94,12 +102,126 @@ def leave_one_out(
   """
   _check(features, labels, "features", k, spare=1)
   labels = np.asarray(labels)
-  predicted = _predict(features, labels, features, k, leave_one_out=True)
-  return (predicted == labels).astype(np.float64)
+  return _right(features, labels, features, labels, k, leave_one_out=True)
 
 
-def _predict(base, labels, queries, k, *, leave_one_out) -> np.ndarray:
+def _right(
+    base, labels, queries, truth, k, *, leave_one_out=False
+) -> np.ndarray:
+  """(m,) chance that each query is given its class."""
+  out = np.empty(len(queries))
+  for block, query, rows, tied in _nearest(base, queries, k, leave_one_out):
+    right = (_vote(labels[rows[:, :k]]) == truth[block]).astype(np.float64)
+    for i in np.flatnonzero(tied[:, : k + 1].any(axis=1)):
+      row, ties_ = rows[i], tied[i]
+      if ties_[k:].all():  # More than the candidates may tie.
+        own = block.start + i if leave_one_out else None
+        row, ties_ = _all_in_order(base, query[i], own)
+      right[i] = _chance(labels[row] == truth[block][i], labels[row], ties_, k)
+    out[block] = right
+  return out
+
+
+def _all_in_order(base, query, own) -> tuple[np.ndarray, np.ndarray]:
+  """All rows, nearest first, and where each ties with the one before it."""
+  query = similarity.normalise(np.asarray(query, np.float64))
+  cosine = np.concatenate(
+      [
+          (similarity.normalise(np.asarray(x, np.float64)) * query).sum(axis=-1)
+          for x in (
+              base[start : start + _EXACT_ROWS]
+              for start in range(0, len(base), _EXACT_ROWS)
+          )
+      ]
+  )
+  rows = np.arange(len(base))
+  if own is not None:
+    cosine, rows = np.delete(cosine, own), np.delete(rows, own)
+  order, tied = ties.ordered(cosine)
+  return rows[order], tied
+
+
+def _chance(own, labels, tied, k) -> float:
+  """Chance that the class of `own` wins among the k first, ties at random.
+
+  Args:
+    own: (c,) bool, neighbours of the right class, nearest first.
+    labels: (c,) their classes.
+    tied: (c,) bool, whether each ties with the one before.
+    k: how many vote.
+  """
+  group = np.cumsum(~tied)
+  inside = group <= group[k - 1]  # Up to the group of the k-th, and all of it.
+  classes, place = np.unique(labels[inside], return_inverse=True)
+  table = np.zeros((group[k - 1], len(classes)), np.int64)
+  np.add.at(table, (group[inside] - 1, place), 1)
+  if not own[inside].any():
+    return 0.0
+  right = int(place[np.flatnonzero(own[inside])[0]])
+  # What one class contributes: votes before the last group, how many it has in
+  # that, the first group it is in, and how many it has there.
+  first = (table > 0).argmax(axis=0)
+  before, there = table[:-1].sum(axis=0), table[first, np.arange(len(classes))]
+  what = np.stack([before, table[-1], first, there], axis=1).tolist()
+  own_counts = tuple(what.pop(right))
+  others = tuple(sorted(map(tuple, what)))
+  m = k - int(before.sum())
+  return _of_counts(own_counts, others, m, len(table) - 1)
+
+
+@functools.lru_cache(maxsize=4096)
+def _of_counts(own, others, m: int, last: int) -> float:
+  """As `_chance`: m of the last group vote, drawn without replacement.
+
+  For each number of votes of the right class, counts the draws of the others in
+  which none has more. Classes with equally many votes whose nearest members are
+  in one group come first with chances as their numbers of members there.
+  """
+  base, some, first, members = own
+  total = some + sum(n for _, n, _, _ in others)
+  chance = 0.0
+  for x in range(min(m, some) + 1):
+    votes = base + x
+    if not votes:
+      continue
+    ways = {(0, 0): float(math.comb(some, x))}  # (drawn, rivals' members).
+    for b, n, f, w in others:
+      ways = _with_class(ways, (b, n, f, w), votes, m - x, first, last)
+    mine = members if first != last else votes
+    for (drawn, rivals), number in ways.items():
+      if drawn == m - x:
+        chance += number * mine / (mine + rivals)
+  return chance / math.comb(total, m)
+
+
+def _with_class(ways, other, votes, most, first, last) -> dict:
+  """Draws so far, with those of another class that does not win outright."""
+  b, n, f, w = other
+  out: dict[tuple[int, int], float] = {}
+  for x in range(min(n, most, votes - b) + 1):
+    rivals = 0
+    if b + x == votes:
+      if f < first:
+        continue  # Its nearest member is nearer.
+      if f == first:
+        rivals = w if f != last else votes
+    number = math.comb(n, x)
+    for (drawn, before), count in ways.items():
+      if drawn + x <= most:
+        key = drawn + x, before + rivals
+        out[key] = out.get(key, 0.0) + count * number
+  return out
+
+
+def _predict(base, labels, queries, k) -> np.ndarray:
   out = np.empty(len(queries), labels.dtype)
+  for block, _, rows, _ in _nearest(base, queries, k, False):
+    out[block] = _vote(labels[rows[:, :k]])
+  return out
+
+
+def _nearest(base, queries, k, leave_one_out):
+  """Blocks of queries: slice, (q, d), (q, c) nearest rows and their ties."""
   starts = range(0, len(queries), _QUERY_ROWS)
   for start in progress.bar(starts, desc="k-NN", unit="block"):
     block = slice(start, start + _QUERY_ROWS)
@@ -110,8 +232,7 @@ def _predict(base, labels, queries, k, *, leave_one_out) -> np.ndarray:
         min(k + _SPARE, len(base) - leave_one_out),
         start if leave_one_out else None,
     )
-    out[block] = _vote(labels[_nearest(base, query, candidates, k)])
-  return out
+    yield block, query, *_in_order(base, query, candidates)
 
 
 def _search(base, query, k, own_row: int | None) -> np.ndarray:
@@ -133,18 +254,18 @@ def _search(base, query, k, own_row: int | None) -> np.ndarray:
   return rows
 
 
-def _nearest(base, query, rows, k) -> np.ndarray:
-  """(q, k) of the given rows (q, c), nearest first; ties as they stand."""
-  out = np.empty((len(rows), k), np.int64)
+def _in_order(base, query, rows) -> tuple[np.ndarray, np.ndarray]:
+  """The given rows (q, c), nearest first, and where each ties with the last."""
+  out, tied = np.empty(rows.shape, np.int64), np.empty(rows.shape, bool)
   for start in range(0, len(rows), _EXACT_ROWS):
     block = slice(start, start + _EXACT_ROWS)
     x, y = (
         similarity.normalise(np.asarray(z, np.float64))
         for z in (query[block, None], base[rows[block]])
     )
-    nearest = ties.descending((x * y).sum(axis=-1))[:, :k]
-    out[block] = np.take_along_axis(rows[block], nearest, 1)
-  return out
+    order, tied[block] = ties.ordered((x * y).sum(axis=-1))
+    out[block] = np.take_along_axis(rows[block], order, 1)
+  return out, tied
 
 
 def _blocks(base) -> Iterator[tuple[int, np.ndarray]]:

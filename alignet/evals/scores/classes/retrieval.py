@@ -1,10 +1,11 @@
 """Retrieval of images of the same class, by cosine.
 
-For each query all images of a gallery are ranked by their cosine, equal ones by
-row number. Average precision is the mean, over the images of the query's class,
-of the share of that class among the images up to and including it; its mean
-over queries is mAP. Recall at k is whether any of the first k is of the class,
-as is usual in metric learning.
+For each query all images of a gallery are ranked by their cosine. Average
+precision is the mean, over the images of the query's class, of the share of
+that class among the images up to and including it; its mean over queries is
+mAP. Recall at k is whether any of the first k is of the class, as is usual in
+metric learning. Images with equal cosines count as in random order: both scores
+are expectations over it (McSherry and Najork 2008, ECIR).
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ class Retrieval:
   Attributes:
     rows: (q,) int64, these queries.
     average_precision: (q,) float64.
-    recall: k to (q,) float64 0 or 1.
+    recall: k to (q,) float64, 0 or 1 but for ties.
   """
 
   rows: np.ndarray
@@ -96,15 +97,38 @@ def retrieve(
     cosine = _unit(queries[block]) @ unit.T
     if own:
       cosine[np.arange(len(block)), block] = -np.inf  # Comes last.
-    order = ties.descending(cosine)[:, :n]
+    order, tied = (x[:, :n] for x in ties.ordered(cosine))
     hit = gallery_labels[order] == query_labels[block, None]
-    found = np.cumsum(hit, axis=1)
-    ranks = np.arange(1, n + 1)
     out = slice(start, start + len(block))
-    precision[out] = (found / ranks * hit).sum(axis=1) / found[:, -1]
+    precision[out], misses = _expected(hit, tied)
     for k in ks:
-      recall[k][out] = found[:, k - 1] > 0
+      recall[k][out] = 1 - misses[:, k - 1]
   return Retrieval(rows=rows, average_precision=precision, recall=recall)
+
+
+def _expected(hit, tied) -> tuple[np.ndarray, np.ndarray]:
+  """(q,) average precision, (q, n) chance of no hit so far; ties at random.
+
+  Where a group of `size` ties follows `before` hits and holds `hits`, its j-th
+  place is a hit with chance hits / size, and of the j - 1 places before it in
+  the group (hits - 1) / (size - 1) are hits then.
+  """
+  n = hit.shape[1]
+  found = np.cumsum(hit, axis=1)
+  places = np.broadcast_to(np.arange(n), hit.shape)
+  first = np.maximum.accumulate(np.where(tied, 0, places), axis=1)
+  ends = np.ones_like(tied)
+  ends[:, :-1] = ~tied[:, 1:]
+  last = np.where(ends, places, n - 1)[:, ::-1]
+  last = np.minimum.accumulate(last, axis=1)[:, ::-1]
+  size, j = last - first + 1, places - first
+  before = np.take_along_axis(found - hit, first, 1)
+  hits = np.take_along_axis(found, last, 1) - before
+  among = 1 + before + j * (hits - 1) / np.maximum(size - 1, 1)
+  terms = hits / size * among / (places + 1)
+  # Given no hit so far, the next place is one with chance hits / those left.
+  misses = np.cumprod(np.maximum(1 - hits / (size - j), 0), axis=1)
+  return terms.sum(axis=1) / found[:, -1], misses
 
 
 def _unit(features: np.ndarray) -> np.ndarray:

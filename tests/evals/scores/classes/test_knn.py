@@ -1,6 +1,8 @@
 """k-NN against a loop over rows in float64."""
 
 import collections
+import itertools
+import math
 
 from alignet.errors import AlignetError
 from alignet.evals.scores.classes import knn
@@ -89,7 +91,9 @@ def test_blocks_do_not_matter(data, rows, monkeypatch):
 
 
 @pytest.mark.parametrize("block", [3, 100])
-def test_equal_cosines_and_votes_go_by_row_and_nearness(block, monkeypatch):
+def test_predictions_of_equal_cosines_go_by_row_and_nearness(
+    block, monkeypatch
+):
   monkeypatch.setattr(knn, "_BASE_ROWS", block)
   # Rows along the axes: a query along one axis ties with all of its rows.
   rng = np.random.default_rng(0)
@@ -99,6 +103,32 @@ def test_equal_cosines_and_votes_go_by_row_and_nearness(block, monkeypatch):
     np.testing.assert_array_equal(
         knn.predict(x, y, x, k=k), _brute_force(x, y, x, k)
     )
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_accuracy_is_the_mean_over_all_orders_of_ties(seed):
+  rng = np.random.default_rng(seed)
+  x = np.array([[4, 0], [4, 1], [4, 2]])[np.sort(rng.integers(3, size=7))]
+  y = rng.integers(3, size=7)
+  query = np.array([[4.0, 0]])
+  for k in range(1, 8):
+    chances = np.zeros(3)
+    for order in itertools.permutations(range(7)):
+      predicted = _brute_force(x[[*order]], y[[*order]], query, k)
+      chances[predicted] += 1 / math.factorial(7)
+    found = [knn.accuracy(x, y, query, np.array([c]), k=k)[0] for c in range(3)]
+    np.testing.assert_allclose(found, chances, atol=1e-12)
+
+
+def test_a_network_that_sees_no_difference_is_right_by_chance():
+  y = np.repeat(np.arange(5), 40)
+  rows = np.random.default_rng(0).permutation(200)
+  x = np.full((200, 3), 0.7, np.float32)
+  for k in (1, 10, 30):
+    found = knn.accuracy(x, y[rows], x, y, k=k)
+    np.testing.assert_allclose(found, 1 / 5, atol=1e-12)
+    # Own class has one neighbour fewer.
+    assert (knn.leave_one_out(x, y, k=k) < 1 / 5).all()
 
 
 def test_a_tied_vote_goes_to_the_nearest():

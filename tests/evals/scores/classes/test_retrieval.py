@@ -1,5 +1,7 @@
 """Retrieval against scikit-learn's average precision and by hand."""
 
+import itertools
+
 from alignet.errors import AlignetError
 from alignet.evals.scores.classes import retrieval
 import numpy as np
@@ -48,14 +50,28 @@ def test_among_themselves(data):
   assert (found.recall[29] == 1).all()
 
 
-def test_ties_go_by_row():
-  gallery = np.array([[1.0, 0], [1, 0], [0, 1]])
-  found = retrieval.retrieve(
-      np.array([[1.0, 0]]), np.array([7]), gallery, np.array([5, 7, 7]), ks=(1,)
-  )
-  # Ranks 2 and 3 are of the class: (1/2 + 2/3) / 2.
-  assert found.average_precision[0] == pytest.approx((1 / 2 + 2 / 3) / 2)
-  assert found.recall[1][0] == 0
+def _one_order(hit, ks):
+  found = np.cumsum(hit)
+  precision = (found / np.arange(1, len(hit) + 1))[hit].mean()
+  return [precision, *(found[k - 1] > 0 for k in ks)]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_is_the_mean_over_all_orders_of_ties(seed):
+  rng = np.random.default_rng(seed)
+  gallery = np.array([[4, 0], [4, 1], [4, 2.0]])[rng.integers(3, size=7)]
+  labels = rng.integers(2, size=7)
+  labels[0] = 1
+  query, ks = np.array([[4.0, 0]]), (1, 2, 3, 5, 7)
+  found = retrieval.retrieve(query, np.array([1]), gallery, labels, ks=ks)
+  orders = []
+  for order in itertools.permutations(range(7)):
+    of_nearness = np.argsort(gallery[[*order], 1], kind="stable")
+    orders.append(_one_order(labels[[*order]][of_nearness] == 1, ks))
+  wanted = np.mean(orders, axis=0)
+  np.testing.assert_allclose(found.average_precision, wanted[0], atol=1e-12)
+  for k, recall in zip(ks, wanted[1:]):
+    np.testing.assert_allclose(found.recall[k], recall, atol=1e-12)
 
 
 def test_refused(data):

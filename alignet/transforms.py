@@ -15,6 +15,7 @@ from alignet import errors
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.io import identities
+from alignet.io import json_files
 from alignet.triplets import similarity
 import numpy as np
 
@@ -210,15 +211,14 @@ def load(path: files.Path) -> Transform:
     AlignetError: missing, truncated, a key absent, arrays that do not fit each
       other, a NaN, or a meta string that is no JSON object.
   """
-  arrays = files.load_npz(path, required=("weights", "mean", "std"))
+  arrays = files.load_npz(
+      path, required=("weights", "mean", "std"), optional=("bias", "meta")
+  )
   width = np.shape(arrays["weights"])[-1:]
   arrays.setdefault("bias", np.zeros(width, np.float32))
-  try:
-    meta = json.loads(str(arrays["meta"])) if "meta" in arrays else {}
-  except ValueError as e:
-    raise AlignetError(f"meta in {path} is not valid JSON ({e})") from e
-  if not isinstance(meta, dict):
-    raise AlignetError(f"meta in {path}: expected a JSON object, found {meta}")
+  meta = {}
+  if "meta" in arrays:
+    meta = json_files.parse_array(arrays["meta"], f"meta in {path}")
   input_map = meta.pop("input_map", "none")
   try:
     return Transform(

@@ -41,6 +41,7 @@ from alignet.evals.scores import bootstrap
 from alignet.human import trials as trials_lib
 from alignet.io import config_files
 from alignet.io import files
+from alignet.io import json_files
 from alignet.pipeline import runner
 from alignet.pipeline import stages
 from alignet.report import style
@@ -84,7 +85,7 @@ def train(
   wall, cpu = time.monotonic(), time.process_time()
   training_run.train(kd.konfig.resolve(cfg))
   path = out / "seconds.json"
-  files.write_json(
+  json_files.write(
       path,
       # Of a cell that was stopped, only the last session's.
       {"wall": time.monotonic() - wall, "cpu": time.process_time() - cpu},
@@ -127,7 +128,7 @@ def triplets_of_few(
       out / "triplets.npz",
       {
           "indices": rows.reshape(-1, 3),
-          "meta": files.json_array(
+          "meta": json_files.array(
               {
                   "rows": store.open(representations).rows,
                   "strategy": "cluster_border_100",
@@ -269,7 +270,7 @@ def run_cell(args: argparse.Namespace, **cell: Any) -> dict[str, Any]:
   trials = trials_lib.read_folder(folders[f"trials_{fold}"])[_SET]
   return cell | {
       "curves": curves,
-      "seconds": files.read_json(folders[name] / "seconds.json"),
+      "seconds": json_files.read(folders[name] / "seconds.json"),
       "scores": read(f"evaluate_{name}"),
       "base": read(f"evaluate_base_{fold}"),
       "concepts": store.labels["concept"].ids[trials.indices],
@@ -438,7 +439,7 @@ def draw(cells: list[dict]):
 
 def _save(args, cells, peaks) -> dict[str, Any]:
   result = summary(cells, peaks)
-  files.write_json(args.out / "dense_comparison.json", result, overwrite=True)
+  json_files.write(args.out / "dense_comparison.json", result, overwrite=True)
   path = args.out / "dense_comparison.png"
   with files.atomic_write(path, overwrite=True) as f:
     f.write(style.png(draw(cells)))

@@ -16,6 +16,7 @@ import shutil
 
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import json_files
 from alignet.io import npz_stream
 import numpy as np
 
@@ -61,7 +62,7 @@ class Shards:
     with open(self.folder / _LOCK, "w") as f:
       fcntl.flock(f, fcntl.LOCK_EX)
       try:
-        found = files.read_json(self.folder / _FINGERPRINT)
+        found = json_files.read(self.folder / _FINGERPRINT, str)
       except AlignetError:
         found = None
       if found != self.fingerprint:
@@ -70,7 +71,7 @@ class Shards:
             shutil.rmtree(old)
           elif old.name != _LOCK:
             old.unlink()
-        files.write_json(self.folder / _FINGERPRINT, self.fingerprint)
+        json_files.write(self.folder / _FINGERPRINT, self.fingerprint)
       yield
 
   def has(self, number: int) -> bool:

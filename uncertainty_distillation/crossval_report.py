@@ -8,6 +8,7 @@ from alignet.evals.scores import bootstrap
 from alignet.evals.scores.choices import odd_one_out
 from alignet.evals.scores.choices import probabilistic
 from alignet.io import files
+from alignet.io import json_files
 from alignet.report import figures
 from alignet.report import style
 import numpy as np
@@ -146,7 +147,7 @@ def table(report: Mapping[str, Any]) -> str:
 
 def write(folder: pathlib.Path, report: Mapping[str, Any]) -> None:
   """Writes report.json, calibration.png, calibration_fitted.png, or anew."""
-  files.write_json(folder / "report.json", report, overwrite=True)
+  json_files.write(folder / "report.json", report, overwrite=True)
   for key in _CURVES:
     curves = {
         f"{name} (error {curve['error']:.3f})": (

@@ -65,6 +65,7 @@ def run(args: argparse.Namespace) -> None:
   import dataclasses
 
   from alignet.io import files
+  from alignet.io import json_files
   from alignet.report import figures
   from alignet.report import style
   import numpy as np
@@ -108,7 +109,7 @@ def run(args: argparse.Namespace) -> None:
       "versions": files.versions(),
   }
   with files.atomic_directory(args.out, overwrite=args.overwrite) as folder:
-    files.write_json(folder / "budget.json", found)
+    json_files.write(folder / "budget.json", found)
     with files.atomic_write(folder / "budget.png") as f:
       f.write(style.png(figures.budget(lines, teacher)))
   if args.quiet:

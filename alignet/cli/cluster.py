@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> None:
 
   from alignet import transforms
   from alignet.io import files
+  from alignet.io import json_files
   from alignet.report import figures
   from alignet.report import style
   from alignet.representations import kmeans
@@ -116,7 +117,7 @@ def run(args: argparse.Namespace) -> None:
       }
       if not args.quiet:
         print(f"{_summary(found)}, silhouette {curve[k]['silhouette']:.3f}")
-    files.write_json(folder / "curve.json", curve)
+    json_files.write(folder / "curve.json", curve)
     with files.atomic_write(folder / "curve.png") as f:
       f.write(style.png(figures.cluster_curve(curve)))
   if not args.quiet:

@@ -269,6 +269,7 @@ def _answers(args: argparse.Namespace) -> str:
   # pylint: disable=g-import-not-at-top
   from alignet.collect import answers as answers_lib
   from alignet.io import files
+  from alignet.io import json_files
 
   if args.summary:
     files.check_output(args.summary, overwrite=args.overwrite)
@@ -276,7 +277,7 @@ def _answers(args: argparse.Namespace) -> str:
   found = answers_lib.summary(answers)
   answers_lib.write(args.out, answers, overwrite=args.overwrite)
   if args.summary:
-    files.write_json(args.summary, found, overwrite=args.overwrite)
+    json_files.write(args.summary, found, overwrite=args.overwrite)
   return f"{answers_lib.table(found)}\n{args.out}"
 
 

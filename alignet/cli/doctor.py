@@ -8,6 +8,7 @@ Examples:
 """
 
 import argparse
+import dataclasses
 import pathlib
 import sys
 
@@ -81,6 +82,13 @@ def _write(out: pathlib.Path, *, make: bool) -> None:
   print(f"{out} written", file=sys.stderr)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Curves:
+  losses: list[float] | None = None
+  gradient_norms: list[float] | None = None
+  overfit: list[float] | None = None
+
+
 def _read(path: str) -> dict[str, list[float]]:
   """A port's curves.
 
@@ -88,17 +96,14 @@ def _read(path: str) -> dict[str, list[float]]:
     AlignetError: not such a file.
   """
   from alignet.errors import AlignetError
-  from alignet.io import files
+  from alignet.io import json_files
 
-  curves = files.read_json(path)
   known = ("losses", "gradient_norms", "overfit")
-  expected = (
-      f"{path}: expected a JSON object with the lists losses (and"
-      " gradient_norms) of the ten steps, overfit, or both"
-  )
-  if not isinstance(curves, dict) or not {"losses", "overfit"} & set(curves):
-    raise AlignetError(expected)
-  try:
-    return {k: [float(x) for x in curves[k]] for k in known if k in curves}
-  except (TypeError, ValueError) as e:
-    raise AlignetError(f"{expected}; {e}") from e
+  curves = json_files.read(path, _Curves)
+  curves = {k: curves[k] for k in known if k in curves}
+  if not {"losses", "overfit"} & set(curves):
+    raise AlignetError(
+        f"{path}: expected the lists losses (and gradient_norms) of the ten"
+        " steps, overfit, or both"
+    )
+  return curves

@@ -38,10 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
   """Computes the scores and writes them as JSON."""
   from alignet.io import files  # pylint: disable=g-import-not-at-top
+  from alignet.io import json_files
 
   files.check_output(args.out, overwrite=args.overwrite)
   result, text = args.step(args)
-  files.write_json(args.out, result, overwrite=args.overwrite)
+  json_files.write(args.out, result, overwrite=args.overwrite)
   flags.say(args, text)
 
 

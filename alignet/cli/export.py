@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
   """Loads, writes, and says how well what was written agrees."""
-  from alignet.io import files
+  from alignet.io import json_files
   from alignet.models.export import card as card_lib
   from alignet.models.export import folder
   from alignet.models.formats import weights
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> None:
   card = {key: value for key, value in card.items() if value}
   if args.metrics:
     card["metrics"] = card_lib.metrics_in(
-        files.read_json(args.metrics), args.metrics
+        json_files.read(args.metrics), args.metrics
     )
   write = _writer(args.to)
   if args.to == "safetensors":

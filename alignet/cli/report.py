@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
   """Reads the run's numbers and arrays and writes the page."""
   from alignet.io import files
+  from alignet.io import json_files
 
   out = pathlib.Path(args.out or pathlib.Path(args.run_dir) / "report.html")
   folder = find_report(args.run_dir)
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
 
   comparison.comparison_page(
       out,
-      files.read_json(folder / _RESULTS),
+      json_files.read(folder / _RESULTS),
       inputs.load_inputs(folder),
       overwrite=args.overwrite,
   )
@@ -59,7 +60,7 @@ def find_report(run_dir) -> pathlib.Path:
     AlignetError: no such folder, or several.
   """
   from alignet.errors import AlignetError
-  from alignet.io import files
+  from alignet.io import json_files
 
   run_dir = pathlib.Path(run_dir)
   candidates = [run_dir, *sorted(run_dir.glob("stages/report-*"))]
@@ -77,8 +78,8 @@ def find_report(run_dir) -> pathlib.Path:
   if found[0] == run_dir or len(found) == 1:
     return found[0]
   if (run_dir / _RESULTS).is_file():
-    shown = files.read_json(run_dir / _RESULTS)
-    same = [f for f in found if files.read_json(f / _RESULTS) == shown]
+    shown = json_files.read(run_dir / _RESULTS)
+    same = [f for f in found if json_files.read(f / _RESULTS) == shown]
     if len(same) == 1:
       return same[0]
   raise AlignetError(

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
   """Runs the stages, then holds the results against the config's bounds."""
   # pylint: disable=g-import-not-at-top
   from alignet.io import config_files
-  from alignet.io import files
+  from alignet.io import json_files
   from alignet.pipeline import check
   from alignet.pipeline import runner
 
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
   results = out / "results.json"
   if not results.is_file():
     return 0
-  results = files.read_json(results)
+  results = json_files.read(results)
   if "trials" not in results:  # No comparison of models.
     return 0
   say(check.table(results))

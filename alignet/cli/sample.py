@@ -156,7 +156,7 @@ def _labels(args, strategy):
   if strategy.clusters is not None and args.clusters:
     from alignet.io import files
 
-    arrays = files.load_npz(args.clusters, required=("centroids",))
+    arrays = files.load_npz(args.clusters, required=("centroids",), optional=())
     centroids = files.check_array(
         arrays["centroids"],
         f"centroids in {args.clusters}",

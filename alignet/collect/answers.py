@@ -15,6 +15,7 @@ from alignet.collect.settings import Settings
 from alignet.errors import AlignetError
 from alignet.human import readers
 from alignet.io import files
+from alignet.io import json_files
 import numpy as np
 
 _COMMON = (
@@ -213,12 +214,20 @@ class _Page:
     return [*self.images, *self.names, self.answer]
 
 
+_FOLDER = "give the folder that `alignet collect page` wrote"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Meta:
+  settings: json_files.Object
+  page: str
+
+
 def _open_page(folder: pathlib.Path) -> _Page:
-  meta = files.read_json(folder / page.META)
+  meta = json_files.read(folder / page.META, _Meta, mend=_FOLDER)
   try:
     settings = Settings(**meta["settings"])
-    page_id = meta["page"]
-  except (KeyError, TypeError) as e:
+  except TypeError as e:
     raise AlignetError(
         f"{folder / page.META} is not that of a page ({e!r})"
     ) from e
@@ -228,7 +237,7 @@ def _open_page(folder: pathlib.Path) -> _Page:
   lines = readers.read_names(folder / page.NAMES).tolist()
   line = {name: i + 1 for i, name in enumerate(lines)}
   return _Page(
-      id=page_id,
+      id=meta["page"],
       kind=settings.kind,
       items=items,
       number={

@@ -14,6 +14,7 @@ from alignet.evals import model as model_lib
 from alignet.io import files
 from alignet.io import folders
 from alignet.io import identities
+from alignet.io import json_files
 from alignet.report import style
 from alignet.triplets import npz
 import numpy as np
@@ -242,7 +243,7 @@ def _write(
       with files.atomic_write(folder / GALLERY) as f:
         f.write(style.png(figure))
     hashes = {k: files.sha256(path) for k, path in inputs.items() if path}
-    files.write_json(
+    json_files.write(
         folder / META,
         {**meta, "sha256": hashes, "versions": files.versions()},
     )

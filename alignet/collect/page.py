@@ -25,6 +25,7 @@ from alignet.collect.settings import Settings
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.io import folders
+from alignet.io import json_files
 from alignet.io import template
 
 INDEX = "index.html"
@@ -127,7 +128,7 @@ def write(
     tables.write(
         folder / ITEMS, {key: [row[key] for row in items] for key in items[0]}
     )
-    files.write_json(
+    json_files.write(
         folder / META,
         {
             "page": page_id,

@@ -6,6 +6,7 @@ import pathlib
 
 from alignet.data import image_sources
 from alignet.errors import AlignetError
+from alignet.io import files
 from alignet.io import progress
 
 _JPEG = b"\xff\xd8\xff"
@@ -93,7 +94,7 @@ def _file(folder: pathlib.Path, name: str) -> image_sources.Record:
         f"image {name!r}: expected a path below the folder {folder}"
     )
   try:
-    content = (folder / path).read_bytes()
+    content = files.read_bytes(folder / path, files.IMAGE)
   except OSError as e:
     raise AlignetError(
         f"image {name} in {folder} cannot be read: {e.strerror}; give the"

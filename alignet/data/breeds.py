@@ -18,7 +18,6 @@ published rule, from the published hierarchy (`alignet fetch breeds`):
 from collections.abc import Mapping, Sequence
 import dataclasses
 import functools
-import json
 import pathlib
 from typing import Literal, NamedTuple
 
@@ -26,6 +25,7 @@ from alignet.data.labels import UNLABELLED
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import json_files
 import numpy as np
 
 FILES = ("class_hierarchy.txt", "dataset_class_info.json", "node_names.txt")
@@ -94,7 +94,10 @@ class Hierarchy:
         ) from e
     try:
       self.leaves = frozenset(
-          str(entry[1]) for entry in json.loads(texts[FILES[1]])
+          entry[1]
+          for entry in json_files.parse(
+              texts[FILES[1]], FILES[1], list[tuple[int, str, str]]
+          )
       )
       edges = [line.split() for line in texts[FILES[0]].split("\n") if line]
       if any(len(edge) != 2 for edge in edges) or not self.leaves:

@@ -24,6 +24,7 @@ from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
 from alignet.io import files
 from alignet.io import folders
+from alignet.io import json_files
 from alignet.io import parallel
 from alignet.io import progress
 import numpy as np
@@ -84,7 +85,7 @@ def build(
   }
   plan = json.loads(json.dumps(plan))  # As the file gives it back.
   if (out / "meta.json").is_file():
-    meta = files.read_json(out / "meta.json")
+    meta = json_files.read(out / "meta.json")
     if all(meta.get(key) == value for key, value in plan.items()):
       _clean(out)
       return 0
@@ -123,7 +124,7 @@ def verify(path: files.Path) -> int:
       checksums.
   """
   images = images_lib.open_store(path).images
-  known = files.read_json(pathlib.Path(path) / CHECKSUMS)
+  known = json_files.read(pathlib.Path(path) / CHECKSUMS)
   block, expected = known["block"], known["sha256"]
   starts = range(0, len(images), block)
   found = parallel.ordered_map(
@@ -244,8 +245,8 @@ def _finish(source, partial, plan, block) -> None:
   files.save_npy(partial / "filenames.npy", names, overwrite=True)
   labels_lib.write_labels(partial / "labels.npz", labels, overwrite=True)
   checksums = {"block": block, "sha256": sha256}
-  files.write_json(partial / CHECKSUMS, checksums, overwrite=True)
-  files.write_json(partial / "meta.json", dict(plan), overwrite=True)
+  json_files.write(partial / CHECKSUMS, checksums, overwrite=True)
+  json_files.write(partial / "meta.json", dict(plan), overwrite=True)
 
 
 def _clean(out: pathlib.Path) -> None:

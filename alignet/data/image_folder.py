@@ -54,7 +54,7 @@ class FolderSource:
   def __getitem__(self, i: int) -> image_sources.Record:
     name = self._names[i]
     try:
-      image = (self._root / name).read_bytes()
+      image = files.read_bytes(self._root / name, files.IMAGE)
     except OSError as e:
       raise AlignetError(
           f"image {name} in {self._root} cannot be read: {e.strerror}"

@@ -14,6 +14,7 @@ from alignet.data import labels as labels_lib
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import json_files
 import numpy as np
 
 
@@ -69,7 +70,7 @@ def write(
     files.save_npy(folder / "images.npy", store.images)
     files.save_npy(folder / "filenames.npy", store.filenames)
     labels_lib.write_labels(folder / "labels.npz", store.labels)
-    files.write_json(folder / "meta.json", dict(store.meta))
+    json_files.write(folder / "meta.json", dict(store.meta))
 
 
 def take(store: ImageStore, rows: np.ndarray) -> ImageStore:
@@ -103,7 +104,7 @@ def open_store(path: files.Path) -> ImageStore:
       images=images,
       filenames=filenames,
       labels=labels,
-      meta=files.read_json(folder / "meta.json"),
+      meta=json_files.read(folder / "meta.json"),
   )
 
 

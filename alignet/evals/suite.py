@@ -34,6 +34,7 @@ from alignet.evals.evaluation import flag
 from alignet.evals.model import Model
 from alignet.io import files
 from alignet.io import identities
+from alignet.io import json_files
 from alignet.report.shown import Shown
 from alignet.triplets import similarity as similarity_lib
 import numpy as np
@@ -49,8 +50,6 @@ ALL: Sequence[evaluation.Evaluation] = (
 )
 """Every evaluation there is, in the order of flags and sections."""
 
-
-_NUMBERS = ("n", "low", "high", "se", "baseline")
 
 NAMES = ("model", "baseline")
 """What models are called unless they are named."""
@@ -246,7 +245,7 @@ class Suite(*(one.Settings for one in ALL)):
         "names": list(self.names),
         "trusted": identities.Trust(columns=self.columns).meta(),
         "representations": {
-            name: files.read_json(pathlib.Path(path) / "meta.json")
+            name: json_files.read(pathlib.Path(path) / "meta.json")
             for name, path in directories.items()
             if path
         },
@@ -324,35 +323,48 @@ def evaluate(suite: Suite, models: evaluation.Models | None = None) -> Scores:
   )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Number:
+  """A score, or a difference, as JSON has it."""
+
+  mean: float | None
+  n: float | None = None
+  low: float | None = None
+  high: float | None = None
+  se: float | None = None
+  baseline: float | None = None
+  no_interval: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Score(_Number):
+  difference: _Number | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Meta:
+  names: list[str] | None = None
+  trusted: dict[str, str] | None = None
+  sha256: dict[str, str] | None = None
+  representations: dict[str, json_files.Object] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Written:
+  """What a file of scores holds."""
+
+  scores: dict[str, _Score]
+  details: dict[str, json_files.Object] | None = None
+  meta: _Meta | None = None
+
+
 def read(path: files.Path) -> dict[str, Any]:
   """What `alignet evaluate` has written.
 
   Raises:
     AlignetError: another file.
   """
-  found = files.read_json(path)
-  try:
-    numbers, texts = [], []
-    for score in found["scores"].values():
-      change = score.get("difference", {})
-      numbers += [score["mean"], *map(score.get, _NUMBERS), *change.values()]
-    for one in found.get("details", {}).values():
-      one.items()
-    meta = found.get("meta", {})
-    texts += [*(meta.get("names") or ()), *meta.get("trusted", {}).values()]
-    texts += meta.get("sha256", {}).values()
-    for one in meta.get("representations", {}).values():
-      one.items()
-    good = all(x is None or isinstance(x, int | float) for x in numbers)
-    good = good and all(isinstance(x, str) for x in texts)
-  except (AttributeError, KeyError, TypeError):  # Another shape.
-    good = False
-  if not good:
-    raise AlignetError(
-        f"{path}: expected scores as `alignet evaluate` writes them, found"
-        " another JSON; evaluate again"
-    )
-  return found
+  return json_files.read(path, _Written, mend="evaluate again")
 
 
 def shown() -> dict[str, Shown]:

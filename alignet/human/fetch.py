@@ -16,6 +16,7 @@ from alignet.human.catalogue import Dataset
 from alignet.human.catalogue import File
 from alignet.io import download
 from alignet.io import files
+from alignet.io import json_files
 
 RECORD = "sha256.json"
 """File beside the downloads: sha256, size and address of each."""
@@ -141,9 +142,9 @@ def fetch(
   folder = pathlib.Path(folder)
   folder.mkdir(parents=True, exist_ok=True)
   record = folder / RECORD
-  recorded = files.read_json(record) if record.exists() else {}
-  if not isinstance(recorded, dict):
-    raise AlignetError(f"{record}: expected a JSON object; remove the file")
+  recorded = {}
+  if record.exists():
+    recorded = json_files.read(record, mend="remove the file")
   done = []
   for file in dataset.files:
     path = folder / file.name
@@ -184,7 +185,7 @@ def fetch(
           "size": path.stat().st_size,
           "url": None if there else file.url,
       }
-      files.write_json(record, recorded, overwrite=True)
+      json_files.write(record, recorded, overwrite=True)
     done.append(
         Fetched(
             path=path,

@@ -32,6 +32,7 @@ from typing import Any
 
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import json_files
 from alignet.io import plain_pickle
 from alignet.triplets import layout
 import numpy as np
@@ -237,7 +238,7 @@ def write(
 ) -> None:
   """Writes the answers as npz: the attributes of `Levels`, and `meta`."""
   arrays = {f.name: getattr(levels, f.name) for f in dataclasses.fields(levels)}
-  arrays["meta"] = files.json_array(dict(meta))
+  arrays["meta"] = json_files.array(dict(meta))
   files.save_npz(path, arrays, overwrite=overwrite, compress=True)
 
 
@@ -253,7 +254,7 @@ def read(path: files.Path) -> Levels:
         " so, also with a pruned_dataset.pkl that is in its folder already"
     )
   names = [f.name for f in dataclasses.fields(Levels)]
-  arrays = files.load_npz(path, required=names)
+  arrays = files.load_npz(path, required=names, optional=())
   n = len(np.atleast_1d(arrays["chosen"]))
   for name, shape, kinds in (
       ("images", (None,), "U"),

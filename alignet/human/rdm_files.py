@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 import csv
 import dataclasses
 import io
+import math
 import pathlib
 from typing import Any, Literal, get_args
 
 from alignet import errors
 from alignet.errors import AlignetError
+from alignet.human.readers import text as text_lib
 from alignet.io import files
 import numpy as np
 
@@ -32,6 +34,9 @@ class Matrices:
   rdms: np.ndarray
   kind: Kind
   names: tuple[str, ...] | None = None
+
+
+_MOST = 2**28  # Numbers of one variable.
 
 
 def read(path: files.Path, *, kind: Kind | None = None) -> Matrices:
@@ -93,12 +98,8 @@ def read(path: files.Path, *, kind: Kind | None = None) -> Matrices:
 
 def _text(path: files.Path) -> tuple[np.ndarray, tuple[str, ...] | None]:
   """Numbers of a text, whoever wrote it, and names above or before them."""
-  try:
-    text = pathlib.Path(path).read_text("utf-8-sig")
-  except FileNotFoundError as e:
-    raise AlignetError(f"{path} does not exist") from e
-  except (OSError, ValueError) as e:
-    raise AlignetError(f"{path} cannot be read as text ({e})") from e
+  with text_lib.open_text(path, limit=2**30) as f:
+    text = f.read()
   first = next((line for line in text.splitlines() if line.strip()), "")
   between = next((d for d in "\t;," if d in first), " ")
   rows = [
@@ -227,6 +228,9 @@ def mat(path: files.Path) -> dict[str, Any]:
 
   try:
     with open(path, "rb") as f:
+      for name, shape, _ in io.whosmat(f):
+        if math.prod(shape) > _MOST:
+          raise ValueError(f"{name} has {math.prod(shape)} numbers")
       content = io.loadmat(f, simplify_cells=True)
   except FileNotFoundError as e:
     raise AlignetError(f"{path} does not exist") from e

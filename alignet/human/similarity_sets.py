@@ -312,6 +312,11 @@ def _ratings(ratings: Any, path: files.Path) -> np.ndarray:
     # A pair may be there in both orders.
     sums.setdefault((i, j), []).extend(np.ravel(values).tolist())
   n = max(j for _, j in sums) + 1
+  if (found := sum(i != j for i, j in sums)) != n * (n - 1) // 2:
+    raise AlignetError(
+        f"{path}: expected ratings of all {n * (n - 1) // 2} pairs of {n}"
+        f" images, found {found}"
+    )
   out = np.full((n, n), np.nan)
   np.fill_diagonal(out, 10)
   for (i, j), values in sums.items():

@@ -16,6 +16,7 @@ import urllib.request
 from alignet import __version__
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import json_files
 from alignet.io import progress
 
 _CHUNK = 2**16
@@ -211,7 +212,7 @@ def _opener() -> urllib.request.OpenerDirector:
 
 def _write_state(state, url, headers) -> None:
   value = {"url": url, "validator": _validator_of(headers)}
-  files.write_json(state, value, overwrite=True)
+  json_files.write(state, value, overwrite=True)
 
 
 def _validator_of(headers) -> str | None:
@@ -222,7 +223,7 @@ def _validator_of(headers) -> str | None:
 
 def _validator(state, url) -> str | None:
   try:
-    known = files.read_json(state)
+    known = json_files.read(state)
     return known["validator"] if known["url"] == url else None
   except (AlignetError, KeyError, TypeError):
     return None

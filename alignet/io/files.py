@@ -20,7 +20,7 @@ import shutil
 import socket
 import time
 import tokenize
-from typing import IO, Any, BinaryIO, NamedTuple
+from typing import IO, BinaryIO, NamedTuple
 import zipfile
 import zlib
 
@@ -45,6 +45,13 @@ BROKEN = (
     zlib.error,
 )
 """What NumPy and zipfile raise when the bytes of an npy or npz are damaged."""
+
+IMAGE = 2**29
+"""Bytes that an image file may have."""
+
+_EXPANDED, _RATIO = 2**27, 200
+"""Bytes that a member of an npz may always have, and beyond that as a multiple
+of what it has compressed: more is a bomb, or another file."""
 
 _SETTLED = 2 * 10**9
 """Nanoseconds after which a change of a file shows in its time."""
@@ -251,7 +258,7 @@ def digest(path: Path) -> str:
   if path.is_file():
     return sha256(path)
   if not path.is_dir():
-    raise _missing(path)
+    raise missing(path)
   names = (p.relative_to(path).as_posix() for p in path.rglob("*"))
   return digest_of(path, sorted(n for n in names if (path / n).is_file()))
 
@@ -309,6 +316,24 @@ def cache_dir() -> pathlib.Path:
     ) from e
 
 
+def read_bytes(path: Path, limit: int) -> bytes:
+  """A file of at most `limit` bytes.
+
+  Raises:
+    OSError: it cannot be read.
+    AlignetError: it is larger.
+  """
+  with open(path, "rb") as f:
+    if os.fstat(f.fileno()).st_size <= limit:
+      content = f.read(limit + 1)  # A device says that it has no bytes.
+      if len(content) <= limit:
+        return content
+  raise AlignetError(
+      f"{path}: expected at most {limit >> 20} MiB, found more; give the right"
+      " file"
+  )
+
+
 def versions() -> dict[str, str]:
   """Versions of alignet and of the installed libraries that shape results."""
   found = {}
@@ -316,55 +341,6 @@ def versions() -> dict[str, str]:
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
       found[name] = importlib.metadata.version(name)
   return found
-
-
-def write_json(path: Path, value: Any, *, overwrite: bool = False) -> None:
-  """Writes sorted, indented JSON; NaN and infinity are refused."""
-  text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False)
-  with atomic_write(path, overwrite=overwrite) as f:
-    f.write(text.encode() + b"\n")
-
-
-def read_json(path: Path) -> Any:
-  """Reads JSON; a missing or broken file is one clear error."""
-  try:
-    return json.loads(pathlib.Path(path).read_text())
-  except FileNotFoundError as e:
-    raise _missing(path) from e
-  except (ValueError, RecursionError) as e:
-    raise AlignetError(f"{path} is not valid JSON ({e})") from e
-
-
-def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-  """Keys whose values differ, or that only one has, of JSON-serialisables."""
-  wanted = json.loads(json.dumps(wanted))
-  return sorted(
-      key
-      for key in found.keys() | wanted.keys()
-      if found.get(key) != wanted.get(key)
-  )
-
-
-def json_array(value: Any) -> np.ndarray:
-  """JSON as an array of one string: how an npz carries its `meta`."""
-  return np.array(json.dumps(value, sort_keys=True, allow_nan=False))
-
-
-def parse_json_array(array: np.ndarray, what: str) -> dict[str, Any]:
-  """The JSON object that `json_array` wrote.
-
-  Raises:
-    AlignetError: no string, no JSON, or no JSON object.
-  """
-  try:
-    value = json.loads(str(check_array(array, what, shape=(), kinds="U")))
-  except (ValueError, RecursionError) as e:
-    if isinstance(e, AlignetError):
-      raise
-    raise AlignetError(f"{what} is not valid JSON ({e})") from e
-  if not isinstance(value, dict):
-    raise AlignetError(f"{what}: expected a JSON object, found {value!r}")
-  return value
 
 
 def save_npy(
@@ -407,7 +383,7 @@ def load_npy(
     if not zipped:
       array = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
   except FileNotFoundError as e:
-    raise _missing(path) from e
+    raise missing(path) from e
   except BROKEN as e:
     raise AlignetError(
         f"{path} cannot be read as a NumPy array: it is truncated, pickled or"
@@ -433,12 +409,18 @@ def save_npz(
     save(f, allow_pickle=False, **arrays)
 
 
-def load_npz(path: Path, *, required: Sequence[str]) -> dict[str, np.ndarray]:
+def load_npz(
+    path: Path,
+    *,
+    required: Sequence[str],
+    optional: Sequence[str] | None = None,
+) -> dict[str, np.ndarray]:
   """Reads an npz into memory without ever unpickling.
 
   Args:
     path: an .npz file.
-    required: keys that must be there; others are read too.
+    required: keys that must be there.
+    optional: keys that are read too, where they are there; None for all.
 
   Returns:
     Key to array.
@@ -447,7 +429,10 @@ def load_npz(path: Path, *, required: Sequence[str]) -> dict[str, np.ndarray]:
     AlignetError: missing, truncated, pickled, or a key is absent.
   """
   with open_npz(path, required=required) as archive:
-    return {key: read_member(archive, key, path) for key in archive.files}
+    keys = archive.files
+    if optional is not None:
+      keys = [key for key in keys if key in (*required, *optional)]
+    return {key: read_member(archive, key, path) for key in keys}
 
 
 @contextlib.contextmanager
@@ -461,7 +446,7 @@ def open_npz(
       f = stack.enter_context(open(path, "rb"))
       archive = np.load(f, allow_pickle=False)
     except FileNotFoundError as e:
-      raise _missing(path) from e
+      raise missing(path) from e
     except BROKEN as e:
       raise AlignetError(
           f"{path} cannot be read as an .npz archive: it is truncated or of"
@@ -473,11 +458,11 @@ def open_npz(
           f" {', '.join(required)}"
       )
     stack.enter_context(archive)
-    missing = [key for key in required if key not in archive.files]
-    if missing:
+    absent = [key for key in required if key not in archive.files]
+    if absent:
       raise AlignetError(
-          f"{path} lacks the key{'s' * (len(missing) > 1)}"
-          f" {', '.join(missing)}; found {', '.join(archive.files) or 'none'}"
+          f"{path} lacks the key{'s' * (len(absent) > 1)}"
+          f" {', '.join(absent)}; found {', '.join(archive.files) or 'none'}"
       )
     yield archive
 
@@ -487,17 +472,37 @@ def read_member(
 ) -> np.ndarray:
   """Reads one array of an open npz; a broken one is one clear error."""
   try:
-    array = archive[key]
-    if not isinstance(
-        array, np.ndarray
-    ):  # NumPy gives other bytes as they are.
-      raise ValueError("it is not in npy format")
-    return array
+    _check_claims(archive, key)
+    return archive[key]
   except BROKEN as e:
     raise AlignetError(
         f"{key} in {path} cannot be read: the file is truncated, pickled or"
         f" damaged ({e})"
     ) from e
+
+
+def _check_claims(archive: np.lib.npyio.NpzFile, key: str) -> None:
+  """Fails where a member claims more than it has, before room is made."""
+  names = archive.zip.namelist()
+  info = archive.zip.getinfo(key if key in names else f"{key}.npy")
+  if info.file_size > max(_EXPANDED, _RATIO * info.compress_size):
+    raise ValueError(f"it would grow from {info.compress_size} bytes")
+  with archive.zip.open(info) as member:
+    version = np.lib.format.read_magic(member)
+    if version > (2, 0):
+      raise ValueError(f"npy format {version} is not supported")
+    old = version == (1, 0)
+    read = (
+        np.lib.format.read_array_header_1_0
+        if old
+        else np.lib.format.read_array_header_2_0
+    )
+    shape, _, dtype = read(member)
+    size = dtype.itemsize * math.prod(shape)
+    if not dtype.hasobject and size != info.file_size - member.tell():
+      raise ValueError(
+          f"{info.file_size - member.tell()} bytes instead of {size}"
+      )
 
 
 def check_array(
@@ -616,7 +621,8 @@ def _kind_names(kinds: str) -> str:
   return " or ".join(names.get(k, k) for k in kinds)
 
 
-def _missing(path: Path) -> AlignetError:
+def missing(path: Path) -> AlignetError:
+  """The error of a file that is not there."""
   if not os.fspath(path):
     return AlignetError(
         "expected a path, found an empty one: a field of the config, or a flag,"

@@ -8,6 +8,7 @@ from typing import Any
 
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import json_files
 
 PLAN = "plan.json"
 """File of a folder that is being written: all that its content depends on."""
@@ -39,7 +40,7 @@ def begin(
     path = folder / PLAN
     differ = ["plan"]
     if path.exists():
-      differ = files.differing(files.read_json(path), plan)
+      differ = json_files.differing(json_files.read(path), plan)
     if not differ:
       return
     others = [p for p in folder.iterdir() if p.name not in (PLAN, *beside)]
@@ -51,7 +52,7 @@ def begin(
       )
   for other in others:
     shutil.rmtree(other) if other.is_dir() else other.unlink()
-  files.write_json(folder / PLAN, plan, overwrite=True)
+  json_files.write(folder / PLAN, plan, overwrite=True)
 
 
 def check(

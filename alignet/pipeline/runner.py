@@ -20,6 +20,7 @@ an entry is a pair, under the second of it.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
+import dataclasses
 import fcntl
 import graphlib
 import hashlib
@@ -34,11 +35,19 @@ from typing import Any
 
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import json_files
 import ml_collections
 
 _RECORD = "stage.json"
 _OUTPUTS = "outputs.json"
 """File to size, time of its last change and sha256 of what a stage wrote."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Output:
+  size: int
+  mtime_ns: int
+  sha256: str
 
 
 def stage(
@@ -168,14 +177,15 @@ def damage(folder: pathlib.Path, *, contents: bool) -> str | None:
   if not (folder / _OUTPUTS).is_file():
     return None
   try:
-    for name, known in files.read_json(folder / _OUTPUTS).items():
+    outputs = json_files.read(folder / _OUTPUTS, dict[str, _Output])
+    for name, known in outputs.items():
       path = folder / name
       if not path.is_file() or path.stat().st_size != known["size"]:
         return name
       moved = path.stat().st_mtime_ns != known["mtime_ns"]
       if (contents or moved) and files.sha256(path) != known["sha256"]:
         return name
-  except (AlignetError, AttributeError, KeyError, TypeError):
+  except AlignetError:
     return _OUTPUTS
   return None
 
@@ -203,7 +213,7 @@ def _write_outputs(folder: pathlib.Path) -> None:
           "mtime_ns": path.stat().st_mtime_ns,
           "sha256": files.sha256(path),
       }
-  files.write_json(folder / _OUTPUTS, found, overwrite=True)
+  json_files.write(folder / _OUTPUTS, found, overwrite=True)
 
 
 def _discard(plan_, out) -> None:
@@ -387,7 +397,7 @@ def _work(plan_, folders, folder, title, say) -> None:
   start, cpu = time.monotonic(), time.process_time()
   plan_["function"](partial, **merge(arguments, plan_["params"]))
   _write_outputs(partial)
-  files.write_json(partial / _RECORD, plan_["identity"], overwrite=True)
+  json_files.write(partial / _RECORD, plan_["identity"], overwrite=True)
   os.replace(partial, folder)
   say(
       f"{title}: {time.monotonic() - start:.1f} s"

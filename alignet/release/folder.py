@@ -10,6 +10,7 @@ from typing import Any
 from alignet.data import image_sources
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import json_files
 from alignet.io import progress
 from alignet.release import card as card_lib
 from alignet.release import croissant
@@ -108,14 +109,14 @@ def write(
       "files": entries,
       "versions": files.versions(),
   }
-  files.write_json(folder / MANIFEST, manifest)
+  json_files.write(folder / MANIFEST, manifest)
   shown = [_shown(folder, entry) for entry in entries]
   pictures = images is not None
   _text(folder / "README.md", card_lib.readme(card, shown, about, pictures))
   _text(folder / "LICENSE.md", card_lib.licence(card, about, pictures))
   _text(folder / "CITATION.bib", card_lib.citation(card))
   sums = dict(_sums(folder))
-  files.write_json(
+  json_files.write(
       folder / "croissant.json", croissant.metadata(card, sums, tables)
   )
   sums["croissant.json"] = (0, files.sha256(folder / "croissant.json"))

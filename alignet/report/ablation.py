@@ -5,6 +5,7 @@ import pathlib
 from typing import Any
 
 from alignet.io import files
+from alignet.io import json_files
 from alignet.report import figures
 from alignet.report import latex
 from alignet.report import page
@@ -29,7 +30,7 @@ def write(out: files.Path, results: Mapping[str, Any]) -> list[pathlib.Path]:
   out = pathlib.Path(out)
   tables = [scores(results), differences(results, "to_first")]
   paths = [out / n for n in ("results.json", "report.html", "table.tex")]
-  files.write_json(paths[0], results, overwrite=True)
+  json_files.write(paths[0], results, overwrite=True)
   page.write(
       paths[1],
       results["title"],

@@ -13,6 +13,7 @@ from typing import Any
 
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import json_files
 import numpy as np
 
 FILE_NAME = "report_inputs.npz"
@@ -152,6 +153,12 @@ def save_inputs(
   return path
 
 
+@dataclasses.dataclass(frozen=True)
+class _Meta:
+  format: int
+  fields: json_files.Object
+
+
 def load_inputs(directory: files.Path) -> ReportInputs:
   """Reads `report_inputs.npz` from a folder.
 
@@ -160,11 +167,8 @@ def load_inputs(directory: files.Path) -> ReportInputs:
   """
   path = pathlib.Path(directory) / FILE_NAME
   arrays = files.load_npz(path, required=("meta",))
-  try:
-    meta = json.loads(str(arrays["meta"]))
-    version, packed = meta["format"], meta["fields"]
-  except (ValueError, KeyError, TypeError) as e:
-    raise AlignetError(f"meta in {path} is not that of a report ({e!r})") from e
+  meta = json_files.parse_array(arrays["meta"], f"meta in {path}", _Meta)
+  version, packed = meta["format"], meta["fields"]
   known = {field.name for field in dataclasses.fields(ReportInputs)}
   if version != _FORMAT or not set(packed) <= known:
     unknown = sorted(set(packed) - known)

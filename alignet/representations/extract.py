@@ -25,6 +25,7 @@ from alignet.errors import OutputExistsError
 from alignet.human import things
 from alignet.io import files
 from alignet.io import folders
+from alignet.io import json_files
 from alignet.io import parallel
 from alignet.io import progress
 from alignet.models.encoders import encoders
@@ -373,7 +374,7 @@ def _save(path: pathlib.Path, parts: list[dict[str, Any]]) -> None:
       if (found := [p[key] for p in parts if p[key] is not None])
   }
   files.save_npz(
-      path, {**arrays, "skipped": files.json_array(skipped)}, overwrite=True
+      path, {**arrays, "skipped": json_files.array(skipped)}, overwrite=True
   )
 
 
@@ -388,7 +389,7 @@ def _merge(source, partial, out, total, plan, concepts) -> None:
       filenames.append(member("filenames"))
       for level in source.levels:
         ids.setdefault(level, []).append(member(f"ids_{level}"))
-      skipped |= files.parse_json_array(member("skipped"), f"{path}")
+      skipped |= json_files.parse_array(member("skipped"), f"{path}")
       if width is None and len(rows[-1]):
         width = member("features").shape[1]
   n = sum(map(len, rows))

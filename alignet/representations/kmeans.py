@@ -13,6 +13,7 @@ from alignet import errors
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.io import identities
+from alignet.io import json_files
 from alignet.io import progress
 from alignet.representations import blocks
 from alignet.representations import store
@@ -204,7 +205,7 @@ def save(
           "assignments": clusters.assignments,
           "centroids": clusters.centroids,
           "inertia": np.array(clusters.inertia, np.float64),
-          "meta": files.json_array(clusters.meta),
+          "meta": json_files.array(clusters.meta),
       },
       overwrite=overwrite,
   )
@@ -217,7 +218,9 @@ def load(path: files.Path) -> Clusters:
     AlignetError: missing, damaged, a key absent, an assignment that is no
       cluster's number.
   """
-  arrays = files.load_npz(path, required=("centroids", "inertia", "meta"))
+  arrays = files.load_npz(
+      path, required=("centroids", "inertia", "meta"), optional=()
+  )
   assignments, _ = load_assignments(path)
   centroids = files.check_array(
       arrays["centroids"],
@@ -239,7 +242,7 @@ def load(path: files.Path) -> Clusters:
       assignments=assignments.astype(np.int32, copy=False),
       centroids=centroids.astype(np.float32, copy=False),
       inertia=float(inertia),
-      meta=files.parse_json_array(arrays["meta"], f"meta in {path}"),
+      meta=json_files.parse_array(arrays["meta"], f"meta in {path}"),
   )
 
 
@@ -256,7 +259,7 @@ def load_assignments(
     found = files.read_member(archive, "assignments", path)
     meta = {}
     if "meta" in archive.files:
-      meta = files.parse_json_array(
+      meta = json_files.parse_array(
           files.read_member(archive, "meta", path), f"meta in {path}"
       )
   what = f"assignments in {path}"

@@ -19,6 +19,7 @@ from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.io import identities
+from alignet.io import json_files
 import numpy as np
 
 FEATURES = "features.npy"
@@ -27,6 +28,11 @@ LABELS = "labels.npz"
 META = "meta.json"
 
 _HASHED = (FEATURES, FILENAMES, LABELS)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Meta:
+  sha256: dict[str, str]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,7 +114,7 @@ def write(
     files.save_npy(new / FILENAMES, filenames)
     labels_lib.write_labels(new / LABELS, labels)
     try:
-      files.write_json(
+      json_files.write(
           new / META,
           {
               "versions": files.versions(),
@@ -157,12 +163,7 @@ def open(  # pylint: disable=redefined-builtin
   filenames = files.load_npy(directory / FILENAMES, mmap=True)
   _check_filenames(filenames, f"filenames in {directory / FILENAMES}", n)
   labels = labels_lib.read_labels(directory / LABELS, n=n)
-  meta = files.read_json(directory / META)
-  if not isinstance(meta, dict) or not isinstance(meta.get("sha256"), dict):
-    raise AlignetError(
-        f"{directory / META}: expected a JSON object with the sha256 of each"
-        " file"
-    )
+  meta = json_files.read(directory / META, _Meta)
   if verify:
     for name in _HASHED:
       if (found := files.sha256(directory / name)) != meta["sha256"].get(name):

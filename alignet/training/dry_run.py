@@ -10,6 +10,7 @@ from typing import Any, Literal
 from alignet import models
 from alignet.evals import in_training
 from alignet.io import files
+from alignet.io import json_files
 from alignet.models.formats import checkpoints
 from alignet.models.formats import weights
 from alignet.report import gallery
@@ -56,7 +57,7 @@ def dry_run(trainer: kd.train.Trainer, effort: Effort = "shapes") -> str:
   out = pathlib.Path(trainer.workdir) / FOLDER
   out.parent.mkdir(parents=True, exist_ok=True)
   with files.atomic_directory(out, overwrite=True) as folder:
-    files.write_json(folder / "report.json", report)
+    json_files.write(folder / "report.json", report)
     if picture is not None:
       with files.atomic_write(folder / "batch.png") as f:
         f.write(style.png(picture))

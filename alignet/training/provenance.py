@@ -15,6 +15,7 @@ from typing import Any
 
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import json_files
 from alignet.models.formats.init_transform import InitFromWeights
 import jax
 from kauldron import kd
@@ -49,7 +50,7 @@ def note(trainer: kd.train.Trainer) -> None:
     init = _input(trainer.init_transform.path, _contents)
   source = getattr(trainer.train_ds, "data_source", None)
   noted = {"init": init, "data": dict(_inputs(source))}
-  files.write_json(workdir / FILE, noted, overwrite=True)
+  json_files.write(workdir / FILE, noted, overwrite=True)
 
 
 def of(trainer: kd.train.Trainer) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def of(trainer: kd.train.Trainer) -> dict[str, Any]:
   if trainer.raw_cfg is not None:
     config = dict(leaves(json.loads(trainer.raw_cfg.to_json())))
   config = {key: _without_folder(value) for key, value in config.items()}
-  noted = files.read_json(pathlib.Path(trainer.workdir) / FILE)
+  noted = json_files.read(pathlib.Path(trainer.workdir) / FILE)
   return {"config": config, **noted, "versions": files.versions()}
 
 
@@ -124,7 +125,7 @@ def resume_check(trainer: kd.train.Trainer) -> None:
   """
   if trainer.raw_cfg is None:  # A trainer that was made without a config.
     return
-  there = dict(leaves(files.read_json(pathlib.Path(trainer.workdir) / CONFIG)))
+  there = dict(leaves(json_files.read(pathlib.Path(trainer.workdir) / CONFIG)))
   here = dict(leaves(json.loads(trainer.raw_cfg.to_json())))
   missing = object()
   differ = [

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol
 
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import json_files
 import jax
 from kauldron import kd
 
@@ -96,7 +97,7 @@ def begin(workdir: files.Path, recipe: Recipe) -> None:
   workdir, plan = pathlib.Path(workdir), recipe.plan()
   path = workdir / PLAN
   if path.exists():
-    differ = files.differing(files.read_json(path), plan)
+    differ = json_files.differing(json_files.read(path), plan)
     if not differ:
       return
     found = f"another training (other {', '.join(differ)})"
@@ -108,7 +109,7 @@ def begin(workdir: files.Path, recipe: Recipe) -> None:
   elif jax.process_index():
     return
   else:
-    return files.write_json(path, plan)
+    return json_files.write(path, plan)
   raise AlignetError(
       f"{workdir} holds {found}; train in another workdir, or delete this one"
       " first"

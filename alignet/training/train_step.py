@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import json_files
 from alignet.training import result
 import jax
 from jax.experimental import multihost_utils
@@ -202,7 +203,7 @@ def _stop(step: int, finite: np.ndarray, done: _Done, workdir: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     files.save_npz(folder / "batch.npz", batch, overwrite=True)
     report = {"step": step, "first": wrong[0], "not_finite": wrong}
-    files.write_json(folder / "step.json", report, overwrite=True)
+    json_files.write(folder / "step.json", report, overwrite=True)
   raise NotFiniteError(
       f"the training diverged: at step {step} {wrong[0]} is NaN or infinite"
       f" ({len(wrong)} such values); {folder} holds the batch and all their"

@@ -15,6 +15,7 @@ from typing import Any
 
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import json_files
 from alignet.io import npz_cache
 from alignet.io import npz_stream
 from alignet.io import progress
@@ -104,7 +105,7 @@ def write(
           key, indices.shape, dtype, blocks, compress=key == "filenames"
       )
     if meta is not None:
-      array = files.json_array(meta)
+      array = json_files.array(meta)
       write_member("meta", array.shape, array.dtype, [array], compress=True)
 
 
@@ -153,7 +154,7 @@ class AligNetFile:
       if "meta" not in archive.files:
         return {}
       array = files.read_member(archive, "meta", self.path)
-    return files.parse_json_array(array, f"meta in {self.path}")
+    return json_files.parse_array(array, f"meta in {self.path}")
 
   def filename_blocks(self, rows: int = _ROWS) -> Iterator[np.ndarray]:
     """Consecutive (rows, 3) str blocks of the file names."""

@@ -3,6 +3,7 @@
 from alignet import transforms
 from alignet.cli import main
 from alignet.io import files
+from alignet.io import json_files
 from alignet.representations import kmeans
 from alignet.representations import store
 import numpy as np
@@ -44,7 +45,7 @@ def test_one_k(setting, capsys):
 
 def test_several_k_are_compared(setting, capsys):
   assert _cluster("--k=2,5,8", "--out=c", "--restarts=5") == 0
-  curve = files.read_json("c/curve.json")
+  curve = json_files.read("c/curve.json")
   assert curve["5"]["silhouette"] > 0.8 > 0.5 > curve["8"]["silhouette"]
   inertia = [curve[k]["inertia"] for k in ("2", "5", "8")]
   assert inertia == sorted(inertia, reverse=True)

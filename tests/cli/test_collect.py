@@ -227,7 +227,7 @@ def test_a_transform_changes_what_is_compared(world, tmp_path):
         ),
         (
             ("answers", "aligned.npz", "--page=student"),
-            "not that of a page",
+            "give the folder that `alignet collect page` wrote",
         ),
     ],
 )

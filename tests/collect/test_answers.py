@@ -224,7 +224,9 @@ def test_columns_that_somebody_added(world):
 
 def test_a_folder_that_is_no_page(world):
   (world / "meta.json").write_text("{}")
-  with pytest.raises(AlignetError, match="not that of a page"):
+  with pytest.raises(
+      AlignetError, match="settings.*folder that .alignet collect page"
+  ):
     answers.read(world, [])
 
 

@@ -5,7 +5,7 @@ import pathlib
 from alignet.cli import main
 from alignet.data.labels import Labels
 from alignet.human import levels as levels_lib
-from alignet.io import files
+from alignet.io import json_files
 from alignet.representations import store
 from alignet.triplets import npz
 from alignet.triplets import similarity
@@ -124,7 +124,7 @@ COMMANDS = {
 def output(path: pathlib.Path) -> object:
   """What a command has found, without times and versions."""
   if path.suffix == ".json":
-    found = files.read_json(path)
+    found = json_files.read(path)
     return {k: v for k, v in found.items() if k in ("scores", "accuracy")}
   if path.is_dir():
     return sorted(p.name for p in path.rglob("*"))

@@ -9,7 +9,7 @@ import urllib.response
 
 from alignet.errors import AlignetError
 from alignet.io import download
-from alignet.io import files
+from alignet.io import json_files
 import pytest
 from tests.io import file_server
 
@@ -129,7 +129,7 @@ def test_another_address_starts_again(server, tmp_path):
 def test_nothing_is_left_to_receive(server, tmp_path, extra):
   """Cut between the last byte and the renaming; or the file is shorter now."""
   (tmp_path / "f.bin.part").write_bytes(_BODY + extra)
-  files.write_json(
+  json_files.write(
       tmp_path / "f.bin.part.json",
       {"url": f"{server.url}/a/f.bin", "validator": '"one"'},
   )

@@ -5,11 +5,13 @@ import pickle
 import re
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
 from alignet.io import files
+from alignet.io import json_files
 from alignet.io import npz_stream
 from hypothesis import HealthCheck
 from hypothesis import given
@@ -31,7 +33,7 @@ _SAVERS = {
     "compressed": lambda p, **kw: files.save_npz(
         p, _ARRAYS, compress=True, **kw
     ),
-    "json": lambda p, **kw: files.write_json(p, {"a": 1}, **kw),
+    "json": lambda p, **kw: json_files.write(p, {"a": 1}, **kw),
     "stream": lambda p, **kw: _stream(p, **kw),
 }
 
@@ -165,6 +167,7 @@ def test_a_folder_that_cannot_be_replaced_is_kept(tmp_path, monkeypatch, at):
 _KILLED = """
 import os, pathlib, signal
 from alignet.io import files
+from alignet.io import json_files
 
 path = pathlib.Path({path!r})
 real, calls = os.replace, []
@@ -356,7 +359,7 @@ def test_one_format_for_the_other(tmp_path):
     files.load_npz(tmp_path / "a.npy", required=("a",))
   with zipfile.ZipFile(tmp_path / "z.npz", "w") as z:
     z.writestr("a.npy", "some text")
-  with pytest.raises(AlignetError, match="a in .*not in npy format"):
+  with pytest.raises(AlignetError, match="a in .* cannot be read"):
     files.load_npz(tmp_path / "z.npz", required=("a",))
 
 
@@ -364,7 +367,7 @@ def test_one_format_for_the_other(tmp_path):
     "load",
     [
         files.load_npy,
-        files.read_json,
+        json_files.read,
         lambda p: files.load_npz(p, required=()),
     ],
 )
@@ -395,23 +398,23 @@ def test_check_finite_names_the_row():
 
 def test_json(tmp_path):
   path = tmp_path / "a.json"
-  files.write_json(path, {"b": [1.5], "a": "x"})
+  json_files.write(path, {"b": [1.5], "a": "x"})
   assert path.read_text().index('"a"') < path.read_text().index('"b"')
-  assert files.read_json(path) == {"b": [1.5], "a": "x"}
+  assert json_files.read(path) == {"b": [1.5], "a": "x"}
   path.write_text('{"a": ')
   with pytest.raises(AlignetError, match="not valid JSON"):
-    files.read_json(path)
+    json_files.read(path)
   with pytest.raises(ValueError):
-    files.write_json(tmp_path / "nan.json", float("nan"))
+    json_files.write(tmp_path / "nan.json", float("nan"))
   assert os.listdir(tmp_path) == ["a.json"]
 
 
 def test_json_in_an_array():
   value = {"b": 1, "a": ["ü"]}
-  assert files.parse_json_array(files.json_array(value), "meta") == value
+  assert json_files.parse_array(json_files.array(value), "meta") == value
   for bad in (np.array("{"), np.array("[1]"), np.array(3), np.array(["{}"])):
     with pytest.raises(AlignetError, match="meta"):
-      files.parse_json_array(bad, "meta")
+      json_files.parse_array(bad, "meta")
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
@@ -472,7 +475,7 @@ def test_what_a_dead_process_left_goes(tmp_path, folder):
       left.mkdir()
       left = left / "half"
     left.write_text("half")
-  files.write_json(path, 1)
+  json_files.write(path, 1)
   assert not dead.exists() and other.exists() and alive.exists()
 
 
@@ -480,8 +483,8 @@ def test_who_comes_second_replaces_nothing(tmp_path):
   with pytest.raises(OutputExistsError):
     with files.atomic_write(tmp_path / "f") as f:
       f.write(b"second")
-      files.write_json(tmp_path / "f", "first")
-  assert files.read_json(tmp_path / "f") == "first"
+      json_files.write(tmp_path / "f", "first")
+  assert json_files.read(tmp_path / "f", str) == "first"
   with pytest.raises(OutputExistsError):
     with files.atomic_directory(tmp_path / "d") as d:
       (d / "second").touch()
@@ -489,3 +492,54 @@ def test_who_comes_second_replaces_nothing(tmp_path):
         (first / "first").touch()
   assert [p.name for p in (tmp_path / "d").iterdir()] == ["first"]
   assert sorted(p.name for p in tmp_path.iterdir()) == ["d", "f"]
+
+
+def _member(path, shape, dtype, size, **options):
+  header = io.BytesIO()
+  np.lib.format.write_array_header_1_0(
+      header, {"descr": dtype, "fortran_order": False, "shape": shape}
+  )
+  with zipfile.ZipFile(path, "w", **options) as archive:
+    with archive.open("x.npy", "w", force_zip64=True) as f:
+      f.write(header.getvalue())
+      for _ in range(size >> 20):
+        f.write(bytes(2**20))
+      f.write(bytes(size % 2**20))
+
+
+@pytest.mark.parametrize(
+    "shape, dtype, size",
+    [
+        ((10**18,), "<f4", 64),
+        ((), "<U400000000", 64),
+        ((2**31,), "<f8", 2**20),
+        ((3,), "<f8", 8),
+        ((3,), "<f8", 32),
+    ],
+)
+def test_a_member_that_claims_more_than_it_has(tmp_path, shape, dtype, size):
+  _member(tmp_path / "x.npz", shape, dtype, size)
+  tracemalloc.start()
+  with pytest.raises(AlignetError, match="x in .*x.npz cannot be read"):
+    files.load_npz(tmp_path / "x.npz", required=("x",))
+  peak = tracemalloc.get_traced_memory()[1]
+  tracemalloc.stop()
+  assert peak < 2**24
+
+
+def test_a_member_that_grows_without_end(tmp_path):
+  size = 2**28
+  _member(
+      *(tmp_path / "x.npz", (size,), "|u1", size),
+      compression=zipfile.ZIP_DEFLATED,
+  )
+  with pytest.raises(AlignetError, match="it would grow from"):
+    files.load_npz(tmp_path / "x.npz", required=("x",))
+
+
+def test_only_what_is_needed_is_read(tmp_path):
+  np.savez(tmp_path / "x.npz", a=np.ones(3), b=np.ones(2), c=np.array(["z"]))
+  read = lambda **kwargs: sorted(files.load_npz(tmp_path / "x.npz", **kwargs))
+  assert read(required=("a",)) == ["a", "b", "c"]
+  assert read(required=("a",), optional=()) == ["a"]
+  assert read(required=("a",), optional=("c", "d")) == ["a", "c"]

@@ -6,7 +6,7 @@ from alignet.data import labels as labels_lib
 from alignet.data import linear_world
 from alignet.human import judgments as judgments_lib
 from alignet.human import readers
-from alignet.io import files
+from alignet.io import json_files
 from alignet.representations import store
 import numpy as np
 import pytest
@@ -74,7 +74,7 @@ def run(tmp_path_factory):
 
 def test_a_teacher_from_choices(run):
   out, _ = run
-  results = files.read_json(out / "results.json")
+  results = json_files.read(out / "results.json")
   assert results["choices"]["rows"] == 20_000
   assert 2 <= results["vice"]["dimensions"] <= 5
   results = results["cross_validation"]

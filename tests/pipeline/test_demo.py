@@ -8,7 +8,7 @@ from alignet.data import images as images_lib
 from alignet.data import labels as labels_lib
 from alignet.errors import AlignetError
 from alignet.io import config_files
-from alignet.io import files
+from alignet.io import json_files
 from alignet.pipeline import stages
 from alignet.triplets import npz
 import numpy as np
@@ -48,7 +48,7 @@ def run_folder(tmp_path_factory):
 
 def test_results_hold_what_others_read(run_folder):
   _, _, out = run_folder
-  results = files.read_json(out / "results.json")
+  results = json_files.read(out / "results.json")
   for model in ("base", "untransformed", "matched", "aligned"):
     for key in ("across", "border", "within", "class_accuracy"):
       assert 0 <= results[model][key] <= 1
@@ -67,14 +67,14 @@ def test_a_demo_that_learned_nothing_fails(run_folder, capsys):
 
 def test_responses_are_verified_and_entropies_matched(run_folder):
   _, _, out = run_folder
-  results = files.read_json(out / "results.json")
+  results = json_files.read(out / "results.json")
   aligned, matched = (
       results["targets"][name]["mean_entropy_nats"]
       for name in ("aligned", "matched")
   )
   np.testing.assert_allclose(aligned, matched, atol=1e-5)
   (folder,) = (out / "stages").glob("responses_aligned-*")
-  assert files.read_json(folder / "verify.json")["ok"]
+  assert json_files.read(folder / "verify.json")["ok"]
   assert len(npz.open(folder / "alignet.npz")) == 300
 
 

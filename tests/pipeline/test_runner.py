@@ -9,6 +9,7 @@ import shutil
 from alignet.cli import main
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import json_files
 from alignet.pipeline import runner
 import ml_collections
 import pytest
@@ -19,14 +20,14 @@ _calls = []
 @runner.stage(version=1)
 def number(out: pathlib.Path, *, value: int) -> None:
   _calls.append("number")
-  files.write_json(out / "number.json", value)
+  json_files.write(out / "number.json", value)
 
 
 @runner.stage(version=1)
 def total(out: pathlib.Path, *, of: dict, plus: int = 0) -> None:
   _calls.append("total")
-  value = sum(files.read_json(path) for path in of.values()) + plus
-  files.write_json(out / "total.json", value)
+  value = sum(json_files.read(path, int) for path in of.values()) + plus
+  json_files.write(out / "total.json", value)
 
 
 @runner.stage(version=1, resumable=True)
@@ -35,7 +36,7 @@ def stubborn(out: pathlib.Path, *, value: int) -> None:
   _calls.append("stubborn")
   half = out / "half.json"
   if not half.exists():
-    files.write_json(half, value)
+    json_files.write(half, value)
     raise AlignetError("stopped half-way")
 
 
@@ -43,7 +44,7 @@ def stubborn(out: pathlib.Path, *, value: int) -> None:
 def forgetful(out: pathlib.Path, *, value: int) -> None:
   """As `stubborn`, but without the right to its own traces."""
   assert not list(out.iterdir())
-  files.write_json(out / "half.json", value)
+  json_files.write(out / "half.json", value)
   if value and not _calls:
     _calls.append("forgetful")
     raise AlignetError("stopped half-way")
@@ -116,12 +117,12 @@ def test_nothing_is_done_twice_and_only_what_changed_again(tmp_path):
   assert _calls == []
   runner.run(_config(b=5), tmp_path, say=_quiet)
   assert _calls == ["number", "total"]
-  assert files.read_json(tmp_path / "total.json") == 6
+  assert json_files.read(tmp_path / "total.json", int) == 6
   _calls.clear()
   # Back again: all of it is still there.
   runner.run(_config(), tmp_path, say=_quiet)
   assert _calls == []
-  assert files.read_json(tmp_path / "total.json") == 3
+  assert json_files.read(tmp_path / "total.json", int) == 3
 
 
 def test_fingerprint_depends_on_params_inputs_and_version(monkeypatch):
@@ -148,7 +149,7 @@ def test_fingerprint_depends_on_files_content(tmp_path):
   )
   prints = []
   for value in (1, 2):
-    files.write_json(outside, value, overwrite=True)
+    json_files.write(outside, value, overwrite=True)
     runner.run(config, tmp_path / "out", say=_quiet)
     prints.append(runner.plan(config)["sum"]["fingerprint"])
   assert prints[0] != prints[1]
@@ -166,7 +167,7 @@ def test_an_interrupted_stage_is_taken_up_again(tmp_path, function):
   runner.run(config, tmp_path, say=_quiet)
   (folder,) = (tmp_path / "stages").iterdir()
   assert not folder.name.endswith(".partial")
-  assert files.read_json(folder / "half.json") == 1
+  assert json_files.read(folder / "half.json", int) == 1
 
 
 def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
@@ -213,7 +214,7 @@ def test_a_folder_of_the_same_sizes_and_other_content(tmp_path):
   for name in ("a", "b"):
     (tmp_path / name).mkdir()
     (tmp_path / name / "features.npy").write_bytes(name.encode())
-    files.write_json(tmp_path / name / "meta.json", {"sha256": name})
+    json_files.write(tmp_path / name / "meta.json", {"sha256": name})
     hashes.append(files.digest(tmp_path / name))
   assert hashes[0] != hashes[1]
 
@@ -286,7 +287,7 @@ def test_a_flip_that_keeps_the_time_is_seen_before_it_is_used(tmp_path):
   assert _calls == []  # Nothing is computed from it.
   runner.run(_config(plus=4), tmp_path, say=_quiet)
   assert _calls == ["number", "total"]
-  assert files.read_json(tmp_path / "total.json") == 7
+  assert json_files.read(tmp_path / "total.json", int) == 7
 
 
 def test_a_copy_of_a_run_is_as_good(tmp_path):

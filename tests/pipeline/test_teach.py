@@ -6,7 +6,7 @@ from alignet.data.labels import Labels
 from alignet.errors import AlignetError
 from alignet.human import judgments
 from alignet.human import readers
-from alignet.io import files
+from alignet.io import json_files
 from alignet.pipeline.stages import training
 from alignet.representations import store
 from alignet.triplets import similarity
@@ -145,4 +145,4 @@ def test_simulated_choices_are_the_hard_targets(inputs, tmp_path):
       judgments.from_embedding(embedding[5:], seed=3), seed=3
   )
   np.testing.assert_array_equal(found, hard.triplets + 5)
-  assert files.read_json(tmp_path / "report.json") == {"concepts": _N}
+  assert json_files.read(tmp_path / "report.json") == {"concepts": _N}

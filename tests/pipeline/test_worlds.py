@@ -2,7 +2,7 @@
 
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
-from alignet.io import files
+from alignet.io import json_files
 from alignet.pipeline.stages import worlds
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_folds_part_the_concepts_that_have_images(tmp_path):
   np.testing.assert_array_equal(folds["a"].sum(axis=0), [0, *[1] * 10, 0])
   np.testing.assert_array_equal(folds["a"], folds["b"])
   assert (folds["a"] != folds["c"]).any()
-  named = files.read_json(tmp_path / "a" / "fold1" / "held_out.json")
+  named = json_files.read(tmp_path / "a" / "fold1" / "held_out.json")
   held_out = np.flatnonzero(folds["a"][0])
   assert named["seed"] == 5
   assert named["held_out"] == [f"c{i:02d}" for i in held_out]

@@ -8,6 +8,7 @@ from alignet.cli import report
 from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
 from alignet.io import files
+from alignet.io import json_files
 from alignet.report import comparison
 from alignet.report import inputs as inputs_lib
 import numpy as np
@@ -191,7 +192,7 @@ def test_broken_inputs_are_one_sentence(tmp_path, inputs):
 
 def _stage(run, name, results, inputs):
   inputs_lib.save_inputs(run / "stages" / name, inputs)
-  files.write_json(run / "stages" / name / "results.json", results)
+  json_files.write(run / "stages" / name / "results.json", results)
 
 
 def _report(*args) -> int:
@@ -222,7 +223,7 @@ def test_command_finds_the_stage_that_the_run_shows(tmp_path, results, inputs):
   _stage(tmp_path, "report-b", results, inputs)
   with pytest.raises(AlignetError, match="2 report stages"):
     report.find_report(tmp_path)
-  files.write_json(tmp_path / "results.json", results)
+  json_files.write(tmp_path / "results.json", results)
   assert report.find_report(tmp_path).name == "report-b"
 
 

@@ -11,6 +11,7 @@ import sys
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.io import identities
+from alignet.io import json_files
 from alignet.representations import store
 from alignet.triplets import npz
 import numpy as np
@@ -63,7 +64,7 @@ def _answer(world, folder, **options):
 @pytest.fixture
 def clusters(world, tmp_path):
   path = tmp_path / "clusters.npz"
-  meta = files.json_array({"rows": identities.of_names(world.names)})
+  meta = json_files.array({"rows": identities.of_names(world.names)})
   files.save_npz(path, {"assignments": np.arange(60) % 9, "meta": meta})
   return path
 

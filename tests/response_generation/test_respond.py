@@ -7,6 +7,7 @@ from alignet.errors import AlignetError
 from alignet.errors import OutputExistsError
 from alignet.io import files
 from alignet.io import identities
+from alignet.io import json_files
 from alignet.representations import store
 from alignet.triplets import layout
 from alignet.triplets import npz
@@ -204,7 +205,7 @@ def _fewer_images(world):
 def _outside(world):
   arrays = {
       "indices": np.array([[0, 1, 60]], np.int32),
-      "meta": files.json_array({"rows": identities.of_names(world.names)}),
+      "meta": json_files.array({"rows": identities.of_names(world.names)}),
   }
   files.save_npz(world.triplets, arrays, overwrite=True)
 
@@ -213,7 +214,7 @@ def _outside_a_strange_number(world):
   """`n_images` that a reader cannot go by."""
   arrays = {
       "indices": np.array([[0, 1, 60]], np.int32),
-      "meta": files.json_array(
+      "meta": json_files.array(
           {"n_images": 60.0, "rows": identities.of_names(world.names)}
       ),
   }
@@ -223,7 +224,7 @@ def _outside_a_strange_number(world):
 def _none(world):
   arrays = {
       "indices": np.zeros((0, 3), np.int32),
-      "meta": files.json_array({}),
+      "meta": json_files.array({}),
   }
   files.save_npz(world.triplets, arrays, overwrite=True)
 

@@ -4,6 +4,7 @@ from alignet import transforms
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.io import identities
+from alignet.io import json_files
 from alignet.representations import store
 from alignet.triplets import npz
 import numpy as np
@@ -27,7 +28,7 @@ def test_float16_representations_are_summed_in_float32(
       tmp_path / "t.npz",
       {
           "indices": indices,
-          "meta": files.json_array(
+          "meta": json_files.array(
               {"rows": identities.of_names([str(i) for i in range(n)])}
           ),
       },

@@ -3,7 +3,7 @@
 from absl import flags
 from alignet.cli import main
 from alignet.errors import AlignetError
-from alignet.io import files
+from alignet.io import json_files
 from alignet.models.formats import checkpoints
 from alignet.training import dry_run
 from alignet.training import training_run
@@ -29,7 +29,7 @@ def test_student(weights, shrunk, tmp_path):
   trainer = konfig.resolve(cfg)
   text = dry_run.dry_run(trainer)
   assert [p.name for p in (tmp_path / "run").iterdir()] == ["dry_run"]
-  report = files.read_json(tmp_path / "run" / "dry_run" / "report.json")
+  report = json_files.read(tmp_path / "run" / "dry_run" / "report.json")
   assert report["inputs"] == {
       "images": "uint8 [16, 3, 8, 8, 3]",
       "similarities": "float32 [16, 3]",

@@ -5,6 +5,7 @@ import dataclasses
 from alignet import models
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import json_files
 from alignet.training import train_step
 from alignet.training import training_run
 from alignet.training import writer
@@ -82,7 +83,7 @@ def test_nothing_that_is_not_finite_is_kept(bad, shrunk, tmp_path):
   trainer = _poisoned(konfig.resolve(cfg), bad)
   with pytest.raises(AlignetError, match=f"at step {bad} the loss is NaN"):
     training_run.train(trainer)
-  report = files.read_json(tmp_path / "nan" / "step.json")
+  report = json_files.read(tmp_path / "nan" / "step.json")
   assert report["step"] == bad and report["first"] == "the loss"
   assert "the gradient of triplet_head/kernel" in report["not_finite"]
   batch = files.load_npz(
@@ -110,6 +111,6 @@ def test_names_of_parameters_that_are_not_finite(shrunk, tmp_path):
   trainer.trainstep.step(state, batch)  # Not read yet.
   with pytest.raises(train_step.NotFiniteError, match="step 0 the loss"):
     trainer.trainstep.check()
-  found = files.read_json(tmp_path / "nan" / "step.json")["not_finite"]
+  found = json_files.read(tmp_path / "nan" / "step.json")["not_finite"]
   assert "triplet_head/bias" in found
   trainer.trainstep.check()  # It was said once.

@@ -9,6 +9,7 @@ from alignet import models
 from alignet.errors import AlignetError
 from alignet.io import config_files
 from alignet.io import files
+from alignet.io import json_files
 from alignet.models.formats import checkpoints
 from alignet.training import provenance
 from alignet.training import training_run
@@ -83,12 +84,12 @@ def test_weights_say_what_they_were_made_from(
   provenance.note(konfig.resolve(cfg))
   cfg = shrunk("student/small", tmp_path, weights=base.parent)
   provenance.note(konfig.resolve(cfg))
-  init = files.read_json(tmp_path / provenance.FILE)["init"]
+  init = json_files.read(tmp_path / provenance.FILE)["init"]
   assert init["name"] == base.parent.name and len(init["sha256"]) == 64
   (tmp_path / "checkpoints" / "ckpt_1").mkdir(parents=True)
   cfg = shrunk("student/small", tmp_path, weights="gone")
   provenance.note(konfig.resolve(cfg))
-  assert files.read_json(tmp_path / provenance.FILE)["init"] == init
+  assert json_files.read(tmp_path / provenance.FILE)["init"] == init
 
 
 def test_learning_curves(student):
@@ -183,7 +184,7 @@ def test_a_run_that_diverges_stops_and_says_where(name, base, shrunk, tmp_path):
     training_run.train(konfig.resolve(cfg))
   assert "\n" not in str(error.value) and str(tmp_path) in str(error.value)
   assert not (tmp_path / training_run.WEIGHTS).exists()
-  report = files.read_json(tmp_path / "nan" / "step.json")
+  report = json_files.read(tmp_path / "nan" / "step.json")
   step = report["step"]
   # The rate of step 0 is 0; steps of 1e30 are far from what a float can hold.
   assert 1 <= step <= 3 and f"at step {step} {report['first']}" in str(

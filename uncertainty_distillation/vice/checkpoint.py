@@ -7,6 +7,7 @@ from typing import Any
 
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import json_files
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -46,8 +47,8 @@ class Checkpoint:
     names = [f"leaf{i}" for i in range(len(leaves))]
     try:
       arrays = files.load_npz(self.path, required=("plan",))
-      plan = files.parse_json_array(arrays["plan"], f"plan in {self.path}")
-      if differ := files.differing(plan, self.plan):
+      plan = json_files.parse_array(arrays["plan"], f"plan in {self.path}")
+      if differ := json_files.differing(plan, self.plan):
         raise AlignetError(
             f"{self.path} is the state of another training (other"
             f" {', '.join(differ)})"
@@ -76,7 +77,7 @@ class Checkpoint:
         self.path,
         {
             **{f"leaf{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)},
-            "plan": files.json_array(self.plan),
+            "plan": json_files.array(self.plan),
         },
         overwrite=True,
     )

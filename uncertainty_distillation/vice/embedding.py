@@ -6,6 +6,7 @@ from typing import Any
 
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import json_files
 import numpy as np
 
 _KEYS = ("mu", "sigma")
@@ -63,7 +64,7 @@ def save(
       path,
       {
           **{key: getattr(embedding, key) for key in _KEYS},
-          "meta": files.json_array(embedding.meta),
+          "meta": json_files.array(embedding.meta),
       },
       overwrite=overwrite,
   )
@@ -76,10 +77,10 @@ def load(path: files.Path) -> Embedding:
     AlignetError: missing, truncated, a key absent, shapes that differ, a NaN,
       a sigma that is not positive, a meta string that is no JSON object.
   """
-  arrays = files.load_npz(path, required=_KEYS)
+  arrays = files.load_npz(path, required=_KEYS, optional=("meta",))
   meta = {}
   if "meta" in arrays:
-    meta = files.parse_json_array(arrays["meta"], f"meta in {path}")
+    meta = json_files.parse_array(arrays["meta"], f"meta in {path}")
   try:
     return Embedding(**{key: arrays[key] for key in _KEYS}, meta=meta)
   except AlignetError as e:

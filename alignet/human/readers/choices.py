@@ -54,7 +54,7 @@ def read_things_csv(
   """
   collector = Collector(path, concepts, names, 1, on_impossible, on_unknown)
   ids: dict[str, int] = {}
-  with text.open_text(path) as f:
+  with text.open_text(path, limit=text.LARGE) as f:
     reader = csv.reader(f, delimiter="\t")
     header = next(reader, [])
     column = {name: i for i, name in enumerate(header)}
@@ -129,7 +129,7 @@ def read_triplets(
     files.check_array(array, str(where), shape=(None, 3), kinds="iuf")
     collector.add_array(array, convert)
   else:
-    with text.open_text(path) as f:
+    with text.open_text(path, limit=text.LARGE) as f:
       for rows in collector.blocks(map(str.split, f), 3):
         collector.add(
             convert(_integers(list(itertools.chain(*rows))).reshape(-1, 3)),

@@ -222,7 +222,7 @@ def _join(
 def _read_matrix(path: files.Path, what: str) -> np.ndarray:
   if pathlib.Path(path).suffix in (".npy", ".npz"):
     return _check_matrix(files.load_npy(path, what=what), f"{what} in {path}")
-  with text.open_text(path) as f:
+  with text.open_text(path, limit=2**30) as f:
     try:
       with warnings.catch_warnings(action="ignore"):  # No rows: found below.
         array = np.loadtxt(f, ndmin=2, dtype=np.float64)

@@ -69,7 +69,7 @@ class ReferenceSource:
     concept, path = self._images[i]
     name = path.relative_to(self._root).as_posix()
     try:
-      image = path.read_bytes()
+      image = files.read_bytes(path, files.IMAGE)
     except OSError as e:
       raise AlignetError(
           f"image {name} in {self._root} cannot be read: {e.strerror}"

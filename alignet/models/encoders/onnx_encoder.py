@@ -129,7 +129,7 @@ class OnnxEncoder:
 
 def _sha256(path: files.Path) -> str:
   """sha256 of the file, and of those beside it that hold its large weights."""
-  content = pathlib.Path(path).read_bytes()
+  content = files.read_bytes(path, 2**31)
   # `location`, and how long its value is, of each external tensor.
   found = re.finditer(rb"\x0a\x08location\x12(.)", content, re.DOTALL)
   names = {

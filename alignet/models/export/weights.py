@@ -6,6 +6,7 @@ from typing import Any
 
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import json_files
 from alignet.models.export import serving
 from alignet.models.export.folder import Written
 from alignet.models.formats import checkpoints
@@ -69,8 +70,8 @@ def write_huggingface(
   config = huggingface_config.make(model.backbone, kind, size)
   with files.atomic_write(folder / "model.safetensors") as f:
     f.write(safetensors.numpy.save(tensors, metadata={"format": "pt"}))
-  files.write_json(folder / "config.json", config)
-  files.write_json(
+  json_files.write(folder / "config.json", config)
+  json_files.write(
       folder / "preprocessor_config.json", _preprocessor(model, size)
   )
   alone = model.clone(triplet_dim=0, num_classes=0, i1k_classes=0)

@@ -14,6 +14,7 @@ from typing import Any
 
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import json_files
 from alignet.models.vit.vision_model import VisionModel
 from alignet.models.vit.vit import ViT
 import flax
@@ -79,7 +80,7 @@ def load(path: files.Path) -> tuple[VisionModel, dict[str, Any]]:
         " name the model, as in --model=siglip-b16 --weights=FILE"
     )
   try:
-    model = build(json.loads(header[_HEADER])["model"])
+    model = build(_described(header, path)["model"])
   except (ValueError, KeyError, TypeError) as e:
     raise AlignetError(
         f"{path} describes a model that this version of alignet cannot build"
@@ -96,12 +97,24 @@ def meta(path: files.Path) -> dict[str, Any]:
   """
   found = header(path)
   try:
-    return dict(json.loads(found[_HEADER])["meta"])
-  except (ValueError, KeyError, TypeError) as e:
+    return _described(found, path)["meta"]
+  except KeyError as e:
     raise AlignetError(
         f"{path} does not say what it was made from; it was not written by"
         " alignet"
     ) from e
+
+
+@dataclasses.dataclass(frozen=True)
+class _Description:
+  model: json_files.Object
+  meta: json_files.Object | None = None
+
+
+def _described(found: Mapping[str, str], path: files.Path) -> dict[str, Any]:
+  """What `save` wrote of the model; KeyError where another program did."""
+  what = f"the description of the model in {path}"
+  return json_files.parse(found[_HEADER], what, _Description)
 
 
 def describe(model: VisionModel) -> dict[str, Any]:

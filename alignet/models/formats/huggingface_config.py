@@ -4,11 +4,13 @@ Tensors alone do not say how many heads there are, which GELU, which epsilon or
 which pixels.
 """
 
+from collections.abc import Mapping
+import dataclasses
 import pathlib
 from typing import Any
 
 from alignet.errors import AlignetError
-from alignet.io import files
+from alignet.io import json_files
 from alignet.models.formats.huggingface import Family
 from alignet.models.vit import pixels
 from alignet.models.vit.vision_model import VisionModel
@@ -38,6 +40,46 @@ _DEFAULTS = {
 }
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Tower:
+  """What is read of config.json; null is as if left out."""
+
+  num_attention_heads: int | None = None
+  hidden_act: str | None = None
+  layer_norm_eps: float | None = None
+  patch_size: int | list[int] | None = None
+  image_size: int | list[int] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Config(_Tower):
+  vision_config: _Tower | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Processor:
+  """What is read of preprocessor_config.json."""
+
+  do_rescale: bool | None = None
+  rescale_factor: float | None = None
+  do_normalize: bool | None = None
+  image_mean: float | list[float] | None = None
+  image_std: float | list[float] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Processors(_Processor):
+  """What is read of processor_config.json, of newer versions."""
+
+  image_processor: _Processor | None = None
+
+
+_PROCESSORS = {
+    "preprocessor_config.json": _Processor,
+    "processor_config.json": _Processors,
+}
+
+
 def defaults(kind: Family) -> dict[str, Any]:
   """Fields of a family's config class that `check` compares."""
   act, epsilon, patch_size = _DEFAULTS[kind]
@@ -54,7 +96,7 @@ def check(folder: pathlib.Path, model: VisionModel, kind: Family) -> None:
   """Compares a model with the configs beside its weights, if there are any.
 
   Of config.json: heads, activation, epsilon, size of patches and images; of
-  preprocessor_config.json: mean and standard deviation of pixels.
+  preprocessor_config.json or processor_config.json: what pixels become.
 
   Args:
     folder: where the weights are.
@@ -65,24 +107,22 @@ def check(folder: pathlib.Path, model: VisionModel, kind: Family) -> None:
     AlignetError: they describe another model, or cannot be read.
   """
   pairs = []  # Name, expected, found.
-  config = _read(folder / "config.json")
+  config = _read(folder / "config.json", _Config)
   if config:
-    vision = config.get("vision_config")
-    found = defaults(kind) | (vision if isinstance(vision, dict) else config)
+    vision = config.get("vision_config", config)
+    found = defaults(kind) | _given(vision)
     vit = model.backbone
     wanted = _computed(vit) | {"image_size": vit.grid[0] * vit.patch_size}
+    for key in ("patch_size", "image_size"):
+      found[key] = _side(found[key])
     side = found["image_size"]
     if isinstance(side, int) and side // vit.patch_size == vit.grid[0]:
       found["image_size"] = wanted["image_size"]  # Pixels that fill no patch.
     pairs += [(name, value, found[name]) for name, value in wanted.items()]
-  processor = _read(folder / "preprocessor_config.json")
-  if processor.get("image_mean"):
-    for name, value in zip(
-        ("image_mean", "image_std"), pixels.mean_and_std(model.pixel_range)
-    ):
-      found = processor.get(name)
-      if np.shape(found) != (3,) or not np.allclose(found, value, atol=1e-4):
-        pairs.append((name, value.round(4).tolist(), found))
+  for name, form in _PROCESSORS.items():
+    processor = _read(folder / name, form)
+    processor = _given(processor.get("image_processor", processor))
+    pairs += _pixels(processor, *pixels.mean_and_std(model.pixel_range))
   differ = [
       f"{name}: expected {wanted!r}, found {found!r}"
       for name, wanted, found in pairs
@@ -93,6 +133,35 @@ def check(folder: pathlib.Path, model: VisionModel, kind: Family) -> None:
         f"the configs in {folder} are of another model than the one named:"
         f" {'; '.join(differ)}; name the model that these weights are of"
     )
+
+
+def _side(size: int | list[int]) -> int | list[int]:
+  """One number of a square's two."""
+  equal = isinstance(size, list) and len(size) == 2 and size[0] == size[1]
+  return size[0] if equal else size
+
+
+def _pixels(processor, mean, std) -> list[tuple[str, Any, Any]]:
+  """What a processor makes of 0 to 255, as mean and deviation of 0 to 1."""
+  normalises = processor.get("do_normalize", True)
+  given = ("image_mean", "image_std", "do_normalize", "do_rescale")
+  if not any(key in processor for key in (*given, "rescale_factor")) or (
+      normalises and "image_mean" not in processor
+  ):
+    return []  # Its class's own, which we do not know.
+  rescales = processor.get("do_rescale", True)
+  factor = processor.get("rescale_factor", 1 / 255) if rescales else 1.0
+  shown = {"image_mean": 0.0, "image_std": 1.0}  # Where nothing is normalised.
+  if normalises:
+    shown = {key: processor.get(key, np.nan) for key in shown}
+  with np.errstate(all="ignore"):
+    found = [np.array(value) / (255 * factor) for value in shown.values()]
+  return [
+      (key, wanted.round(4).tolist(), value.round(4).tolist())
+      for key, wanted, value in zip(shown, (mean, std), found)
+      if value.shape not in ((), (3,))
+      or not np.allclose(value, wanted, atol=1e-4)
+  ]
 
 
 def make(vit: ViT, kind: Family, size: int) -> dict[str, Any]:
@@ -175,13 +244,10 @@ def _computed(vit: ViT) -> dict[str, Any]:
   }
 
 
-def _read(path: pathlib.Path) -> dict[str, Any]:
-  """The object in a file; empty where there is none."""
-  if not path.is_file():
-    return {}
-  content = files.read_json(path)
-  if not isinstance(content, dict):
-    raise AlignetError(
-        f"{path}: expected a JSON object, found {type(content).__name__}"
-    )
-  return content
+def _read(path: pathlib.Path, form: Any) -> dict[str, Any]:
+  """The object in a file, without what is null; empty where there is none."""
+  return _given(json_files.read(path, form)) if path.is_file() else {}
+
+
+def _given(found: Mapping[str, Any]) -> dict[str, Any]:
+  return {key: value for key, value in found.items() if value is not None}

@@ -1,13 +1,19 @@
 """Weights of `transformers` in several safetensors files, and their index."""
 
+import dataclasses
 import pathlib
 
 from alignet.errors import AlignetError
-from alignet.io import files
+from alignet.io import json_files
 from alignet.models.formats import checkpoints
 import numpy as np
 
 INDEX = "model.safetensors.index.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Index:
+  weight_map: dict[str, str]
 
 
 def read(folder: pathlib.Path) -> dict[str, np.ndarray]:
@@ -18,22 +24,16 @@ def read(folder: pathlib.Path) -> dict[str, np.ndarray]:
       tensors than the index says.
   """
   index = folder / INDEX
-  content = files.read_json(index)
-  places = content.get("weight_map") if isinstance(content, dict) else None
+  again = "get the index again, from where the weights are"
+  places = json_files.read(index, _Index, mend=again)["weight_map"]
   # Beside the index: a name that leads elsewhere is not followed.
-  if (
-      not isinstance(places, dict)
-      or not places
-      or not all(
-          isinstance(name, str)
-          and pathlib.PurePath(name).name == name
-          and name.isprintable()
-          for name in places.values()
-      )
+  if not places or not all(
+      pathlib.PurePath(name).name == name and name.isprintable()
+      for name in places.values()
   ):
     raise AlignetError(
         f"{index}: expected a weight_map from each tensor to a file beside it;"
-        " get the index again, from where the weights are"
+        f" {again}"
     )
   tensors = {}
   for name in sorted(set(places.values())):

@@ -16,6 +16,7 @@ from alignet.human import trials as trials_lib
 from alignet.io import files
 from alignet.io import folders
 from alignet.io import identities
+from alignet.io import json_files
 from alignet.pipeline.compare import class_figures
 from alignet.pipeline.compare import disagreements
 from alignet.report import comparison
@@ -119,7 +120,7 @@ def write(
     )
     with files.atomic_write(folder / TABLES) as f:
       f.write("\n".join(map(latex.table, tables)).encode())
-    files.write_json(
+    json_files.write(
         folder / RESULTS,
         {**result, "names": list(inputs.names), "shown": shown},
     )
@@ -194,7 +195,7 @@ def _check_scored(scores, meta, key, path, transform) -> None:
           f"{scores} was computed without {key}; leave {path} out, or evaluate"
           " again"
       )
-    held = files.read_json(path / "meta.json")
+    held = json_files.read(path / "meta.json")
     if scored[key].get("sha256") != held.get("sha256"):
       raise AlignetError(
           f"{scores} was computed on other {key} than {path}; give those it was"

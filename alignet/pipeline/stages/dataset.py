@@ -6,6 +6,7 @@ from alignet import transforms
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.io import identities
+from alignet.io import json_files
 from alignet.pipeline.runner import stage
 from alignet.release import verify
 from alignet.triplets import sampling
@@ -125,7 +126,7 @@ def respond(
       transform=transforms.load(transform) if transform else None,
   )
   outcome = verification.to_json() | {"path": path.name}
-  files.write_json(out / "verify.json", outcome, overwrite=True)
+  json_files.write(out / "verify.json", outcome, overwrite=True)
   failed = [c.message for c in verification.checks if c.status == "fail"]
   if failed:
     raise AlignetError(f"the responses are not in order: {failed[0]}")

@@ -8,6 +8,7 @@ from alignet.data import images as images_lib
 from alignet.errors import AlignetError
 from alignet.human import trials as trials_lib
 from alignet.io import files
+from alignet.io import json_files
 from alignet.pipeline.runner import stage
 from alignet.triplets import npz
 from alignet.triplets import sampling
@@ -51,7 +52,7 @@ def trials_by_level(
           (("across", "between"), ("border", "border"), ("within", "within"))
       )
   }
-  files.write_json(out / "left_out.json", left_out)
+  json_files.write(out / "left_out.json", left_out)
 
 
 @stage(version=1)
@@ -79,7 +80,7 @@ def trials_of_concepts(
       n,
       seed,
   )
-  files.write_json(out / "left_out.json", {name: left_out})
+  json_files.write(out / "left_out.json", {name: left_out})
 
 
 def _held_out_labels(store, held_out, concept_level, group_level):
@@ -249,7 +250,7 @@ def pool(
   for fold in sorted(trials):
     for path in sorted(trials[fold].glob("*.npz")):
       sets.setdefault(path.stem, []).append(npz.open(path))
-    for name, n in files.read_json(trials[fold] / "left_out.json").items():
+    for name, n in json_files.read(trials[fold] / "left_out.json").items():
       left_out[name] = left_out.get(name, 0) + n
   names = images_lib.open_store(images).filenames
   for name, parts in sets.items():
@@ -259,7 +260,7 @@ def pool(
         np.concatenate([part.indices for part in parts]),
         np.concatenate([part.similarities for part in parts]),
     )
-  files.write_json(out / "trials" / "left_out.json", left_out)
+  json_files.write(out / "trials" / "left_out.json", left_out)
   for model, folders in models.items():
     parts = [
         files.load_npz(folders[fold] / "scores.npz", required=())
@@ -312,7 +313,7 @@ def report(
       trials=sets,
       teacher_trials=trials_lib.read_folder(teacher_trials or trials),
       concepts=store.labels[concept_level].ids,
-      left_out=files.read_json(trials / "left_out.json"),
+      left_out=json_files.read(trials / "left_out.json"),
       targets=targets,
       seed=seed,
   )
@@ -338,6 +339,6 @@ def report(
       texts=texts,
       set_names=set_names,
   )
-  files.write_json(out / "results.json", results)
+  json_files.write(out / "results.json", results)
   inputs_lib.save_inputs(out, inputs)
   comparison.comparison_page(out / "report.html", results, inputs)

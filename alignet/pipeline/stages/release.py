@@ -8,6 +8,7 @@ from alignet.data import image_sources as image_sources
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.io import identities
+from alignet.io import json_files
 from alignet.pipeline.runner import stage
 from alignet.release import card as card_lib
 from alignet.release import folder as folder_lib
@@ -187,7 +188,7 @@ def assemble(
       images=images,
   )
   found = verify.verify_release(target)
-  files.write_json(out / "verify.json", found.to_json() | {"path": FOLDER})
+  json_files.write(out / "verify.json", found.to_json() | {"path": FOLDER})
   if not found.ok:
     checks = [*found.checks, *(c for f in found.files for c in f.checks)]
     failed = [check.message for check in checks if check.status == "fail"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from alignet import transforms
 from alignet.io import files
+from alignet.io import json_files
 from alignet.pipeline.runner import stage
 import numpy as np
 
@@ -44,7 +45,7 @@ def choices(
   files.save_npy(out / "triplets.npy", found.triplets)
   if found.participant is not None:
     files.save_npy(out / "participants.npy", found.participant)
-  files.write_json(
+  json_files.write(
       out / "report.json",
       {"concepts": found.n_concepts, **dataclasses.asdict(found.report)},
   )
@@ -157,11 +158,11 @@ def choices_report(
   found = {
       key: embedding.meta[key] for key in ("steps", "stable", "validation")
   }
-  files.write_json(
+  json_files.write(
       out / "results.json",
       {
-          "cross_validation": files.read_json(cross_validation),
-          "choices": files.read_json(choices / "report.json"),
+          "cross_validation": json_files.read(cross_validation),
+          "choices": json_files.read(choices / "report.json"),
           "vice": {**found, "dimensions": embedding.mu.shape[1]},
       },
   )
@@ -188,7 +189,7 @@ def _read(choices):
       for name in ("triplets", "participants")
       if (choices / f"{name}.npy").is_file()
   }
-  n = files.read_json(choices / "report.json")["concepts"]
+  n = json_files.read(choices / "report.json")["concepts"]
   return judgments_lib.from_choices(**arrays, n_concepts=n)
 
 

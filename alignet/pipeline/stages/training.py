@@ -10,6 +10,7 @@ from alignet.data import images as images_lib
 from alignet.errors import AlignetError
 from alignet.io import config_files
 from alignet.io import files
+from alignet.io import json_files
 from alignet.pipeline.runner import stage
 import numpy as np
 
@@ -143,7 +144,7 @@ def simulate_choices(
       judgments.from_embedding(vectors[kept], seed=seed), seed=seed
   )
   files.save_npy(out / "triplets.npy", kept[drawn.triplets])
-  files.write_json(out / "report.json", {"concepts": len(vectors)})
+  json_files.write(out / "report.json", {"concepts": len(vectors)})
 
 
 @stage(version=2)

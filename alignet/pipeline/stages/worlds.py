@@ -10,6 +10,7 @@ from alignet.data.labels import UNLABELLED
 from alignet.data.labels import Labels
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import json_files
 from alignet.pipeline.runner import stage
 import numpy as np
 
@@ -99,4 +100,4 @@ def _write_folds(out: Path, labels: Labels, n: int, seed: int) -> None:
         "held_out": labels.names[held_out].tolist(),
         "training": labels.names[np.setdiff1d(present, fold)].tolist(),
     }
-    files.write_json(out / f"fold{i}" / "held_out.json", names)
+    json_files.write(out / f"fold{i}" / "held_out.json", names)

@@ -3,6 +3,7 @@
 import pathlib
 
 from alignet.io import files
+from alignet.io import json_files
 from alignet.models.formats import checkpoints
 from alignet.training.doctor import curves
 from alignet.training.doctor import fixture
@@ -28,7 +29,7 @@ def make(folder: files.Path = FOLDER) -> None:
   files.save_npz(
       folder / "data.npz", fixture.draw_data(), overwrite=True, compress=True
   )
-  files.write_json(folder / "reference.json", measure(), overwrite=True)
+  json_files.write(folder / "reference.json", measure(), overwrite=True)
 
 
 def measure() -> dict:

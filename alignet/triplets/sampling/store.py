@@ -12,6 +12,7 @@ from alignet import errors
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.io import identities
+from alignet.io import json_files
 from alignet.io import npz_stream
 from alignet.io import progress
 from alignet.triplets import layout
@@ -94,7 +95,7 @@ def write(
       "exclude_sha256": None if exclude is None else _digest(exclude),
       "versions": files.versions(),
   }
-  meta_array = files.json_array(meta)
+  meta_array = json_files.array(meta)
   block = -(-block // 8) * 8  # Whole bytes of `kept`.
   blocks = progress.bar(
       _blocks(plan, seed, drawn, kept, block),
@@ -119,7 +120,7 @@ def read(path: files.Path) -> tuple[np.ndarray, dict[str, Any]]:
     AlignetError: missing or damaged file, a row that is no triplet.
   """
   with files.open_npz(path, required=_KEYS) as archive:
-    meta = files.parse_json_array(
+    meta = json_files.parse_array(
         files.read_member(archive, "meta", path), f"meta in {path}"
     )
     indices = npz_stream.mapped(path, "indices")

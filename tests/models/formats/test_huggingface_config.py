@@ -119,10 +119,64 @@ def test_a_student_is_not_its_base(tmp_path):
 
 def test_damaged_configs(tmp_path):
   path = _write(tmp_path / "w", "vit-b16", [], {"image_mean": "half"})
-  assert "config.json: expected a JSON object, found list" in _found(
+  assert "config.json: expected a JSON object, found []" in _found(
       path, "vit-b16"
   )
   _write(path, "vit-b16", _OURS)
-  assert "image_mean: expected" in _found(path, "vit-b16")
+  assert "image_mean" in _found(path, "vit-b16")
   (path / "config.json").write_text("{")
   assert "config.json" in _found(path, "vit-b16")
+
+
+_HALF = dict(image_mean=[0.5] * 3, image_std=[0.5] * 3)
+
+
+@pytest.mark.parametrize(
+    "processor",
+    [
+        dict(_HALF, rescale_factor=1 / 255),
+        dict(image_mean=0.5, image_std=0.5),
+        # The same of grey values that nothing rescales.
+        dict(do_rescale=False, image_mean=[127.5] * 3, image_std=[127.5] * 3),
+        dict(rescale_factor=1 / 127.5, image_mean=[1] * 3, image_std=[1] * 3),
+        {},
+        dict(do_normalize=None, image_mean=None),
+    ],
+)
+@pytest.mark.parametrize("newer", [False, True])
+def test_pixels_are_what_they_become(tmp_path, processor, newer):
+  sides = dict(image_size=[8, 8], patch_size=[4, 4])
+  path = _write(tmp_path / "w", "vit-b16", _OURS | sides, None)
+  if newer:
+    content = {"image_processor": processor}
+    (path / "processor_config.json").write_text(json.dumps(content))
+  else:
+    (path / "preprocessor_config.json").write_text(json.dumps(processor))
+  weights.load(path, _variant("vit-b16"))
+
+
+@pytest.mark.parametrize(
+    "processor",
+    [
+        dict(do_normalize=False),
+        dict(_HALF, do_normalize=False),
+        dict(_HALF, rescale_factor=1 / 127.5),
+        dict(_HALF, rescale_factor=0),
+        dict(_HALF, do_rescale=False),
+        dict(_HALF, image_std=[0.5, 0.5]),
+        dict(image_mean=[0.5] * 3),
+        dict(rescale_factor=1 / 127.5, do_normalize=False),
+    ],
+)
+@pytest.mark.parametrize("newer", [False, True])
+def test_other_pixels(tmp_path, processor, newer):
+  name = "processor_config.json" if newer else "preprocessor_config.json"
+  path = _write(tmp_path / "w", "vit-b16", _OURS)
+  (path / name).write_text(json.dumps(processor))
+  assert "image_" in _found(path, "vit-b16")
+
+
+@pytest.mark.parametrize("side", [[8, 16], [16, 16], [8], "8", 8.5])
+def test_other_sides(tmp_path, side):
+  path = _write(tmp_path / "w", "vit-b16", _OURS | {"image_size": side})
+  assert "image_size" in _found(path, "vit-b16")

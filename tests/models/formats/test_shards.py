@@ -107,7 +107,7 @@ def test_files_of_another_index(folder):
 )
 def test_no_index(tmp_path, content):
   _index(tmp_path, content)
-  _fails(tmp_path, "expected a weight_map from each tensor to a file beside")
+  _fails(tmp_path, "get the index again")
 
 
 def test_an_index_that_is_no_json(tmp_path):

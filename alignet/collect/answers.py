@@ -45,7 +45,8 @@ class Answers:
 def read(folder: files.Path, paths: Sequence[files.Path]) -> Answers:
   """Reads files of answers to one page.
 
-  A participant may have saved several times: equal rows count once. Columns
+  A participant may have saved several times: equal answers count once, also
+  where a spreadsheet wrote dates and decimal points in its own way. Columns
   that somebody added are left out.
 
   Args:
@@ -71,19 +72,32 @@ def read(folder: files.Path, paths: Sequence[files.Path]) -> Answers:
             f"{where} is of the page {row['page']!r}, but {folder} is"
             f" {asked.id!r}; give the folder it was made with"
         )
+      row["rt_ms"] = row["rt_ms"].replace(",", ".")  # A comma for the point.
       _check(row, asked, where)
       key = (row["subject_id"], int(row["trial"]))
-      if found.setdefault(key, row) != row:
+      first = found.setdefault(key, row)
+      if _answered(first) != _answered(row):
         raise AlignetError(
             f"{where} and another file hold different answers of {key[0]} to"
             f" trial {key[1]}; two people used one ID: rename one in its file"
         )
+      found[key] = min(first, row, key=_as_saved)
   _check_repetitions(found.values())
   return Answers(
       kind=asked.kind,
       rows=[row for _, row in sorted(found.items())],
       items=asked.items,
   )
+
+
+def _answered(row: tables.Row) -> dict[str, str | float]:
+  """A row but for what spreadsheets write in their own ways."""
+  return {**row, "answered_at": "", "rt_ms": float(row["rt_ms"])}
+
+
+def _as_saved(row: tables.Row) -> tuple[bool, str, str]:
+  """Sorts rows as the page saves them, which has times in ISO 8601, first."""
+  return not row["answered_at"].endswith("Z"), row["answered_at"], row["rt_ms"]
 
 
 def write(

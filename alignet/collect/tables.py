@@ -35,7 +35,7 @@ def write(
 
 
 def read(path: files.Path, required: Sequence[str]) -> list[Row]:
-  """Reads a csv with a header, separated by tabs or else by commas.
+  """Reads a csv with a header, separated by tabs, semicolons or commas.
 
   Args:
     path: the file.
@@ -49,7 +49,8 @@ def read(path: files.Path, required: Sequence[str]) -> list[Row]:
   """
   with text.open_text(path) as f:  # Which turns errors of csv into its own.
     lines = f.read()
-    delimiter = "\t" if "\t" in lines.partition("\n")[0] else ","
+    first = lines.partition("\n")[0]
+    delimiter = next((d for d in "\t;" if d in first), ",")
     rows = list(csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter))
   header, rows = (rows or [[]])[0], [row for row in rows[1:] if row]
   missing = [name for name in required if name not in header]

@@ -92,6 +92,24 @@ def test_joined_file_is_one_of_choices(world):
   assert answers.read(world / "page", [world / "choices.csv"]) == found
 
 
+@pytest.mark.parametrize("between", "\t;,")
+def test_who_opened_a_copy_in_a_spreadsheet_is_one_person(world, between):
+  save = _page(world, "triplets", _ITEMS)
+  given = [(1, 0, (7, 1, 4), 2), (0, 0, (3, 0, 6), 3)]
+  paths = [save("a.csv", "anna", given)]
+  alone = answers.read(world / "page", paths)
+  copy = save("b.csv", "anna", given, answered_at="01/01/30 00:00")
+  text = copy.read_text()
+  if between == ";":
+    text = text.replace("100.0", "100").replace("200.0", '"200,0"')
+  copy.write_text(text.replace("\t", between), encoding="utf-8-sig")
+  for order in ([*paths, copy], [copy, *paths]):
+    assert answers.read(world / "page", order) == alone
+  other = save("c.csv", "anna", given, rt_ms="7.0", answered_at="x")
+  with pytest.raises(AlignetError, match="two people used one ID"):
+    answers.read(world / "page", [*paths, other])
+
+
 def test_consistency_and_models(world):
   odd = {
       "odd_model": _NAMES[[0, 4, 8]],

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       "--triplets",
       required=True,
       metavar="T.npy",
-      help="(m, 3) object numbers from 0 on, the odd one last",
+      help="(m, 3) object numbers, the odd one last",
   )
   inputs.add_argument(
       "--probabilities",
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       required=True,
       help="number of objects",
   )
+  flags.add_arrangement(inputs)
   flags.add_output(
       inputs,
       "vice.npz",
@@ -50,6 +51,8 @@ def run(args: argparse.Namespace) -> None:
       triplets=args.triplets,
       probabilities=args.probabilities,
       n_objects=args.n_objects,
+      odd=args.odd,
+      numbered_from=args.numbered_from,
       out=args.out,
       config=vice.Config(**flags.fields(args, vice.Config)),
       overwrite=args.overwrite,

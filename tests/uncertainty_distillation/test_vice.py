@@ -17,6 +17,7 @@ import pytest
 from scipy import special
 from scipy import stats
 from uncertainty_distillation import vice
+from uncertainty_distillation.vice import fitting
 from uncertainty_distillation.vice import objective
 from uncertainty_distillation.vice import posterior
 from uncertainty_distillation.vice import train
@@ -533,3 +534,25 @@ def test_files_that_hold_no_embedding(tmp_path, change, message):
   np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
   with pytest.raises(AlignetError, match=message):
     vice.load(path)
+
+
+def test_conventions_of_others(judgments, tmp_path):
+  """The same choices, written in other ways, are the same judgments."""
+  rows = judgments.triplets[:200]
+  np.save(tmp_path / "T.npy", rows)
+  wanted, _ = fitting.read(tmp_path / "T.npy", None, _N)
+  for change, said in (
+      (lambda t: t[:, (2, 0, 1)], dict(odd="first")),
+      (lambda t: t[:, (0, 2, 1)], dict(odd="middle")),
+      (lambda t: t + 1, dict(numbered_from=1)),
+      (lambda t: t[:, (2, 0, 1)] + 1, dict(odd="first", numbered_from=1)),
+  ):
+    np.save(tmp_path / "other.npy", change(rows))
+    found, _ = fitting.read(tmp_path / "other.npy", None, _N, **said)
+    np.testing.assert_array_equal(found.triplets, wanted.triplets)
+  assert rows.max() == _N - 1 and rows.min() == 0
+  with pytest.raises(AlignetError, match="--numbered_from=1"):
+    np.save(tmp_path / "other.npy", rows + 1)
+    fitting.read(tmp_path / "other.npy", None, _N)
+  with pytest.raises(AlignetError, match="no --odd"):
+    fitting.read(tmp_path / "T.npy", tmp_path / "T.npy", _N, odd="first")

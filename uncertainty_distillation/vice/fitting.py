@@ -13,6 +13,7 @@ from alignet.evals.scores.choices import probabilistic
 from alignet.human import judgments as judgments_lib
 from alignet.human.judgments import Judgments
 from alignet.io import files
+from alignet.triplets import layout
 import numpy as np
 from uncertainty_distillation.vice import embedding as embedding_lib
 from uncertainty_distillation.vice import objective
@@ -110,6 +111,8 @@ def to_file(
     n_objects: int,
     out: files.Path,
     probabilities: files.Path | None = None,
+    odd: str | None = None,
+    numbered_from: int | None = None,
     config: Config | None = None,
     overwrite: bool = False,
 ) -> Embedding:
@@ -124,6 +127,8 @@ def to_file(
     n_objects: number of objects.
     out: file to write.
     probabilities: (m, 3) of the pairs s01, s02, s12; None for hard choices.
+    odd: column of the odd one in choices, see `layout.arranged`.
+    numbered_from: number of the first object; None for 0.
     config: how; None for the defaults.
     overwrite: replace another `out`, and discard the state of another fit.
 
@@ -136,7 +141,9 @@ def to_file(
       a file that cannot be read.
   """
   config = config or Config()
-  judgments, inputs = read(triplets, probabilities, n_objects)
+  judgments, inputs = read(
+      triplets, probabilities, n_objects, odd, numbered_from
+  )
   out = pathlib.Path(out)
   partial = out.with_name(out.name + ".partial")
   done = _finished(out, plan(judgments, config))
@@ -151,7 +158,11 @@ def to_file(
 
 
 def read(
-    triplets: files.Path, probabilities: files.Path | None, n_objects: int
+    triplets: files.Path,
+    probabilities: files.Path | None,
+    n_objects: int,
+    odd: str | None = None,
+    numbered_from: int | None = None,
 ) -> tuple[Judgments, dict[str, str]]:
   """The judgments of `to_file`, and the sha256 of each file."""
   given = {
@@ -163,6 +174,17 @@ def read(
       name: files.load_npy(path, what=name, shape=(None, 3), kinds=kinds)
       for name, (path, kinds) in given.items()
   }
+  if odd and probabilities:
+    raise AlignetError(
+        "odd: probabilities say of each pair how likely it is; expected choices"
+        " alone, or no --odd"
+    )
+  arrays["triplets"] = layout.arranged(
+      *(arrays["triplets"], n_objects),
+      odd=odd,
+      numbered_from=numbered_from,
+      what=str(triplets),
+  )
   judgments = judgments_lib.from_choices(**arrays, n_concepts=n_objects)
   return judgments, {n: files.sha256(path) for n, (path, _) in given.items()}
 

@@ -10,6 +10,7 @@ error of the cross-fitted predictions.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from alignet.errors import AlignetError
 from alignet.evals.scores import ties
 import numpy as np
 
@@ -60,6 +61,12 @@ def fit(
   n, m = len(x), len(targets)
   weight = 1 / np.bincount(concepts, minlength=m)[concepts]
   targets = targets.astype(np.float64)
+  spread = ((targets - targets.mean(axis=0)) ** 2).sum()
+  if not spread:
+    raise AlignetError(
+        "ridge: expected concepts whose dimensions differ, found equal ones;"
+        " give the embedding that was meant"
+    )
   dual = n < x.shape[1]
   total = None if dual else _moments(x, concepts, targets, weight)
   rows = [np.flatnonzero(np.isin(concepts, fold)) for fold in folds]
@@ -84,7 +91,6 @@ def fit(
   for held, fold_maps in zip(rows, maps):
     predictions[held] = _apply(x[held], fold_maps[best])
   ((weights, bias),) = solve(np.arange(0), [penalties[best]])
-  spread = ((targets - targets.mean(axis=0)) ** 2).sum()
   return Ridge(
       weights, bias, predictions, penalties[best], errors[best] / spread
   )

@@ -100,7 +100,7 @@ def _read(path: str) -> dict[str, list[float]]:
 
   known = ("losses", "gradient_norms", "overfit")
   curves = json_files.read(path, _Curves)
-  curves = {k: curves[k] for k in known if k in curves}
+  curves = {k: curves[k] for k in known if curves.get(k) is not None}
   if not {"losses", "overfit"} & set(curves):
     raise AlignetError(
         f"{path}: expected the lists losses (and gradient_norms) of the ten"

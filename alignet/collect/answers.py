@@ -250,13 +250,17 @@ def _open_page(folder: pathlib.Path) -> _Page:
   shown = {row[column] for row in items for column in columns}
   lines = readers.read_names(folder / page.NAMES).tolist()
   line = {name: i + 1 for i, name in enumerate(lines)}
+  called = {name: page.image_name(name, settings.name_by) for name in shown}
+  if absent := sorted(set(called.values()) - line.keys()):
+    raise AlignetError(
+        f"{folder}: {page.ITEMS} shows {absent[0]!r}, which {page.NAMES} lacks:"
+        f" the page was changed; {_FOLDER}"
+    )
   return _Page(
       id=meta["page"],
       kind=settings.kind,
       items=items,
-      number={
-          name: line[page.image_name(name, settings.name_by)] for name in shown
-      },
+      number={name: line[called[name]] for name in shown},
   )
 
 

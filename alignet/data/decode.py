@@ -43,13 +43,16 @@ def decode(encoded: bytes, name: str) -> np.ndarray:
     raise AlignetError(f"image {name} is empty (0 bytes); restore or remove it")
   # A cut file that ends so by chance has no picture at all.
   is_open = encoded.startswith(_JPEG) and encoded[-2:] != b"\xff\xd9"
-  if is_open and _END_OF_IMAGE not in dict(_segments(encoded)):
+  is_png = encoded.startswith(_PNG)
+  if is_png and not _is_whole(encoded):
+    image, why = None, "it is truncated"
+  elif _least(encoded) > len(encoded):
+    image, why = None, "it claims more pixels than its bytes can hold"
+  elif is_open and _END_OF_IMAGE not in dict(_segments(encoded)):
     image, why = _without_end(encoded)
   else:
     image, why = _decode(encoded, colour=True)
-  if encoded.startswith(_PNG) and _END_OF_PNG not in encoded:
-    image, why = None, "it is truncated"
-  elif not _is_opaque(encoded):
+  if not _is_opaque(encoded) and not (is_png and image is None):
     stored, _ = _decode(encoded, colour=False)
     if stored is not None and stored.dtype.kind == "f":
       image, why = None, "its numbers are floats; save it with 8 or 16 bits"
@@ -63,6 +66,37 @@ def decode(encoded: bytes, name: str) -> np.ndarray:
         " restore or remove it"
     )
   return np.ascontiguousarray(image[..., ::-1])
+
+
+def _is_whole(png: bytes) -> bool:
+  """Whether chunks follow each other up to the end of a PNG.
+
+  OpenCV makes room for a chunk of any length that a damaged one claims.
+  """
+  at = 8
+  while at + 12 <= len(png):
+    name = png[at + 4 : at + 8]
+    at += 12 + int.from_bytes(png[at : at + 4], "big")
+    if name == _END_OF_PNG or not name.isalpha():
+      return name == _END_OF_PNG and at <= len(png)
+  return False
+
+
+def _least(encoded: bytes) -> float:
+  """Bytes that the picture must have, which a JPEG's or PNG's head describes.
+
+  A byte of deflate stands for 1,032 at most. A progressive JPEG has a bit for
+  each block of 64 pixels at least, besides runs of empty ones.
+  """
+  number = lambda x: int.from_bytes(x, "big")
+  if encoded.startswith(_PNG):
+    pixels = number(encoded[16:20]) * number(encoded[20:24])
+    return pixels * number(encoded[24:25]) / 8 / 1032
+  if encoded.startswith(_JPEG):
+    for marker, content in _segments(encoded):
+      if marker in _FRAMES:
+        return number(content[1:3]) * number(content[3:5]) / 512
+  return 0
 
 
 def _decode(encoded: bytes, *, colour: bool) -> tuple[np.ndarray | None, str]:

@@ -18,6 +18,7 @@ import re
 import secrets
 import shutil
 import socket
+import sys
 import time
 import tokenize
 from typing import IO, BinaryIO, NamedTuple
@@ -382,6 +383,7 @@ def load_npy(
       zipped = f.read(4) in _ZIP  # NumPy would leave a damaged one open.
     if not zipped:
       array = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
+      check_text(array)
   except FileNotFoundError as e:
     raise missing(path) from e
   except BROKEN as e:
@@ -473,7 +475,9 @@ def read_member(
   """Reads one array of an open npz; a broken one is one clear error."""
   try:
     _check_claims(archive, key)
-    return archive[key]
+    array = archive[key]
+    check_text(array)
+    return array
   except BROKEN as e:
     raise AlignetError(
         f"{key} in {path} cannot be read: the file is truncated, pickled or"
@@ -503,6 +507,15 @@ def _check_claims(archive: np.lib.npyio.NpzFile, key: str) -> None:
       raise ValueError(
           f"{info.file_size - member.tell()} bytes instead of {size}"
       )
+
+
+def check_text(array: np.ndarray) -> None:
+  """Fails with a ValueError on damaged strings, which CPython stumbles on."""
+  if array.dtype.kind == "U" and array.size and array.dtype.itemsize:
+    codes = np.ascontiguousarray(array).reshape(-1)
+    codes = codes.view(array.dtype.byteorder.replace("|", "=") + "u4")
+    if codes.max() > sys.maxunicode:
+      raise ValueError(f"it holds the character {codes.max():#x}")
 
 
 def check_array(

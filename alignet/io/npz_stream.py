@@ -175,6 +175,7 @@ def read_blocks(
       with _clear_errors(key, path):
         data = _read_exactly(member, count * row * dtype.itemsize)
         block = np.frombuffer(data, dtype, count * row)
+        files.check_text(block)
       yield block.reshape(count, *shape[1:])
     with _clear_errors(key, path):
       if member.read(1):  # At the end, the checksum is compared.

@@ -1,5 +1,6 @@
 import io
 import struct
+import tracemalloc
 import zlib
 
 from alignet.data import decode
@@ -166,7 +167,7 @@ def test_floats_and_too_many_pixels():
   size = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
   giant = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size)
   giant += chunk(b"IDAT", zlib.compress(bytes(9))) + chunk(b"IEND", b"")
-  with pytest.raises(AlignetError, match="more pixels than OpenCV reads"):
+  with pytest.raises(AlignetError, match="more pixels than"):
     decode.decode(giant, "a")
 
 
@@ -202,3 +203,34 @@ def test_resize():
   np.testing.assert_array_equal(
       decode.resize(square, 32), cv2.resize(square, (32, 32), None, 0, 0, 2)
   )
+
+
+@pytest.mark.parametrize("at", [*range(8, 12), *range(16, 24), 33, 37])
+def test_a_png_whose_head_claims_more_than_it_has(at):
+  _, content = cv2.imencode(".png", np.zeros((40, 30, 3), np.uint8))
+  content = bytearray(content.tobytes())
+  content[at] |= 0x80
+  tracemalloc.start()
+  with pytest.raises(AlignetError, match="x.png .* cannot be decoded: it"):
+    decode.decode(bytes(content), "x.png")
+  peak = tracemalloc.get_traced_memory()[1]
+  tracemalloc.stop()
+  assert peak < 2**24
+
+
+@pytest.mark.parametrize("progressive", [0, 1])
+def test_a_jpeg_whose_head_claims_more_than_it_has(progressive):
+  empty = np.zeros((3000, 4000), np.uint8)
+  options = [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive]
+  _, content = cv2.imencode(".jpg", empty, options)
+  content = content.tobytes()
+  assert decode.decode(content, "x.jpg").shape == (3000, 4000, 3)
+  size = struct.pack(">HH", 3000, 4000)
+  content = content.replace(size, struct.pack(">HH", 30000, 30000))
+  with pytest.raises(AlignetError, match="more pixels than its bytes"):
+    decode.decode(content, "x.jpg")
+
+
+def test_a_png_of_nothing_but_its_end():
+  with pytest.raises(AlignetError, match="cannot be decoded"):
+    decode.decode(b"\x89PNG\r\n\x1a\n" + b"\0\0\0\0IEND\xaeB`\x82", "x")

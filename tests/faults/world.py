@@ -1,17 +1,23 @@
 """Small files of every kind, and the commands that read them."""
 
+import itertools
+import json
 import pathlib
+import pickle
 
 from alignet.cli import main
 from alignet.data.labels import Labels
 from alignet.human import levels as levels_lib
 from alignet.io import json_files
 from alignet.representations import store
+from alignet.training.doctor.check import reference
 from alignet.triplets import npz
 from alignet.triplets import similarity
 import cv2
 import numpy as np
+import scipy.io
 from tests.human import simulated_levels
+from tests.models.encoders import test_encoders
 
 
 def make(folder: pathlib.Path) -> None:
@@ -49,12 +55,53 @@ def make(folder: pathlib.Path) -> None:
   np.save(folder / "R.npy", distances)
   levels, _ = levels_lib.from_trials(simulated_levels.participants(4, 4))
   levels_lib.write(folder / "levels.npz", levels, {})
+  scipy.io.savemat(
+      folder / "rdm.mat",
+      {
+          "rdmutv": distances[np.triu_indices(48, 1)],
+          "stimuli": np.array([n.encode() for n in names], dtype="S"),
+      },
+  )
+  pairs = itertools.combinations(range(48), 2)
+  ratings = {f"a_{i + 1},a_{j + 1}": [(i + j) % 11, 3] for i, j in pairs}
+  (folder / "fruits.pickle").write_bytes(pickle.dumps(ratings, 2))
+  (folder / "order.txt").write_text("".join(f"{n}\n" for n in names))
+  test_encoders.network(folder / "m.onnx")
   for i in range(6):
     path = folder / "images" / f"k{i % 2}" / f"{i}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), rng.integers(0, 255, (8, 8, 3), np.uint8))
   for argv in _MADE:
     assert main.main([a.replace("DIR", str(folder)) for a in argv.split()]) == 0
+  curve = {"losses": reference()["curve"]["losses"]}
+  (folder / "curve.json").write_text(json.dumps(curve))
+  shown = [f"k{i % 2}/{i}.png" for i in range(6)]
+  rows = [["image1", "image2", "image3"], shown[:3], shown[3:]]
+  (folder / "items.csv").write_text("".join(",".join(r) + "\n" for r in rows))
+  _answer(folder, shown)
+
+
+def _answer(folder: pathlib.Path, shown: list[str]) -> None:
+  """A page of two triplets, and what one person answered."""
+  argv = [f"--triplets={folder}/items.csv", f"--source=folder:{folder}/images"]
+  argv = ["collect", "page", *argv, f"--out={folder}/page", "--quiet"]
+  assert main.main(argv) == 0
+  names = (folder / "page" / "names.txt").read_text().splitlines()
+  page = json.loads((folder / "page" / "meta.json").read_text())["page"]
+  columns = (
+      "subject_id image1 image2 image3 choice rt_ms trial item repetition"
+      " views name1 name2 name3 page answered_at"
+  )
+  lines = [columns.split()]
+  for item in range(2):
+    called = shown[3 * item : 3 * item + 3]
+    numbers = [str(names.index(name) + 1) for name in called]
+    lines.append(
+        ["ann", *numbers, "2", "900.0", str(item + 1), str(item), "0", "1"]
+        + [*called, page, "2030-01-01T00:00:00.000Z"]
+    )
+  text = "".join("\t".join(line) + "\n" for line in lines)
+  (folder / "ann.csv").write_text(text)
 
 
 _MADE = (
@@ -117,6 +164,31 @@ COMMANDS = {
     "compare --scores=scores.json --representations=r": (
         *("scores.json", "r/meta.json"),
     ),
+    "evaluate representations --representations=r --rdm=mine=rdm.mat"
+    " --rdm_kind=mine=distance --resamples=0": ("rdm.mat", "r/filenames.npy"),
+    "evaluate representations --representations=r"
+    " --rdm=peterson/fruits=fruits.pickle"
+    " --rdm_images=peterson/fruits=order.txt --resamples=0": (
+        *("fruits.pickle", "order.txt"),
+    ),
+    "extract --source=folder:images --model=onnx:m.onnx --layer=mean --size=8"
+    " --pixel_range=-1,1": ("m.onnx", "images/k0/0.png"),
+    "teach --representations=r --embedding=V.npy"
+    " --embedding_names=concepts.txt": (
+        *("V.npy", "concepts.txt", "r/labels.npz", "r/features.npy"),
+    ),
+    "teach --representations=r --choices=C.npy --choices_format=odd_last"
+    " --choices_names=concepts.txt --max_triplets=500": ("C.npy",),
+    "recover --file=raw.npz --representations=r --width=16 --input_map=none": (
+        *("raw.npz", "r/features.npy"),
+    ),
+    "doctor --check=curve.json": ("curve.json",),
+    "collect page --triplets=items.csv --source=folder:images": (
+        *("items.csv", "images/k0/0.png"),
+    ),
+    "collect answers --page=page ann.csv": (
+        *("ann.csv", "page/meta.json", "page/items.csv", "page/names.txt"),
+    ),
 }
 """Commands, each with the files whose faults are tried."""
 
@@ -127,6 +199,21 @@ def output(path: pathlib.Path) -> object:
     found = json_files.read(path)
     return {k: v for k, v in found.items() if k in ("scores", "accuracy")}
   if path.is_dir():
-    return sorted(p.name for p in path.rglob("*"))
+    features = path / "features.npy"
+    kept = [np.load(features).tobytes()] if features.exists() else []
+    return kept + sorted(
+        p.relative_to(path).as_posix() for p in path.rglob("*")
+    )
+  if path.suffix == ".csv":
+    return path.read_bytes()
   arrays = np.load(path)
   return {k: arrays[k].tobytes() for k in arrays.files if k != "meta"}
+
+
+def alike(a: object, b: object) -> bool:
+  """Whether two outputs are equal, but for rounding of the numbers in JSON."""
+  if isinstance(a, dict) and isinstance(b, dict):
+    return a.keys() == b.keys() and all(alike(a[key], b[key]) for key in a)
+  if isinstance(a, float) and isinstance(b, float):
+    return abs(a - b) <= 1e-9
+  return a == b

@@ -195,7 +195,7 @@ def test_command(tmp_path, capsys):
   assert main.main(["doctor", f"--check={path}"]) == 0
   for text, message in (
       ("[]", "expected a JSON object"),
-      ('{"losses": [1, "x"]}', "could not convert"),
+      ('{"losses": [1, "x"]}', "expected a valid number"),
       ('{"losses": []}', "one to 10 losses"),
       ('{"losses": [1], "gradient_norms": [1, 2]}', "1 and 2"),
       ('{"overfit": [1]}', "expected 30 losses"),

@@ -349,12 +349,25 @@ class _Meta:
   representations: dict[str, json_files.Object] | None = None
 
 
+_Numbers = dict[str, float | None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Detail:
+  """Ceilings, by level for Levels, of an evaluation; levels of a hierarchy."""
+
+  ceilings: _Numbers | dict[str, _Numbers | None] | None = None
+  mean_ceiling: _Numbers | None = None
+  ceiling: _Numbers | None = None
+  levels: list[str] | None = None
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Written:
   """What a file of scores holds."""
 
   scores: dict[str, _Score]
-  details: dict[str, json_files.Object] | None = None
+  details: dict[str, _Detail] | None = None
   meta: _Meta | None = None
 
 

@@ -61,9 +61,11 @@ def parse(
     value = json.loads(text)
     _adapter(form).validate_json(text, strict=True)
   except pydantic.ValidationError as e:
-    first = e.errors(include_url=False, include_context=False)[0]
+    # Of alternatives, the one that got furthest is meant.
+    found = e.errors(include_url=False, include_context=False)
+    worst = max(found, key=lambda error: len(error["loc"]))
     raise AlignetError(
-        f"{what}{_place(first['loc'])}: {_message(first)}"
+        f"{what}{_place(worst['loc'])}: {_message(worst)}"
         f"{mend and '; '}{mend}"
     ) from e
   except (ValueError, RecursionError) as e:
@@ -107,7 +109,7 @@ def _adapter(form: Any) -> Any:
 
 
 def _place(keys: tuple[int | str, ...]) -> str:
-  text = ".".join(map(str, keys))
+  text = ".".join(str(key) for key in keys if "[" not in str(key))
   return f", {_short(text)}" if text else ""
 
 

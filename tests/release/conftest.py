@@ -29,10 +29,9 @@ def get_config():
 """
 
 
-@pytest.fixture(scope="session")
-def inputs(tmp_path_factory):
-  """Folder with representations/, transform.npz and config.py."""
-  folder = tmp_path_factory.mktemp("release_inputs")
+def make_inputs(folder):
+  """Writes representations/, transform.npz and config.py."""
+  folder.mkdir(exist_ok=True)
   rng = np.random.default_rng(0)
   ids = (np.arange(60) % 5).astype(np.int32)
   names = np.array(list("abcde"))
@@ -53,12 +52,10 @@ def inputs(tmp_path_factory):
       ),
   )
   (folder / "config.py").write_text(_CONFIG)
-  return folder
 
 
-@pytest.fixture(scope="session")
-def arguments(inputs):
-  """Flags of `alignet release` but --out."""
+def command(inputs):
+  """`alignet release`, without --out."""
   return [
       "release",
       f"--cfg={inputs / 'config.py'}",
@@ -68,6 +65,20 @@ def arguments(inputs):
       "--cfg.csv_rows=100",
       "--quiet",
   ]
+
+
+@pytest.fixture(scope="session")
+def inputs(tmp_path_factory):
+  """Folder with what `make_inputs` writes."""
+  folder = tmp_path_factory.mktemp("release_inputs")
+  make_inputs(folder)
+  return folder
+
+
+@pytest.fixture(scope="session")
+def arguments(inputs):
+  """Flags of `alignet release` but --out."""
+  return command(inputs)
 
 
 @pytest.fixture(scope="session")

@@ -166,6 +166,15 @@ def _children(process: int) -> list[int]:
   return found[1:]
 
 
+def _draws(process: int) -> bool:
+  """Whether it is one that draws batches, and not one that counts files."""
+  try:
+    command = pathlib.Path(f"/proc/{process}/cmdline").read_bytes()
+  except OSError:
+    return False
+  return b"spawn_main" in command
+
+
 def _wait_for_checkpoint(out: pathlib.Path, process, seconds: float) -> None:
   end = time.monotonic() + seconds
   while time.monotonic() < end and process.poll() is None:
@@ -187,11 +196,12 @@ def end(argv, out, seconds, number, args, rng) -> str:
   children = _children(process.pid)
   target = process.pid
   if "num_workers=2" in argv[-1]:
-    if not children:
+    workers = [c for c in children if _draws(c)]
+    if not workers:
       process.kill()
       process.communicate()
       return "no worker yet"
-    target = rng.choice(children)
+    target = rng.choice(workers)
   start = time.monotonic()
   os.kill(target, getattr(signal, f"SIG{args.signal}"))
   try:

@@ -15,6 +15,7 @@ from kauldron import konfig
 # pylint: disable=g-import-not-at-top
 with konfig.imports():
   from alignet import models
+  from alignet.training import checkpoints
   from alignet.training import train_step
   from alignet.training import writer
   from alignet.training.input import batches
@@ -102,7 +103,7 @@ def get_config():
           ),
       }
   )
-  cfg.checkpointer = kd.ckpts.Checkpointer(
+  cfg.checkpointer = checkpoints.Checkpointer(
       save_interval_steps=500, max_to_keep=1
   )
   return cfg

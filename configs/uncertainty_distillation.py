@@ -25,6 +25,7 @@ from kauldron import konfig
 
 # pylint: disable=g-import-not-at-top
 with konfig.imports():
+  from alignet.training import checkpoints
   from alignet.training import train_step
   from alignet.training import writer
   from kauldron import kd
@@ -125,7 +126,7 @@ def get_config():
   cfg.profiler = None
   cfg.trainstep = train_step.TrainStep(recipe=recipe)
   cfg.optimizer = model.optimizer(data=recipe)
-  cfg.checkpointer = kd.ckpts.Checkpointer(
+  cfg.checkpointer = checkpoints.Checkpointer(
       save_interval_steps=1000, max_to_keep=1
   )
 

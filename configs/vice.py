@@ -16,6 +16,7 @@ from kauldron import konfig
 
 # pylint: disable=g-import-not-at-top
 with konfig.imports():
+  from alignet.training import checkpoints
   from alignet.training import train_step
   from alignet.training import writer
   from kauldron import kd
@@ -88,7 +89,7 @@ def get_config():
   cfg.profiler = None
   cfg.trainstep = train_step.TrainStep(recipe=choices)
   cfg.optimizer = train.optimizer(config=how)
-  cfg.checkpointer = kd.ckpts.Checkpointer(
+  cfg.checkpointer = checkpoints.Checkpointer(
       save_interval_steps=1000, max_to_keep=1
   )
 

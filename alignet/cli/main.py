@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 import importlib
 import os
 import re
-import signal
 import sys
 from typing import Any
 
@@ -18,6 +17,7 @@ from alignet import __version__
 from alignet.cli import flags
 from alignet.errors import AlignetError
 from alignet.io import config_files
+from alignet.io import interrupts
 from alignet.io import progress
 
 COMMANDS = (
@@ -111,19 +111,10 @@ def make_parser(chosen: str | None = None) -> argparse.ArgumentParser:
   return parser
 
 
-class _TerminatedError(KeyboardInterrupt):
-  """Somebody asked the process to end."""
-
-
-def _terminate(signum, frame):
-  del signum, frame
-  raise _TerminatedError
-
-
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the command line; returns the exit code."""
   if argv is None:  # As a program: SIGTERM ends it as Ctrl-C does.
-    signal.signal(signal.SIGTERM, _terminate)
+    interrupts.install()
   argv = list(sys.argv[1:] if argv is None else argv)
   chosen = next((a for a in argv if not a.startswith("-")), None)
   if chosen and chosen not in COMMANDS:
@@ -156,9 +147,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     reason = e.strerror or str(e) or type(e).__name__
     return _fail(command, f"{reason}: {e.filename}" if e.filename else reason)
   except KeyboardInterrupt as e:
-    ended = isinstance(e, _TerminatedError)
-    print(f"{command}: {'ended' if ended else 'interrupted'}", file=sys.stderr)
-    return 143 if ended else 130
+    print(f"{command}: {interrupts.said(e)}", file=sys.stderr)
+    return interrupts.code(e)
   except Exception as e:  # The last net: what nobody has foreseen.
     if args.traceback:
       raise

@@ -5,9 +5,6 @@ Pixels are appended to one file, block by block, in `OUT.partial`, which becomes
 was killed goes on behind its last whole block, to the same bytes.
 """
 
-from collections.abc import Iterator
-import contextlib
-import fcntl
 import hashlib
 import io
 import json
@@ -25,6 +22,7 @@ from alignet.errors import OutputExistsError
 from alignet.io import files
 from alignet.io import folders
 from alignet.io import json_files
+from alignet.io import locks
 from alignet.io import parallel
 from alignet.io import progress
 import numpy as np
@@ -96,7 +94,7 @@ def build(
     )
   folders.check(out, "meta.json", "{", _REPLACED, overwrite=overwrite)
   partial = out.with_name(out.name + ".partial")
-  with _locked(partial):
+  with locks.held(partial / _LOCK):
     folders.begin(
         partial, plan, what="store", beside=(_LOCK,), overwrite=overwrite
     )
@@ -138,20 +136,6 @@ def verify(path: files.Path) -> int:
           " not as they were written; make the store again"
       )
   return len(images)
-
-
-@contextlib.contextmanager
-def _locked(partial: pathlib.Path) -> Iterator[None]:
-  """Keeps a second run from appending to the same file."""
-  partial.mkdir(parents=True, exist_ok=True)
-  with open(partial / _LOCK, "wb") as f:
-    try:
-      fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as e:
-      raise AlignetError(
-          f"{partial} is being written by another process; wait for its end"
-      ) from e
-    yield
 
 
 def _block(partial: pathlib.Path, i: int) -> pathlib.Path:

@@ -5,7 +5,7 @@ in the same folder, is flushed to disk and renamed; a read never unpickles and
 turns each way a file can be broken into one sentence.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import contextlib
 import errno
 import hashlib
@@ -257,11 +257,21 @@ def digest(path: Path) -> str:
   """sha256 of a file, or of all that a folder holds, see `digest_of`."""
   path = pathlib.Path(path)
   if path.is_file():
-    return sha256(path)
+    return _remembered(path.parent, [path.name], lambda: sha256(path), "file")
   if not path.is_dir():
     raise missing(path)
   names = (p.relative_to(path).as_posix() for p in path.rglob("*"))
   return digest_of(path, sorted(n for n in names if (path / n).is_file()))
+
+
+def fresh_digest(folder: Path) -> str:
+  """sha256 of the names and contents of all files in a folder, read anew."""
+  lines = [
+      f"{part.relative_to(folder).as_posix()} {sha256(part)}\n"
+      for part in sorted(pathlib.Path(folder).rglob("*"))
+      if part.is_file()
+  ]
+  return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def digest_of(folder: Path, names: Sequence[str]) -> str:
@@ -279,8 +289,24 @@ def digest_of(folder: Path, names: Sequence[str]) -> str:
     OSError: a file that cannot be read.
   """
   folder = pathlib.Path(folder)
+
+  def compute():
+    found = parallel.ordered_map(lambda name: sha256(folder / name), names)
+    contents = json.dumps([[*names], list(found)])
+    return hashlib.sha256(contents.encode()).hexdigest()
+
+  return _remembered(folder, names, compute)
+
+
+def _remembered(
+    folder: pathlib.Path,
+    names: Sequence[str],
+    compute: Callable[[], str],
+    *kind: str,
+) -> str:
+  """A digest, computed where files are not those of an earlier call."""
   stats = [os.stat(folder / name) for name in names]
-  listing = [os.path.realpath(folder), [*names]]
+  listing = [*kind, os.path.realpath(folder), [*names]]
   listing += [[s.st_size for s in stats], [s.st_mtime_ns for s in stats]]
   key = hashlib.sha256(json.dumps(listing).encode()).hexdigest()
   try:
@@ -289,9 +315,7 @@ def digest_of(folder: Path, names: Sequence[str]) -> str:
     known = None
   if known and known.is_file():
     return known.read_text()
-  found = parallel.ordered_map(lambda name: sha256(folder / name), names)
-  contents = json.dumps([[*names], list(found)])
-  answer = hashlib.sha256(contents.encode()).hexdigest()
+  answer = compute()
   # Clocks of file systems tick slowly: what is younger may yet change unseen.
   settled = time.time_ns() - max((s.st_mtime_ns for s in stats), default=0)
   if known and settled > _SETTLED:

@@ -19,9 +19,7 @@ an entry is a pair, under the second of it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-import contextlib
 import dataclasses
-import fcntl
 import graphlib
 import hashlib
 import importlib
@@ -36,6 +34,7 @@ from typing import Any
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.io import json_files
+from alignet.io import locks
 import ml_collections
 
 _RECORD = "stage.json"
@@ -103,7 +102,7 @@ def run(
   """
   out = pathlib.Path(out).absolute()  # Orbax refuses relative paths.
   plans = plan(config)
-  with _lock(out / ".lock", wait=False):
+  with locks.held(out / locks.LOCK):
     folders = run_stages(plans, out, check=check, say=say)
     for source, target in published(config).items():
       name, _, inside = source.partition("/")
@@ -219,7 +218,7 @@ def _write_outputs(folder: pathlib.Path) -> None:
 def _discard(plan_, out) -> None:
   """Removes a stage's folder; a run that is killed here finds none or all."""
   folder = folder_of(plan_, out)
-  with _lock(out / ".locks" / folder.name, wait=True):
+  with locks.held(out / ".locks" / folder.name, wait=True):
     if is_done(plan_, out):
       (folder / _RECORD).unlink()
       shutil.rmtree(folder)
@@ -369,7 +368,7 @@ def is_done(plan_: Mapping[str, Any], out: files.Path) -> bool:
 
 def _run_stage(plan_, folders, out, title, say) -> pathlib.Path:
   folder = folder_of(plan_, out)
-  with _lock(out / ".locks" / folder.name, wait=True):
+  with locks.held(out / ".locks" / folder.name, wait=True):
     if is_done(plan_, out):
       say(f"{title}: done before")
     else:
@@ -403,21 +402,6 @@ def _work(plan_, folders, folder, title, say) -> None:
       f"{title}: {time.monotonic() - start:.1f} s"
       f" ({time.process_time() - cpu:.1f} CPU-s)"
   )
-
-
-@contextlib.contextmanager
-def _lock(path: pathlib.Path, *, wait: bool) -> Iterator[None]:
-  """Keeps others out while it is held; released by death, too."""
-  path.parent.mkdir(parents=True, exist_ok=True)
-  with open(path, "w") as f:
-    try:
-      fcntl.flock(f, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError as e:
-      raise AlignetError(
-          f"another run is at work in {path.parent}; wait for it or give"
-          " another --out"
-      ) from e
-    yield
 
 
 def _publish(source: pathlib.Path, target: pathlib.Path) -> None:

@@ -25,6 +25,7 @@ from alignet import errors
 from alignet.errors import AlignetError
 from alignet.io import config_files
 from alignet.io import files
+from alignet.io import interrupts
 
 EFFORTS = ("shapes", "compile")
 """Of a dry run: what is known of the shapes alone, or to the compiler."""
@@ -53,6 +54,9 @@ def main(argv: Sequence[str]) -> int:
     message = " ".join(str(e).split())
     print(f"alignet train: error: {message}", file=sys.stderr)
     return 2
+  except KeyboardInterrupt as e:
+    print(f"alignet train: {interrupts.said(e)}", file=sys.stderr)
+    return interrupts.code(e)
 
 
 def run(

@@ -1,13 +1,14 @@
-"""What a training was made from: kept in its weights, checked when it resumes.
+"""What a workdir was begun with: noted, compared, kept in the weights.
 
-A workdir belongs to one config. `resume_check` rejects a workdir that holds a
-finished training of another one, so that no command returns weights that it did
-not ask for.
+A workdir belongs to one training. `begin` notes the files that it reads and the
+config, and rejects a workdir that was begun with others, finished or not: no
+result is a mixture of two, and no command returns one that it did not ask for.
+What cannot change the result may change, and so may the number of steps, where
+no schedule depends on it; `FILE` then holds a segment more.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import dataclasses
-import hashlib
 import json
 import os
 import pathlib
@@ -16,15 +17,14 @@ from typing import Any
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.io import json_files
-from alignet.models.formats.init_transform import InitFromWeights
 import jax
 from kauldron import kd
 
 FILE = "inputs.json"
-"""In a workdir, from the beginning: what a run that goes on may find gone."""
+"""In a workdir, from the beginning: inputs, config, recipe and segments."""
 
-CONFIG = "config.json"
-"""The config, where Kauldron's writer puts it when a training begins."""
+FINISHED = ("weights.safetensors", "*.npz")
+"""What is there when a training is complete."""
 
 _EXECUTION = (
     *("workdir", "sharding", "checkpointer", "profiler", "setup", "xm_job"),
@@ -32,73 +32,198 @@ _EXECUTION = (
 )
 """Fields, at any depth, that change where and how a training is computed."""
 
+_WATCHED = ("evals", "writer", "log_metrics_every", "log_summaries_every")
+"""Fields of the trainer that change what is seen of a training."""
+
+_STEPS = (
+    *("num_train_steps", "stop_after_steps"),
+    "train_ds.data_source.num_batches",
+)
+"""What more steps change, where no schedule depends on their number."""
+
 _PLACES = ("data_dir",)  # Where data lie, which is not what they are.
 
 
-def note(trainer: kd.train.Trainer) -> None:
-  """Writes `FILE`: initial weights and data, each with its sha256.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Begun:
+  inputs: dict[str, json_files.Object]
+  config: json_files.Object
+  recipe: json_files.Object | None
+  segments: list[json_files.Object]
 
-  What is noted stays, once there is a checkpoint. Paths are kept without their
-  folders, so that the same training elsewhere writes the same bytes.
+
+def begin(trainer: kd.train.Trainer) -> None:
+  """Notes what a training begins with; in a workdir that has begun, compares.
+
+  Where the training was finished and more steps are asked for, its result is
+  removed, and it goes on.
+
+  Raises:
+    AlignetError: the workdir holds a training with other inputs, another config
+      or recipe, more steps, or of a version that noted nothing; with the field,
+      both values and what to do.
   """
-  workdir = pathlib.Path(trainer.workdir)
-  begun = any(workdir.glob("checkpoints/ckpt_*"))
-  if jax.process_index() or (begun and (workdir / FILE).exists()):
+  if jax.process_index():
     return
-  init = None
-  if isinstance(trainer.init_transform, InitFromWeights):
-    init = _input(trainer.init_transform.path, _contents)
-  source = getattr(trainer.train_ds, "data_source", None)
-  noted = {"init": init, "data": dict(_inputs(source))}
-  json_files.write(workdir / FILE, noted, overwrite=True)
+  workdir = pathlib.Path(trainer.workdir)
+  now, path = _beginning(trainer), workdir / FILE
+  done = _steps_done(workdir)
+  finished = [p for name in FINISHED for p in workdir.glob(name)]
+  if done is None and not finished:
+    return json_files.write(path, now, overwrite=True)
+  if not path.exists():
+    raise AlignetError(
+        f"{workdir} holds a training of an earlier version of alignet, which"
+        " did not note what it was begun with; train in another workdir, or"
+        " delete this one first"
+    )
+  there = json_files.read(path, _Begun)
+  for key in there["inputs"].keys() & now["config"].keys():
+    # What is gone is not needed any more, or the training will say so.
+    if (
+        os.path.basename(str(now["config"][key]))
+        == there["inputs"][key]["name"]
+    ):
+      del now["config"][key]
+      now["inputs"][key] = there["inputs"][key]
+  for kind in ("inputs", "recipe", "config"):
+    then, asked = there[kind] or {}, now[kind] or {}
+    differ = _differing(then, asked)
+    if not all(map(_is_aux, differ)):
+      key = min(differ, key=lambda key: (not _is_aux(key), key))
+      raise AlignetError(
+          f"{workdir} holds a training with another {kind.rstrip('s')}: {key}"
+          f" was {_shown(then, key)} and is now {_shown(asked, key)}; train in"
+          " another workdir, or give what it was begun with"
+      )
+  last, segment = there["segments"][-1], now["segments"][0]
+  least = _to_the_end(last) if finished else done
+  asked = _to_the_end(segment)
+  if asked < least:
+    raise AlignetError(
+        f"num_train_steps is now {asked}, and {workdir} holds a training of"
+        f" {least} steps; ask for at least as many, or train in another workdir"
+    )
+  if finished and asked > least:
+    for each in finished:
+      each.unlink()
+  if {**segment, "from": 0} != {**last, "from": 0}:
+    segment["from"] = done or 0
+    there["segments"].append(segment)
+    json_files.write(path, there, overwrite=True)
 
 
 def of(trainer: kd.train.Trainer) -> dict[str, Any]:
-  """Config, initial weights (None: random), data and versions of libraries.
+  """Config, inputs, versions of libraries, and segments if there are several.
 
-  Of the config what decides the result, flat ("aux.peak"); of the others what
-  `note` wrote.
+  Of the config what decides the result, flat ("aux.peak"). Paths are without
+  their folders, so that the same training elsewhere writes the same bytes.
   """
   config = {}
   if trainer.raw_cfg is not None:
     config = dict(leaves(json.loads(trainer.raw_cfg.to_json())))
   config = {key: _without_folder(value) for key, value in config.items()}
-  noted = json_files.read(pathlib.Path(trainer.workdir) / FILE)
-  return {"config": config, **noted, "versions": files.versions()}
+  noted = json_files.read(pathlib.Path(trainer.workdir) / FILE, _Begun)
+  init = noted["inputs"].get("init_transform.path")
+  data = {
+      key.removeprefix("train_ds.data_source."): value
+      for key, value in noted["inputs"].items()
+      if key.startswith("train_ds.data_source.")
+  }
+  found = {"config": config, "init": init, "data": data}
+  segments = [
+      {key: s[key] for key in ("from", "steps", "versions")}
+      for s in noted["segments"]
+  ]
+  # Others only changed where it was computed, or what was seen of it.
+  kept = [
+      s
+      for before, s in zip([None, *segments], segments)
+      if before is None or {**before, "from": 0} != {**s, "from": 0}
+  ]
+  if len(kept) > 1:
+    found["segments"] = kept
+  return found | {"versions": files.versions()}
 
 
-def _inputs(source: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-  """(field, input) of each path in the fields of a data source."""
-  if not dataclasses.is_dataclass(source):
-    return
-  for field in dataclasses.fields(source):
-    value = getattr(source, field.name)
-    if isinstance(value, str):
-      if value and field.name not in _PLACES and os.path.exists(value):
-        yield prefix + field.name, _input(value, files.digest)
-    else:
-      yield from _inputs(value, f"{prefix}{field.name}.")
-
-
-def _input(path: files.Path, digest) -> dict[str, str | None]:
-  there = os.path.exists(path)
+def _beginning(trainer: kd.train.Trainer) -> dict[str, Any]:
+  config, recipe = {}, getattr(trainer.trainstep, "recipe", None)
+  if trainer.raw_cfg is not None:
+    config = json.loads(trainer.raw_cfg.to_json())
+  flat = dict(_leaves(config))
+  deciding = {
+      key: value
+      for key, value in leaves(config)
+      if key.split(".")[0] not in _WATCHED and key not in _STEPS
+  }
+  inputs = {
+      key: _input(value)
+      for key, value in deciding.items()
+      if isinstance(value, str)
+      and key.split(".")[-1] not in _PLACES
+      and os.path.exists(value)
+  }
+  plan = recipe.plan() if recipe is not None else None
+  if plan is not None:  # Recorded with the segment: they may change.
+    plan = json.loads(json.dumps({k: plan[k] for k in plan if k != "versions"}))
+  kept = {k: v for k, v in deciding.items() if k not in inputs}
   return {
-      "name": os.path.basename(os.path.abspath(path)),
-      "sha256": digest(path) if there else None,
+      "inputs": inputs,
+      "config": kept,
+      "recipe": plan,
+      "segments": [
+          {
+              "from": 0,
+              "steps": trainer.num_train_steps,
+              "stop": trainer.stop_after_steps,
+              "versions": files.versions(),
+              "devices": jax.device_count(),
+              "settings": {
+                  key: value
+                  for key, value in flat.items()
+                  if key not in deciding and "workdir" not in key
+              },
+          }
+      ],
   }
 
 
-def _contents(path: files.Path) -> str:
-  """sha256 of a file, or of the names and contents of all in a folder."""
-  path = pathlib.Path(path)
-  if path.is_file():
-    return files.sha256(path)
-  lines = [
-      f"{part.relative_to(path).as_posix()} {files.sha256(part)}\n"
-      for part in sorted(path.rglob("*"))
-      if part.is_file()
-  ]
-  return hashlib.sha256("".join(lines).encode()).hexdigest()
+def _to_the_end(segment: Mapping[str, Any]) -> int:
+  """Steps after which it ends."""
+  stop = segment["stop"]
+  return segment["steps"] if stop is None else min(segment["steps"], stop)
+
+
+def _steps_done(workdir: pathlib.Path) -> int | None:
+  """Step of the last checkpoint; None without any."""
+  names = [p.name.removeprefix("ckpt_") for p in workdir.glob("checkpoints/*")]
+  steps = [int(name) for name in names if name.isdecimal()]
+  return max(steps, default=None)
+
+
+def _differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+  absent = object()
+  keys = {**now, **then}
+  return [k for k in keys if then.get(k, absent) != now.get(k, absent)]
+
+
+def _is_aux(key: str) -> bool:
+  """Whether a field only gives others their values, which count."""
+  return key.startswith("aux.")
+
+
+def _shown(found: Mapping[str, Any], key: str) -> str:
+  value = found.get(key, "absent")
+  if isinstance(value, Mapping) and "sha256" in value:
+    return f"{value['name']} (sha256 {value['sha256'][:12]}…)"
+  return repr(value)
+
+
+def _input(path: str) -> dict[str, Any]:
+  path = os.path.abspath(path)
+  size = None if os.path.isdir(path) else os.path.getsize(path)
+  found = {"name": os.path.basename(path), "sha256": files.digest(path)}
+  return found | {"size": size}
 
 
 def _without_folder(value: Any) -> Any:
@@ -107,49 +232,16 @@ def _without_folder(value: Any) -> Any:
   return value
 
 
-def note_config(trainer: kd.train.Trainer) -> None:
-  """Notes the config that the training ended with, also after a resumption."""
-  if trainer.raw_cfg is not None:
-    with files.atomic_write(
-        pathlib.Path(trainer.workdir) / CONFIG, overwrite=True
-    ) as f:
-      f.write(trainer.raw_cfg.to_json().encode())
-
-
-def resume_check(trainer: kd.train.Trainer) -> None:
-  """Fails where the workdir holds a finished training of another config.
-
-  Raises:
-    AlignetError: so, with the first field that differs, those of `aux` first;
-      or the workdir does not say what was trained.
-  """
-  if trainer.raw_cfg is None:  # A trainer that was made without a config.
-    return
-  there = dict(leaves(json_files.read(pathlib.Path(trainer.workdir) / CONFIG)))
-  here = dict(leaves(json.loads(trainer.raw_cfg.to_json())))
-  missing = object()
-  differ = [
-      key
-      for key in here | there
-      if here.get(key, missing) != there.get(key, missing)
-  ]
-  if not differ:
-    return
-  key = min(differ, key=lambda k: not k.startswith("aux."))
-  then, now = (repr(x[key]) if key in x else "absent" for x in (there, here))
-  raise AlignetError(
-      f"{trainer.workdir} holds a finished training of another config: {key}"
-      f" was {then} and is now {now}; train in another workdir, or delete this"
-      " one first"
-  )
-
-
 def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
   """("a.b", value) of all fields that are no matter of execution."""
+  for key, value in _leaves(node, prefix):
+    if not any(part in _EXECUTION for part in key.split(".")):
+      yield key, value
+
+
+def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
   for key, value in node.items():
-    if key in _EXECUTION:
-      continue
     if isinstance(value, dict) and value:
-      yield from leaves(value, f"{prefix}{key}.")
+      yield from _leaves(value, f"{prefix}{key}.")
     else:
       yield f"{prefix}{key}", value

@@ -7,13 +7,8 @@ import pathlib
 from typing import Any, ClassVar, Protocol
 
 from alignet.errors import AlignetError
-from alignet.io import files
-from alignet.io import json_files
 import jax
 from kauldron import kd
-
-PLAN = "plan.json"
-"""In a workdir, from the beginning: what the result depends on."""
 
 _may_stop = contextvars.ContextVar("may_stop", default=False)
 
@@ -85,32 +80,3 @@ def stopping() -> Iterator[None]:
     yield
   finally:
     _may_stop.reset(token)
-
-
-def begin(workdir: files.Path, recipe: Recipe) -> None:
-  """Notes the plan in a new workdir; in another one, checks it.
-
-  Raises:
-    AlignetError: the workdir holds a training of another plan, or of a version
-      that kept none.
-  """
-  workdir, plan = pathlib.Path(workdir), recipe.plan()
-  path = workdir / PLAN
-  if path.exists():
-    differ = json_files.differing(json_files.read(path), plan)
-    if not differ:
-      return
-    found = f"another training (other {', '.join(differ)})"
-  elif any(workdir.glob("checkpoints/ckpt_*")) or any(workdir.glob("*.npz")):
-    found = (
-        "the training of an earlier version of alignet, which followed another"
-        " recipe"
-    )
-  elif jax.process_index():
-    return
-  else:
-    return json_files.write(path, plan)
-  raise AlignetError(
-      f"{workdir} holds {found}; train in another workdir, or delete this one"
-      " first"
-  )

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.io import json_files
+from alignet.training import provenance
 from alignet.training import result
 import jax
 from jax.experimental import multihost_utils
@@ -60,13 +61,17 @@ class TrainStep(kd.train.TrainStep):
 
   Attributes:
     workdir: where `nan/` is written.
-    recipe: what a workdir is held to, see `result.begin`.
+    recipe: what a workdir is held to, beside the config.
   """
 
   workdir: Any = config_util.ROOT_CFG_REF.workdir
   recipe: result.Recipe | None = None
 
   _unread: list[_Done] = dataclasses.field(
+      default_factory=list, init=False, repr=False
+  )
+
+  _trainer: list[kd.train.Trainer] = dataclasses.field(
       default_factory=list, init=False, repr=False
   )
 
@@ -84,14 +89,16 @@ class TrainStep(kd.train.TrainStep):
           f"the losses {', '.join(losses)} all have the weight 0; give one of"
           " them another"
       )
-    return dataclasses.replace(
+    step = dataclasses.replace(
         step, aux=dataclasses.replace(step.aux, losses=kept)
     )
+    step._trainer.append(root_cfg)
+    return step
 
   def init(self, elem_spec: Any, **options: Any) -> kd.train.TrainState:
     """See `kd.train.TrainStep.init`; first checks the workdir."""
-    if self.recipe is not None:
-      result.begin(self.workdir, self.recipe)
+    if self._trainer:
+      provenance.begin(self._trainer[0])
     return super().init(elem_spec, **options)
 
   def step(

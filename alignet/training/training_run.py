@@ -15,6 +15,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from absl import flags
 from alignet.errors import AlignetError
 from alignet.io import files
+from alignet.io import interrupts
+from alignet.io import locks
 from alignet.io import progress
 from alignet.training import optim
 from alignet.training import provenance
@@ -47,15 +49,23 @@ def train(trainer: kd.train.Trainer) -> pathlib.Path | None:
     processes but the first.
 
   Raises:
-    AlignetError: the training diverged, no weights are written; or the workdir
-      holds those of another config.
+    AlignetError: the training diverged, no weights are written; another
+      process works in the workdir; or it was begun with something else, see
+      `provenance.begin`.
   """
+  if jax.process_index():
+    return _train(trainer)
+  with locks.held(pathlib.Path(trainer.workdir) / locks.LOCK):
+    return _train(trainer)
+
+
+def _train(trainer: kd.train.Trainer) -> pathlib.Path | None:
   from alignet.models.formats import checkpoints
   from alignet.models.vit.vision_model import VisionModel
 
   weights = pathlib.Path(trainer.workdir) / WEIGHTS
+  provenance.begin(trainer)
   if weights.exists():
-    provenance.resume_check(trainer)
     return weights
   results = [
       result.path_of(evaluator)
@@ -63,21 +73,21 @@ def train(trainer: kd.train.Trainer) -> pathlib.Path | None:
       if isinstance(evaluator, result.Result)
   ]
   if results and all(path.exists() for path in results):
-    result.begin(trainer.workdir, trainer.trainstep.recipe)
     return results[0]
   if not flags.FLAGS.is_parsed():
     flags.FLAGS.mark_as_parsed()  # Which loaders' workers ask absl for.
   use_compilation_cache()
   quiet_logs()
-  if isinstance(trainer.model, VisionModel):
-    provenance.note(trainer)
+  patience = getattr(trainer.checkpointer, "on_sigterm", 0)
   try:
-    with result.stopping():
+    with result.stopping(), interrupts.patience(patience):
       state, _ = trainer.train()
   except result.Done as done:
     state = done.state
-  finally:
+  except Exception:  # An interrupt waits for nothing.
     trainer.checkpointer.wait_until_finished()
+    raise
+  trainer.checkpointer.wait_until_finished()
   if isinstance(trainer.trainstep, train_step.TrainStep):
     trainer.trainstep.check()  # Of the last step.
   params = _whole(state.params)
@@ -95,9 +105,17 @@ def train(trainer: kd.train.Trainer) -> pathlib.Path | None:
     path = weights.with_name(AVERAGED)
     path.unlink(missing_ok=True)
     checkpoints.save(path, trainer.model, averaged, meta=meta)
-  provenance.note_config(trainer)
+  _note_config(trainer)
   checkpoints.save(weights, trainer.model, params, meta=meta)
   return weights
+
+
+def _note_config(trainer: kd.train.Trainer) -> None:
+  """Notes the config that the training ended with, also after a resumption."""
+  if trainer.raw_cfg is not None:
+    path = pathlib.Path(trainer.workdir) / "config.json"
+    with files.atomic_write(path, overwrite=True) as f:
+      f.write(trainer.raw_cfg.to_json().encode())
 
 
 def _whole(params: Any) -> Any:

@@ -79,6 +79,7 @@ from kauldron import konfig
 # pylint: disable=g-import-not-at-top
 with konfig.imports():
   from alignet import models
+  from alignet.training import checkpoints
   from alignet.training import losses
   from alignet.training import metrics
   from alignet.training import optim
@@ -202,7 +203,7 @@ def _sparse():
   cfg.optimizer = optim.accumulate(
       optimizer=updater, steps=cfg.ref.aux.accumulate
   )
-  cfg.checkpointer = kd.ckpts.Checkpointer(
+  cfg.checkpointer = checkpoints.Checkpointer(
       save_interval_steps=1000, max_to_keep=2
   )
 

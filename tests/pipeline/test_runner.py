@@ -173,7 +173,7 @@ def test_an_interrupted_stage_is_taken_up_again(tmp_path, function):
 def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
   with open(tmp_path / ".lock", "w") as f:
     fcntl.flock(f, fcntl.LOCK_EX)
-    with pytest.raises(AlignetError, match="another run is at work"):
+    with pytest.raises(AlignetError, match="another process works in"):
       runner.run(_config(), tmp_path, say=_quiet)
   runner.run(_config(), tmp_path, say=_quiet)
 

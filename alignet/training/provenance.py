@@ -86,17 +86,22 @@ def begin(trainer: kd.train.Trainer) -> None:
     ):
       del now["config"][key]
       now["inputs"][key] = there["inputs"][key]
+  last, segment = there["segments"][-1], now["segments"][0]
   for kind in ("inputs", "recipe", "config"):
     then, asked = there[kind] or {}, now[kind] or {}
     differ = _differing(then, asked)
     if not all(map(_is_aux, differ)):
+      if last["steps"] != segment["steps"] and not any(map(_is_aux, differ)):
+        # Which is what a schedule depends on.
+        differ, then, asked = ["num_train_steps"], *(
+            {"num_train_steps": one["steps"]} for one in (last, segment)
+        )
       key = min(differ, key=lambda key: (not _is_aux(key), key))
       raise AlignetError(
           f"{workdir} holds a training with another {kind.rstrip('s')}: {key}"
           f" was {_shown(then, key)} and is now {_shown(asked, key)}; train in"
           " another workdir, or give what it was begun with"
       )
-  last, segment = there["segments"][-1], now["segments"][0]
   least = _to_the_end(last) if finished else done
   asked = _to_the_end(segment)
   if asked < least:

@@ -5,8 +5,14 @@ summed in sixteen float32 lanes, which are part of the result's definition, so
 every processor gives the same bits.
 """
 
+import functools
+import platform
+
+from alignet.triplets import layout
 from alignet.triplets.compiling import kernel
+from llvmlite import binding
 from llvmlite import ir
+import numba
 from numba import extending
 from numba import types
 from numba.core import cgutils
@@ -39,7 +45,49 @@ def of_triplets(
     raise ValueError(f"{store.shape[1]} columns, no multiple of 16")
   if not store.flags.c_contiguous:
     raise ValueError("rows that do not lie one after another")
-  _of_triplets(_bytes(store), triplets, form, out)
+  if numba.config.DISABLE_JIT:
+    _in_numpy(store, triplets, out)
+  elif form == _FLOAT16 and not _has_halves():
+    used, places = np.unique(triplets, return_inverse=True)
+    wide = store[used].astype(np.float32)
+    _of_others(_bytes(wide), places.reshape(-1, 3), _FLOAT32, out)
+  elif form == _FLOAT16:
+    _of_float16(_bytes(store), triplets, out)
+  else:
+    _of_others(_bytes(store), triplets, form, out)
+
+
+@functools.cache
+def _has_halves() -> bool:
+  """Whether the processor that numba compiles for converts float16 itself.
+
+  LLVM calls a function for it otherwise, which numba does not have: the process
+  would end in a segmentation fault.
+  """
+  if numba.config.CPU_NAME or numba.config.CPU_FEATURES is not None:
+    return "+f16c" in (numba.config.CPU_FEATURES or "")
+  is_x86 = platform.machine().lower() in ("x86_64", "amd64")
+  return binding.get_host_cpu_features().get("f16c", not is_x86)
+
+
+def _in_numpy(store, triplets, out) -> None:
+  """The same bits, for NUMBA_DISABLE_JIT."""
+  whole = store.shape[1] // _LANES * _LANES
+  for start in range(0, len(triplets), 256):
+    rows = slice(start, start + 256)
+    x = store[triplets[rows]].astype(np.float32)
+    for pair, (i, j) in enumerate(layout.PAIRS):
+      products = x[:, i] * x[:, j]
+      lanes = np.zeros((len(x), _LANES), np.float32)
+      for column in range(0, whole, _LANES):
+        lanes += products[:, column : column + _LANES]
+      while lanes.shape[1] > 1:
+        low, high = np.split(lanes, 2, axis=1)
+        lanes = low + high
+      total = lanes[:, 0]
+      for column in range(whole, store.shape[1]):
+        total = total + products[:, column]
+      out[rows, pair] = total
 
 
 def _bytes(store: np.ndarray) -> np.ndarray:
@@ -48,24 +96,36 @@ def _bytes(store: np.ndarray) -> np.ndarray:
 
 
 @kernel
-def _of_triplets(store, triplets, form, out):
+def _rows(triplets, row):
+  """The rows of a triplet, and those of the one that follows."""
+  following = min(row + 1, len(triplets) - 1)
+  return (
+      triplets[row, 0],
+      triplets[row, 1],
+      triplets[row, 2],
+      triplets[following, 0],
+      triplets[following, 1],
+      triplets[following, 2],
+  )
+
+
+@kernel
+def _of_float16(store, triplets, out):
   for row in range(len(triplets)):
-    i, j, k = triplets[row, 0], triplets[row, 1], triplets[row, 2]
-    following = min(row + 1, len(triplets) - 1)
-    a, b, c = (
-        triplets[following, 0],
-        triplets[following, 1],
-        triplets[following, 2],
-    )
+    i, j, k, a, b, c = _rows(triplets, row)
+    s = _triplet_dots(store, i, j, k, a, b, c, _FLOAT16)
+    out[row, 0], out[row, 1], out[row, 2] = s[0], s[1], s[2]
+
+
+@kernel
+def _of_others(store, triplets, form, out):
+  for row in range(len(triplets)):
+    i, j, k, a, b, c = _rows(triplets, row)
     if form == _FLOAT32:
       s = _triplet_dots(store, i, j, k, a, b, c, _FLOAT32)
-    elif form == _FLOAT16:
-      s = _triplet_dots(store, i, j, k, a, b, c, _FLOAT16)
     else:
       s = _triplet_dots(store, i, j, k, a, b, c, _BFLOAT16)
-    out[row, 0] = s[0]
-    out[row, 1] = s[1]
-    out[row, 2] = s[2]
+    out[row, 0], out[row, 1], out[row, 2] = s[0], s[1], s[2]
 
 
 @extending.intrinsic(prefer_literal=True)

@@ -1,115 +1,128 @@
-"""Tests of .ci/environment.py: complete or rebuilt, nothing twice."""
+"""What the environment lacks is one sentence."""
 
-import importlib.util
+import os
 import pathlib
 import subprocess
 import sys
 
+from alignet import errors
+from alignet.errors import AlignetError
+from alignet.io import files
+from alignet.training.input import loader
+import numpy as np
 import pytest
 
-_PATH = pathlib.Path(__file__).resolve().parent.parent / ".ci/environment.py"
-_SPEC = importlib.util.spec_from_file_location("environment", _PATH)
-environment = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(environment)
+_ROOT = pathlib.Path(__file__).parents[1]
 
 
-class _Installer:
-  """Makes a pretended environment; dies in the middle when told to."""
-
-  def __init__(self):
-    self.calls = []
-    self.dies = False
-
-  def __call__(self, root, layer):
-    venv = root / ".venv"
-    self.calls.append((layer, "update" if venv.exists() else "create"))
-    (venv / "bin").mkdir(parents=True, exist_ok=True)
-    (venv / "bin" / "python").touch()
-    if self.dies:
-      raise KeyboardInterrupt
+def _run(*argv, **env):
+  done = subprocess.run(
+      [sys.executable, "-m", *argv],
+      cwd=_ROOT,
+      env=os.environ | env,
+      capture_output=True,
+      text=True,
+      check=False,
+  )
+  return done.returncode, done.stderr.splitlines()
 
 
-@pytest.fixture(name="root")
-def _root(tmp_path):
-  (tmp_path / "requirements.txt").write_text("numpy\n")
-  (tmp_path / "pyproject.toml").write_text("")
-  return tmp_path
+@pytest.mark.parametrize(
+    "entry, platform",
+    [(("alignet.cli.main", "train"), "cuda"), (("alignet.train",), "tpu")],
+)
+def test_no_such_device(entry, platform, tmp_path):
+  code, said = _run(
+      *(*entry, "glocal", f"--cfg.workdir={tmp_path / 'w'}"),
+      JAX_PLATFORMS=platform,
+  )
+  assert code == 2
+  assert said[-1].startswith("alignet train: error: JAX finds no device")
+  assert platform in said[-1] and "Traceback" not in "".join(said)
 
 
-@pytest.fixture(name="install")
-def _install():
-  return _Installer()
+def test_devices_that_do_not_divide_the_batch(tmp_path):
+  code, said = _run(
+      *("alignet.train", "glocal", f"--cfg.workdir={tmp_path / 'w'}"),
+      "--cfg.aux.batch=64",
+      XLA_FLAGS="--xla_force_host_platform_device_count=3",
+      JAX_PLATFORMS="cpu",
+  )
+  assert code == 2 and "cannot be divided among the devices" in said[-1]
 
 
-def test_nothing_is_done_twice(root, install):
-  for _ in range(3):
-    environment.ensure(root, "run", install)
-  assert install.calls == [("run", "create")]
+def test_a_locale_that_is_not_utf_8():
+  code, said = _run(
+      *("alignet.cli.main", "verify", "x.npz"),
+      PYTHONUTF8="0",
+      PYTHONCOERCECLOCALE="0",
+      LC_ALL="C",
+  )
+  assert code == 2 and len(said) == 1 and "set PYTHONUTF8=1" in said[0]
 
 
-def test_dev_adds_to_run_and_serves_it(root, install):
-  for layer in ("run", "dev", "run", "dev"):
-    environment.ensure(root, layer, install)
-  assert install.calls == [("run", "create"), ("dev", "update")]
+@pytest.mark.parametrize(
+    "error, said",
+    [
+        (OSError(24, "Too many open files"), "ulimit -n"),
+        (RuntimeError("x: No space left on device [path=/w]"), "free some"),
+        (ValueError("INTERNAL: EMFILE"), "fewer workers"),
+        (OSError(36, "File name too long"), "shorter"),
+    ],
+)
+def test_libraries_errors_of_the_environment(error, said):
+  try:
+    try:
+      raise error
+    except Exception as inner:
+      raise RuntimeError("the writer stopped") from inner
+  except RuntimeError as outer:
+    assert said in errors.explain(outer)
+  assert errors.explain(ValueError("something else")) is None
 
 
-@pytest.mark.parametrize("file", ["requirements.txt", "pyproject.toml"])
-def test_changed_requirements_update(root, install, file):
-  environment.ensure(root, "dev", install)
-  (root / file).write_text("# changed\n")
-  for _ in range(2):
-    environment.ensure(root, "run", install)
-  assert install.calls == [("dev", "create"), ("dev", "update")]
+def test_a_shared_memory_that_is_too_small(monkeypatch, tmp_path):
+  batch = {"x": np.zeros((4, 2**20), np.uint8)}
+  monkeypatch.setattr(loader, "_SHARED", tmp_path)
+  loader._check_workers(batch, 2)
+  usage = type("Usage", (), {"free": 2**24 - 1})
+  monkeypatch.setattr(loader.shutil, "disk_usage", lambda path: usage)
+  with pytest.raises(AlignetError, match="16 MiB.*num_workers=0"):
+    loader._check_workers(batch, 2)
 
 
-def test_partial_creation_is_rebuilt(root, install):
-  install.dies = True
-  with pytest.raises(KeyboardInterrupt):
-    environment.ensure(root, "run", install)
-  left = root / ".venv" / "left_over"
-  left.touch()
-  install.dies = False
-  environment.ensure(root, "run", install)
-  assert install.calls == [("run", "create"), ("run", "create")]
-  assert not left.exists()
+_SCRIPT = """
+import sys
+from absl import flags
+import numpy as np
+from alignet.training.input import batches, loader
+flags.FLAGS.mark_as_parsed()
+
+class Source(batches.BatchSource):
+  def __len__(self): return 4
+  def __getitem__(self, k): return {"x": np.zeros(3)}
+  __getstate__ = object.__getstate__
+
+print(len(list(loader.Loader(data_source=Source(), num_workers=1).draw(0))))
+"""
 
 
-def test_partial_update_is_rebuilt(root, install):
-  environment.ensure(root, "run", install)
-  install.dies = True
-  with pytest.raises(KeyboardInterrupt):
-    environment.ensure(root, "dev", install)
-  install.dies = False
-  environment.ensure(root, "run", install)
-  assert [how for _, how in install.calls] == ["create", "update", "create"]
+def test_a_script_without_a_main(tmp_path):
+  (tmp_path / "script.py").write_text(_SCRIPT)
+  done = subprocess.run(
+      [sys.executable, tmp_path / "script.py"],
+      env=os.environ | {"PYTHONPATH": str(_ROOT), "JAX_PLATFORMS": "cpu"},
+      capture_output=True,
+      text=True,
+      timeout=120,
+      check=False,
+  )
+  assert done.returncode and "if __name__ == '__main__':" in done.stderr
 
 
-def test_moved_checkout_is_rebuilt(root, install, tmp_path_factory):
-  environment.ensure(root, "run", install)
-  elsewhere = tmp_path_factory.mktemp("elsewhere") / "moved"
-  root.rename(elsewhere)
-  environment.ensure(elsewhere, "run", install)
-  elsewhere.rename(root)
-  assert install.calls == [("run", "create"), ("run", "create")]
-
-
-def test_vanished_interpreter_is_rebuilt(root, install):
-  environment.ensure(root, "run", install)
-  (root / ".venv" / "bin" / "python").unlink()
-  environment.ensure(root, "run", install)
-  assert install.calls == [("run", "create"), ("run", "create")]
-
-
-def test_old_python_is_one_clear_error(monkeypatch, capsys):
-  monkeypatch.setattr(sys, "version_info", (3, 9, 2, "final", 0))
-  assert environment.main(["run"]) == 2
-  assert "Python 3.11 or newer is needed" in capsys.readouterr().err
-
-
-def test_failing_installer_is_one_clear_error(monkeypatch, capsys):
-  def fails(root, layer, install):
-    raise subprocess.CalledProcessError(1, ["pip", "install"])
-
-  monkeypatch.setattr(environment, "ensure", fails)
-  assert environment.main(["run"]) == 2
-  assert "`pip install` failed (exit code 1)" in capsys.readouterr().err
+@pytest.mark.parametrize("letter", ["x", "ä"])
+def test_a_name_near_the_limit(letter, tmp_path):
+  name = letter * (255 // len(letter.encode()))
+  with files.atomic_write(tmp_path / name) as f:
+    f.write(b"1")
+  assert os.listdir(tmp_path) == [name]

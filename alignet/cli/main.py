@@ -14,6 +14,7 @@ import sys
 from typing import Any
 
 from alignet import __version__
+from alignet import errors
 from alignet.cli import flags
 from alignet.errors import AlignetError
 from alignet.io import config_files
@@ -115,6 +116,14 @@ def main(argv: Sequence[str] | None = None) -> int:
   """Runs the command line; returns the exit code."""
   if argv is None:  # As a program: SIGTERM ends it as Ctrl-C does.
     interrupts.install()
+  # TensorFlow, which Kauldron imports, speaks up unless told before.
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+  if (found := sys.getfilesystemencoding()) != "utf-8":
+    return _fail(
+        "alignet",
+        f"the locale's encoding is {found}, in which file names would be read"
+        " wrong; expected UTF-8: set PYTHONUTF8=1",
+    )
   argv = list(sys.argv[1:] if argv is None else argv)
   chosen = next((a for a in argv if not a.startswith("-")), None)
   if chosen and chosen not in COMMANDS:
@@ -144,6 +153,8 @@ def main(argv: Sequence[str] | None = None) -> int:
   except AlignetError as e:
     return _fail(command, str(e))
   except OSError as e:
+    if (why := errors.explain(e)) is not None and not e.filename:
+      return _fail(command, why)
     reason = e.strerror or str(e) or type(e).__name__
     return _fail(command, f"{reason}: {e.filename}" if e.filename else reason)
   except KeyboardInterrupt as e:
@@ -152,6 +163,8 @@ def main(argv: Sequence[str] | None = None) -> int:
   except Exception as e:  # The last net: what nobody has foreseen.
     if args.traceback:
       raise
+    if (why := errors.explain(e)) is not None:
+      return _fail(command, why)
     found = f"{type(e).__name__}: {e}" if str(e) else type(e).__name__
     return _fail(
         command,

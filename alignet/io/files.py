@@ -187,6 +187,8 @@ def _temporary(path: pathlib.Path) -> pathlib.Path:
   """A new name beside a path; what dead processes left there goes."""
   host = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
   begin = f".{path.name}."
+  if len(begin.encode()) > 200:  # Of the 255 that a name may have.
+    begin = f".{hashlib.sha256(path.name.encode()).hexdigest()[:16]}."
   for name in os.listdir(path.parent):
     owner = re.fullmatch(rf"{host}-(\d+)-[0-9a-f]+\.tmp", name[len(begin) :])
     if name.startswith(begin) and owner and not _is_alive(int(owner[1])):

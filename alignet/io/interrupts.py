@@ -19,7 +19,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _AGAIN, _LATEST = 3.0, 9.0
 """Seconds after which it is asked again, and after which the process leaves."""
 
+_SWALLOWS = "_xla_gc_callback"
+"""JAX's, in which Python ignores exceptions: it is not raised there."""
+
 _asked: list[int] = []
+_raised = False
 _patience = 0.0
 
 
@@ -64,11 +68,16 @@ def patience(seconds: float) -> Iterator[None]:
 
 
 def _handle(signum, frame) -> None:
-  del frame
+  global _raised
   first = not _asked
   _asked.append(signum)
   if first and signum == signal.SIGTERM and _patience:
     return
+  while frame is not None:
+    if frame.f_code.co_name == _SWALLOWS:
+      return
+    frame = frame.f_back
+  _raised = True
   raise Ended if _asked[0] == signal.SIGTERM else KeyboardInterrupt
 
 
@@ -79,10 +88,10 @@ def _listen(read: int) -> None:
       break
   end = time.monotonic() + _LATEST
   # A step that is long gets its time, if it is a last one.
-  time.sleep(max(_AGAIN, _patience if signum == signal.SIGTERM else 0))
+  time.sleep(_patience if signum == signal.SIGTERM else 0)
   while time.monotonic() < end:
+    time.sleep(_AGAIN if _raised else 0.1)
     signal.pthread_kill(threading.main_thread().ident, signum)
-    time.sleep(_AGAIN)
   for child in multiprocessing.active_children():
     child.kill()
   error = Ended() if signum == signal.SIGTERM else KeyboardInterrupt()

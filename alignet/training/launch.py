@@ -54,6 +54,11 @@ def main(argv: Sequence[str]) -> int:
     message = " ".join(str(e).split())
     print(f"alignet train: error: {message}", file=sys.stderr)
     return 2
+  except Exception as e:
+    if (why := errors.explain(e)) is None:
+      raise
+    print(f"alignet train: error: {why}", file=sys.stderr)
+    return 2
   except KeyboardInterrupt as e:
     print(f"alignet train: {interrupts.said(e)}", file=sys.stderr)
     return interrupts.code(e)

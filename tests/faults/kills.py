@@ -134,6 +134,10 @@ def _start(argv: Sequence[str]) -> subprocess.Popen:
   )
 
 
+def _is_done(out: pathlib.Path) -> bool:
+  return any(p.is_file() for g in _RESULTS for p in out.glob(g))
+
+
 def _results(out: pathlib.Path) -> dict[str, str]:
   found = sorted({p for g in _RESULTS for p in out.glob(g) if p.is_file()})
   assert found, f"{out} holds no result"
@@ -202,8 +206,9 @@ def end(argv, out, seconds, number, args, rng) -> str:
       process.communicate()
       return "no worker yet"
     target = rng.choice(workers)
+  target_signal = getattr(signal, f"SIG{args.signal}")
   start = time.monotonic()
-  os.kill(target, getattr(signal, f"SIG{args.signal}"))
+  os.kill(target, target_signal)
   try:
     _, said = process.communicate(timeout=60)
   except subprocess.TimeoutExpired:
@@ -219,8 +224,8 @@ def end(argv, out, seconds, number, args, rng) -> str:
     if "Traceback" in said or code not in (0, 2):
       return f"BAD: exit code {code} of a worker's death: {said[-500:]}"
     return f"worker ended, exit code {code}"
-  if code == 0:
-    return "was done"
+  if code == 0 or code == -target_signal and _is_done(out):
+    return "was done"  # Python was leaving.
   if code != wanted:
     return f"BAD: exit code {code}: {said[-500:]}"
   if args.signal != "KILL" and took > _SECONDS:

@@ -1,3 +1,8 @@
+import os
+import pathlib
+import subprocess
+import sys
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -62,3 +67,39 @@ def test_rows_that_do_not_fit():
     dots.of_triplets(np.zeros((3, 17), np.float16), triplets, out)
   with pytest.raises(ValueError, match="one after another"):
     dots.of_triplets(np.zeros((3, 32), np.float32)[:, ::2], triplets, out)
+
+
+_SUMS = """
+import hashlib, sys
+import ml_dtypes
+import numpy as np
+from response_generation import dots
+rng = np.random.default_rng(0)
+for dtype in (np.float32, np.float16, ml_dtypes.bfloat16):
+  store = rng.normal(size=(50, 70 if dtype == np.float32 else 64)).astype(dtype)
+  out = np.empty((100, 3), np.float32)
+  dots.of_triplets(store, rng.integers(0, 50, (100, 3)), out)
+  print(hashlib.sha256(out).hexdigest())
+"""
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"NUMBA_CPU_NAME": "generic"},
+        {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""},
+        {"NUMBA_DISABLE_JIT": "1"},
+    ],
+)
+def test_numbas_own_settings_give_the_same_bits(setting, tmp_path):
+  """Of mixed clusters, and of people who look for a mistake."""
+  root = pathlib.Path(dots.__file__).parents[1]
+  common = {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(root)}
+  run = lambda env: subprocess.run(
+      [sys.executable, "-c", _SUMS],
+      env=os.environ | common | env,
+      capture_output=True,
+      text=True,
+      check=True,
+  ).stdout
+  assert run(setting) == run({})

@@ -3,14 +3,21 @@
 from collections.abc import Iterator
 import dataclasses
 import functools
+import multiprocessing
+import pathlib
+import shutil
 from typing import Any, Self
 
+from alignet.errors import AlignetError
 from alignet.training.input import batches
 from etils import enp
 import grain.python as grain
 import jax
 from kauldron import kd
+import numpy as np
 from orbax import checkpoint as ocp
+
+_SHARED = pathlib.Path("/dev/shm")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=True)
@@ -47,6 +54,7 @@ class Loader(kd.data.Pipeline):
     """The batches from number `start` on."""
     if not self.num_workers:
       return (self.data_source[k] for k in range(start, len(self)))
+    _check_workers(self.data_source[start], self.num_workers)
     dataset = grain.MapDataset.source(self.data_source)[start:]
     # Threads of a worker would only wait for each other.
     options = grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
@@ -57,6 +65,25 @@ class Loader(kd.data.Pipeline):
             ),
             worker_init_fn=batches.begin_worker,
         )
+    )
+
+
+def _check_workers(batch: Any, workers: int) -> None:
+  """Fails where processes cannot be started, or cannot hand over batches."""
+  if getattr(multiprocessing.current_process(), "_inheriting", False):
+    # A worker's own import of the script: its message is all that is read.
+    raise SystemExit(
+        "a script that trains with workers must be under `if __name__ =="
+        " '__main__':`, since each worker imports it; put it there, or set"
+        " train_ds.num_workers=0"
+    )
+  size = sum(np.asarray(x).nbytes for x in jax.tree.leaves(batch))
+  needed = 2 * workers * size  # One that waits and one that is being drawn.
+  if _SHARED.is_dir() and shutil.disk_usage(_SHARED).free < needed:
+    raise AlignetError(
+        f"{_SHARED} has {shutil.disk_usage(_SHARED).free >> 20} MiB left, and"
+        f" {workers} workers need {needed >> 20} MiB to hand over batches; give"
+        " the container more (--shm-size), or set train_ds.num_workers=0"
     )
 
 

@@ -39,6 +39,7 @@ test-slow: environment-dev
 
 faults: environment-dev
 	$(VENV)/python -m tests.faults.run $(FAULTS_ARGS)
+	$(VENV)/python -m pytest -q tests/training/test_workdirs.py
 
 parity:
 	@PYTHON=$(PYTHON) .ci/parity

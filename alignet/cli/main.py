@@ -158,8 +158,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     reason = e.strerror or str(e) or type(e).__name__
     return _fail(command, f"{reason}: {e.filename}" if e.filename else reason)
   except KeyboardInterrupt as e:
-    print(f"{command}: {interrupts.said(e)}", file=sys.stderr)
-    return interrupts.code(e)
+    return interrupts.leave(command, e)
   except Exception as e:  # The last net: what nobody has foreseen.
     if args.traceback:
       raise

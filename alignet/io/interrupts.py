@@ -23,7 +23,7 @@ _SWALLOWS = "_xla_gc_callback"
 """JAX's, in which Python ignores exceptions: it is not raised there."""
 
 _asked: list[int] = []
-_raised = False
+_raised = _installed = False
 _patience = 0.0
 
 
@@ -31,18 +31,30 @@ class Ended(KeyboardInterrupt):
   """SIGTERM: somebody asked the process to end."""
 
 
-def code(error: KeyboardInterrupt) -> int:
-  """The exit code: 143 after SIGTERM, 130 after SIGINT."""
-  return 143 if isinstance(error, Ended) else 130
+def leave(command: str, error: KeyboardInterrupt) -> int:
+  """Says that a command ends, and ends it; its children, too.
 
+  A program does not wait for threads that still write: what they write is not
+  there until it is whole.
 
-def said(error: KeyboardInterrupt) -> str:
-  """What a command says of it."""
-  return "ended" if isinstance(error, Ended) else "interrupted"
+  Returns:
+    Where `install` was not called, the exit code: 143 after SIGTERM, else 130.
+  """
+  ended = isinstance(error, Ended)
+  print(f"{command}: {'ended' if ended else 'interrupted'}", file=sys.stderr)
+  if _installed:
+    for child in multiprocessing.active_children():
+      child.kill()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(143 if ended else 130)
+  return 143 if ended else 130
 
 
 def install() -> None:
   """From here on SIGINT and SIGTERM end this process, a program's own."""
+  global _installed
+  _installed = True
   read, write = os.pipe()
   os.set_blocking(write, False)
   signal.set_wakeup_fd(write, warn_on_full_buffer=False)
@@ -90,11 +102,6 @@ def _listen(read: int) -> None:
   # A step that is long gets its time, if it is a last one.
   time.sleep(_patience if signum == signal.SIGTERM else 0)
   while time.monotonic() < end:
-    time.sleep(_AGAIN if _raised else 0.1)
+    time.sleep(_AGAIN if _raised else 0.5)
     signal.pthread_kill(threading.main_thread().ident, signum)
-  for child in multiprocessing.active_children():
-    child.kill()
-  error = Ended() if signum == signal.SIGTERM else KeyboardInterrupt()
-  print(f"alignet: {said(error)}, without waiting any longer", file=sys.stderr)
-  sys.stderr.flush()
-  os._exit(code(error))
+  leave("alignet", Ended() if signum == signal.SIGTERM else KeyboardInterrupt())

@@ -60,8 +60,7 @@ def main(argv: Sequence[str]) -> int:
     print(f"alignet train: error: {why}", file=sys.stderr)
     return 2
   except KeyboardInterrupt as e:
-    print(f"alignet train: {interrupts.said(e)}", file=sys.stderr)
-    return interrupts.code(e)
+    return interrupts.leave("alignet train", e)
 
 
 def run(

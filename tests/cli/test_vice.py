@@ -124,9 +124,9 @@ def _set(row, value):
 @pytest.mark.parametrize(
     "flags, broken, message",
     [
-        ((), ("T", _set(3, [1, 2, 20])), "triplets: row 3 is [1, 2, 20]"),
-        ((), ("T", _set(3, [1, 2, -1])), "triplets: row 3 is [1, 2, -1]"),
-        ((), ("T", _set(3, [1, 2, 1])), "triplets: row 3 is [1, 2, 1]"),
+        ((), ("T", _set(3, [1, 2, 20])), "T.npy: row 3 is [1, 2, 20]"),
+        ((), ("T", _set(3, [1, 2, -1])), "T.npy: row 3 is [1, 2, -1]"),
+        ((), ("T", _set(3, [1, 2, 1])), "T.npy: row 3 is [1, 2, 1]"),
         ((), ("T", lambda t: t.astype(float)), "expected integers"),
         ((), ("T", lambda t: t[:, :2]), "expected shape (any, 3)"),
         ((), ("T", lambda t: t[:0]), "expected at least one row"),

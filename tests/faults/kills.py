@@ -226,14 +226,14 @@ def end(argv, out, seconds, number, args, rng) -> str:
     return f"worker ended, exit code {code}"
   if code == 0 or code == -target_signal and _is_done(out):
     return "was done"  # Python was leaving.
-  if code != wanted:
+  if code not in (wanted, -target_signal):  # The same to a shell.
     return f"BAD: exit code {code}: {said[-500:]}"
   if args.signal != "KILL" and took > _SECONDS:
     return f"BAD: took {took:.1f} s"
   if args.signal != "KILL" and left:
     return f"BAD: children are left: {left}"
   if "Traceback" in said:
-    return f"BAD: {said[-500:]}"
+    return f"BAD: {said[-3000:]}"
   return f"ended in {took:.1f} s"
 
 

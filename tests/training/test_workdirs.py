@@ -259,3 +259,37 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
   with pytest.raises(AlignetError, match="a file system without locks"):
     with locks.held(tmp_path / "x"):
       pass
+
+
+def _changed(value):
+  if isinstance(value, bool) or value is None:
+    return None
+  if isinstance(value, int | float):
+    return value * 2 + 1
+  return None
+
+
+def test_every_number_of_the_config_is_compared(copied):
+  """Never a mixture: refused, or of no consequence for the result."""
+  trainer = _resolve("student/small", _changes(copied, "run"))
+  flat = dict(provenance.leaves(json.loads(trainer.raw_cfg.to_json())))
+  tried = refused = 0
+  for key, value in flat.items():
+    new = _changed(value)
+    if new is None or key.startswith(("evals.", "writer.", "log_")):
+      continue
+    try:
+      changed = _resolve(
+          "student/small", [*_changes(copied, "run"), f"{key}={new}"]
+      )
+    except (AlignetError, TypeError, ValueError):
+      continue  # Refused before it comes to the workdir.
+    tried += 1
+    try:
+      provenance.begin(changed)
+    except AlignetError as e:
+      assert "holds a training" in str(e), key
+      refused += 1
+    else:
+      assert key in ("aux.eval_every", "train_ds.data_source.num_batches"), key
+  assert tried > 20 and refused >= tried - 2

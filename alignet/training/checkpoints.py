@@ -10,6 +10,7 @@ from typing import Any
 from alignet.io import files
 from alignet.io import interrupts
 from alignet.io import json_files
+from alignet.training import provenance
 import jax
 from kauldron import kd
 
@@ -32,6 +33,24 @@ class Checkpointer(kd.ckpts.Checkpointer):
   """
 
   on_sigterm: float = 8.0
+
+  _trainer: list[kd.train.Trainer] = dataclasses.field(
+      default_factory=list, init=False, repr=False, compare=False
+  )
+
+  def update_from_root_cfg(self, root_cfg: kd.train.Trainer) -> "Checkpointer":
+    """Takes the trainer's fields, as all of Kauldron's parts do."""
+    found = super().update_from_root_cfg(root_cfg)
+    found._trainer[:] = [root_cfg]
+    return found
+
+  def restore(
+      self, state: Any, *, noop_if_missing: bool = False, **options: Any
+  ) -> Any:
+    """See `kd.ckpts.Checkpointer.restore`; first, a training's workdir."""
+    if noop_if_missing and self._trainer:  # As a training begins, no other.
+      provenance.begin(self._trainer[0])
+    return super().restore(state, noop_if_missing=noop_if_missing, **options)
 
   @property
   def latest_step(self) -> int | None:

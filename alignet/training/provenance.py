@@ -171,6 +171,7 @@ def _beginning(trainer: kd.train.Trainer) -> dict[str, Any]:
   plan = recipe.plan() if recipe is not None else None
   if plan is not None:  # Recorded with the segment: they may change.
     plan = json.loads(json.dumps({k: plan[k] for k in plan if k != "versions"}))
+    plan = dict(_leaves(plan))
   kept = {k: v for k, v in deciding.items() if k not in inputs}
   return {
       "inputs": inputs,

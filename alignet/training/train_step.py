@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from alignet.errors import AlignetError
 from alignet.io import files
 from alignet.io import json_files
-from alignet.training import provenance
 from alignet.training import result
 import jax
 from jax.experimental import multihost_utils
@@ -71,10 +70,6 @@ class TrainStep(kd.train.TrainStep):
       default_factory=list, init=False, repr=False
   )
 
-  _trainer: list[kd.train.Trainer] = dataclasses.field(
-      default_factory=list, init=False, repr=False
-  )
-
   def update_from_root_cfg(self, root_cfg: kd.train.Trainer) -> "TrainStep":
     """Takes the trainer's fields, as all of Kauldron's parts do.
 
@@ -89,17 +84,9 @@ class TrainStep(kd.train.TrainStep):
           f"the losses {', '.join(losses)} all have the weight 0; give one of"
           " them another"
       )
-    step = dataclasses.replace(
+    return dataclasses.replace(
         step, aux=dataclasses.replace(step.aux, losses=kept)
     )
-    step._trainer.append(root_cfg)
-    return step
-
-  def init(self, elem_spec: Any, **options: Any) -> kd.train.TrainState:
-    """See `kd.train.TrainStep.init`; first checks the workdir."""
-    if self._trainer:
-      provenance.begin(self._trainer[0])
-    return super().init(elem_spec, **options)
 
   def step(
       self,

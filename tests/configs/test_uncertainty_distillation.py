@@ -120,7 +120,7 @@ def test_two_doors_to_one_recipe(world, tmp_path, given, settings, stopped):
   before = path.stat().st_mtime_ns
   assert training_run.train(_trainer(tmp_path / "run", seed=1, **given)) == path
   assert path.stat().st_mtime_ns == before
-  with pytest.raises(AlignetError, match="another training .other config"):
+  with pytest.raises(AlignetError, match="another recipe: config"):
     training_run.train(_trainer(tmp_path / "run", seed=2, **given))
 
 

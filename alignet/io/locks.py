@@ -20,10 +20,12 @@ from alignet.io import files
 
 LOCK = ".lock"
 
+_held: set[pathlib.Path] = set()  # By this process.
+
 
 @contextlib.contextmanager
 def held(path: files.Path, *, wait: bool = False) -> Iterator[None]:
-  """Holds the lock of a file, which stays.
+  """Holds the lock of a file, which stays; who holds it already goes on.
 
   Args:
     path: the file; it and its folder are made where they are not there.
@@ -33,7 +35,10 @@ def held(path: files.Path, *, wait: bool = False) -> Iterator[None]:
     AlignetError: another process holds it, with who that is; or the file
       system knows no locks.
   """
-  path = pathlib.Path(path)
+  path = pathlib.Path(os.path.realpath(path))
+  if path in _held:
+    yield
+    return
   path.parent.mkdir(parents=True, exist_ok=True)
   with open(path, "a+", encoding="utf-8") as f:
     try:
@@ -55,7 +60,11 @@ def held(path: files.Path, *, wait: bool = False) -> Iterator[None]:
     owner = {"host": socket.gethostname(), "process": os.getpid()}
     f.write(json.dumps(owner | {"since": since}))
     f.flush()
-    yield
+    _held.add(path)
+    try:
+      yield
+    finally:
+      _held.remove(path)
 
 
 def _owner(path: pathlib.Path) -> str:

@@ -18,6 +18,7 @@ draws the first batch, see `alignet.training.dry_run`.
 
 from collections.abc import Sequence
 import os
+import pathlib
 import sys
 from typing import Any
 
@@ -26,6 +27,7 @@ from alignet.errors import AlignetError
 from alignet.io import config_files
 from alignet.io import files
 from alignet.io import interrupts
+from alignet.io import locks
 
 EFFORTS = ("shapes", "compile")
 """Of a dry run: what is known of the shapes alone, or to the compiler."""
@@ -85,6 +87,15 @@ def run(
   if dry_run:
     errors.check_choice("--dry_run", dry_run, EFFORTS)
   cfg = configure(name, overrides)
+  if dry_run is not None or "JAX_COORDINATOR_ADDRESS" in os.environ:
+    return _run(cfg, dry_run)
+  # Before libraries load, which takes seconds. Of several processes the first
+  # holds it, once they know which one that is.
+  with locks.held(pathlib.Path(cfg.workdir) / locks.LOCK):
+    return _run(cfg, dry_run)
+
+
+def _run(cfg: Any, dry_run: str | None) -> int:
   # TensorFlow, which Kauldron imports, speaks up unless told before.
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
   # pylint: disable=g-import-not-at-top

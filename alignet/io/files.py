@@ -351,8 +351,10 @@ def read_bytes(path: Path, limit: int) -> bytes:
     AlignetError: it is larger.
   """
   with open(path, "rb") as f:
-    if os.fstat(f.fileno()).st_size <= limit:
-      content = f.read(limit + 1)  # A device says that it has no bytes.
+    size = os.fstat(f.fileno()).st_size
+    if size <= limit:
+      # Python makes room for all that is asked for. A device has no size.
+      content = f.read(size + 1 if size else limit + 1)
       if len(content) <= limit:
         return content
   raise AlignetError(

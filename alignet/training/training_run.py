@@ -179,8 +179,15 @@ def quiet_logs() -> None:
   """
   for name in ("absl", "orbax", "jax"):
     logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger(name).addFilter(_is_no_interrupt)
   bar = functools.partial(tqdm.tqdm, disable=progress.hidden())
   kauldron_utils.tqdm = types.SimpleNamespace(tqdm=bar)
+
+
+def _is_no_interrupt(record: logging.LogRecord) -> bool:
+  """Whether it tells of something else than Ctrl-C, which is no failure."""
+  error = record.exc_info and record.exc_info[1]
+  return not isinstance(error, KeyboardInterrupt)
 
 
 def resolve(cfg: Any) -> kd.train.Trainer:

@@ -198,7 +198,7 @@ def _damages():
   yield "flipped", flip
 
 
-@pytest.mark.parametrize("name, damage", _damages())
+@pytest.mark.parametrize("name, damage", list(_damages()))
 def test_a_damaged_checkpoint_is_named_and_left_out(
     begun, tmp_path, name, damage, capsys
 ):

@@ -43,7 +43,7 @@ _ENVIRONMENT = (
         " or use fewer workers",
     ),
     (
-        r"divisible by|evenly divide|divide evenly",
+        r"[Ss]harding.*(divisible|evenly divide)",
         "the batch cannot be divided among the devices ({message}); give"
         " another --cfg.aux.batch_size, a multiple of their number",
     ),

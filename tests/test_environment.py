@@ -78,7 +78,33 @@ def test_libraries_errors_of_the_environment(error, said):
       raise RuntimeError("the writer stopped") from inner
   except RuntimeError as outer:
     assert said in errors.explain(outer)
-  assert errors.explain(ValueError("something else")) is None
+  assert errors.explain(ValueError("width is not divisible by heads")) is None
+
+
+_FORKS = """
+import multiprocessing, time
+from alignet.io import interrupts
+interrupts.install()
+fork = multiprocessing.get_context("fork")
+child = fork.Process(target=time.sleep, args=(60,))
+child.start()
+time.sleep(0.5)
+child.terminate()
+child.join()
+time.sleep(11)  # Longer than somebody who is asked to end may take.
+print(child.exitcode)
+"""
+
+
+def test_the_end_of_a_child_is_not_that_of_its_parent():
+  done = subprocess.run(
+      [sys.executable, "-c", _FORKS],
+      env=os.environ | {"PYTHONPATH": str(_ROOT)},
+      capture_output=True,
+      text=True,
+      check=False,
+  )
+  assert (done.returncode, done.stdout) == (0, "-15\n")
 
 
 def test_a_shared_memory_that_is_too_small(monkeypatch, tmp_path):

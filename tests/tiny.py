@@ -9,6 +9,22 @@ from alignet.triplets import npz
 from alignet.triplets import similarity
 import numpy as np
 
+SCALE = """
+from alignet.io import config_files
+
+def get_config():
+  config = config_files.load("scales/shapes")
+  world = config.stages.world.params
+  world.train_per_concept, world.test_per_concept = 4, 6
+  config.stages.trials.params.n = 50
+  config.stages.base.params.num_train_steps = 2
+  config.settings.k, config.settings.triplets = 5, 200
+  config.settings.distil.steps = 50
+  config.settings.student.num_train_steps = 2
+  return config
+"""
+"""The config of a sweep's scale, at the smallest size that runs."""
+
 
 def make(folder: pathlib.Path) -> dict[str, str]:
   """Writes a few drawn pictures, triplets with answers, and trials.

@@ -61,6 +61,16 @@ def install() -> None:
   for each in SIGNALS:
     signal.signal(each, _handle)
   threading.Thread(target=_listen, args=(read,), daemon=True).start()
+  os.register_at_fork(after_in_child=_uninstall)
+
+
+def _uninstall() -> None:
+  """Makes a forked child ordinary: what ends it must not end its parent."""
+  global _installed
+  _installed = False
+  signal.set_wakeup_fd(-1)
+  signal.signal(signal.SIGINT, signal.default_int_handler)
+  signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def asked() -> bool:

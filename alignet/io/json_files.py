@@ -2,8 +2,8 @@
 
 JSON may be anybody's: a model's description, scores, manifests, configs of
 other programs. A form is a type, such as `dict[str, float]` or a dataclass with
-the keys that a reader needs; other keys are let through. pydantic compares,
-strictly: "1" is no number.
+the keys that a reader needs; other keys are let through. pydantic compares
+strictly: it does not take the text "1" for a number.
 """
 
 from collections.abc import Mapping

@@ -60,8 +60,8 @@ def begin(trainer: kd.train.Trainer) -> None:
 
   Raises:
     AlignetError: the workdir holds a training with other inputs, another config
-      or recipe, more steps, or of a version that noted nothing; with the field,
-      both values and what to do.
+      or recipe, or with more steps than are asked for; or one of a version that
+      noted nothing. The message names the field, both values and what to do.
   """
   if jax.process_index():
     return

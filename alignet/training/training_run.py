@@ -185,7 +185,7 @@ def quiet_logs() -> None:
 
 
 def _is_no_interrupt(record: logging.LogRecord) -> bool:
-  """Whether it tells of something else than Ctrl-C, which is no failure."""
+  """Selects log records, but those of Ctrl-C, which is not a failure."""
   error = record.exc_info and record.exc_info[1]
   return not isinstance(error, KeyboardInterrupt)
 

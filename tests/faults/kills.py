@@ -26,20 +26,6 @@ from tests import tiny
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _SECONDS = 10
-_SWEEP = """
-from alignet.io import config_files
-
-def get_config():
-  config = config_files.load("scales/shapes")
-  world = config.stages.world.params
-  world.train_per_concept, world.test_per_concept = 4, 6
-  config.stages.trials.params.n = 50
-  config.stages.base.params.num_train_steps = 2
-  config.settings.k, config.settings.triplets = 5, 200
-  config.settings.distil.steps = 50
-  config.settings.student.num_train_steps = 2
-  return config
-"""
 _TABLE = """
 import ml_collections
 
@@ -88,7 +74,7 @@ def vice(folder: pathlib.Path, out: pathlib.Path) -> list[str]:
 
 def sweep(folder: pathlib.Path, out: pathlib.Path) -> list[str]:
   """One cell of one table."""
-  (folder / "tiny.py").write_text(_SWEEP)
+  (folder / "tiny.py").write_text(tiny.SCALE)
   (folder / "one.py").write_text(_TABLE)
   command = ["sweep", f"{folder}/one.py", f"--scale={folder}/tiny.py"]
   return [*command, "--seeds=0", f"--out={out}", "--quiet"]

@@ -47,7 +47,8 @@ def read_names(path: files.Path) -> np.ndarray:
     return check_names(files.load_npy(path, what="names", kinds="U"), path)
   with text.open_text(path) as f:
     if pathlib.Path(path).suffix != ".tsv":
-      return check_names([line.strip() for line in f], path)
+      lines = f.read().splitlines()  # Its size is bounded before its lines.
+      return check_names([line.strip() for line in lines], path)
     reader = csv.reader(f, delimiter="\t")
     header = next(reader, [])
     found = [name for name in NAME_COLUMNS if name in header]

@@ -16,21 +16,8 @@ from alignet.report import page
 import jax
 import numpy as np
 import pytest
+from tests import tiny
 
-_SCALE = """
-from alignet.io import config_files
-
-def get_config():
-  config = config_files.load("scales/shapes")
-  world = config.stages.world.params
-  world.train_per_concept, world.test_per_concept = 4, 6
-  config.stages.trials.params.n = 50
-  config.stages.base.params.num_train_steps = 2
-  config.settings.k, config.settings.triplets = 5, 200
-  config.settings.distil.steps = 50
-  config.settings.student.num_train_steps = 2
-  return config
-"""
 _TABLE = """
 import ml_collections
 
@@ -51,7 +38,7 @@ def get_config():
 def swept(tmp_path_factory):
   """Folder of a sweep whose second half was another task."""
   root = tmp_path_factory.mktemp("sweep")
-  (root / "tiny.py").write_text(_SCALE)
+  (root / "tiny.py").write_text(tiny.SCALE)
   (root / "two.py").write_text(_TABLE)
   command = [
       *("sweep", str(root / "two.py"), f"--scale={root / 'tiny.py'}"),

@@ -14,6 +14,7 @@ chance of the right class. A prediction is of the order in which they stand.
 """
 
 from collections.abc import Iterator
+import fractions
 import functools
 import math
 
@@ -179,25 +180,25 @@ def _of_counts(own, others, m: int, last: int) -> float:
   """
   base, some, first, members = own
   total = some + sum(n for _, n, _, _ in others)
-  chance = 0.0
+  chance = fractions.Fraction()  # Numbers of draws overflow a float.
   for x in range(min(m, some) + 1):
     votes = base + x
     if not votes:
       continue
-    ways = {(0, 0): float(math.comb(some, x))}  # (drawn, rivals' members).
+    ways = {(0, 0): math.comb(some, x)}  # (drawn, rivals' members).
     for b, n, f, w in others:
       ways = _with_class(ways, (b, n, f, w), votes, m - x, first, last)
     mine = members if first != last else votes
     for (drawn, rivals), number in ways.items():
       if drawn == m - x:
-        chance += number * mine / (mine + rivals)
-  return chance / math.comb(total, m)
+        chance += fractions.Fraction(number * mine, mine + rivals)
+  return float(chance / math.comb(total, m))
 
 
 def _with_class(ways, other, votes, most, first, last) -> dict:
   """Draws so far, with those of another class that does not win outright."""
   b, n, f, w = other
-  out: dict[tuple[int, int], float] = {}
+  out: dict[tuple[int, int], int] = {}
   for x in range(min(n, most, votes - b) + 1):
     rivals = 0
     if b + x == votes:
@@ -209,7 +210,7 @@ def _with_class(ways, other, votes, most, first, last) -> dict:
     for (drawn, before), count in ways.items():
       if drawn + x <= most:
         key = drawn + x, before + rivals
-        out[key] = out.get(key, 0.0) + count * number
+        out[key] = out.get(key, 0) + count * number
   return out
 
 

@@ -131,6 +131,14 @@ def test_a_network_that_sees_no_difference_is_right_by_chance():
     assert (knn.leave_one_out(x, y, k=k) < 1 / 5).all()
 
 
+def test_many_neighbours_that_all_tie():
+  """More draws than a float can count."""
+  y = np.repeat(np.arange(2), 2000)
+  x = np.ones((4000, 2))
+  found = knn.accuracy(x, y, x[:2], np.array([0, 1]), k=401)
+  np.testing.assert_allclose(found, 1 / 2, atol=1e-12)
+
+
 def test_a_tied_vote_goes_to_the_nearest():
   train = np.array([[1, 0.3], [1, 0.2], [1, 0.1], [1, 0.0]])
   labels = np.array([7, 7, 9, 9])

@@ -188,7 +188,8 @@ def _beginning(trainer: kd.train.Trainer) -> dict[str, Any]:
                   key: value
                   for key, value in flat.items()
                   if key not in deciding and "workdir" not in key
-              },
+              }
+              | {k: v["sha256"] for k, v in inputs.items() if _is_aux(k)},
           }
       ],
   }

@@ -179,6 +179,27 @@ def test_more_steps_where_no_schedule_depends_on_them(begun, tmp_path):
     training_run.train(make("run", 8))
 
 
+def test_other_trials_are_recorded(begun, copied):
+  path = copied / "world" / "trials" / "a.npz"
+  shutil.copy(copied / "world" / "trials" / "b.npz", path)
+  weights = _train("student/small", _changes(copied, "run"))
+  assert files.sha256(weights) == files.sha256(
+      begun / "whole" / training_run.WEIGHTS
+  )
+  segments = json_files.read(copied / "run" / provenance.FILE)["segments"]
+  first, last = (s["settings"]["aux.trials"] for s in segments)
+  assert first != last
+
+
+def test_other_versions_are_recorded(copied, monkeypatch):
+  found = files.versions() | {"jax": "another"}
+  monkeypatch.setattr(files, "versions", lambda: found)
+  weights = _train("student/small", _changes(copied, "run"))
+  meta = weights_lib.meta(weights)
+  before, after = (s["versions"]["jax"] for s in meta["segments"])
+  assert before != after == "another"
+
+
 def test_a_workdir_of_an_earlier_version(copied):
   (copied / "run" / provenance.FILE).unlink()
   trainer = _resolve("student/small", _changes(copied, "run"))
